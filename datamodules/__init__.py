@@ -1,0 +1,7 @@
+"""Where batches come from; every datamodule gives the batch of `ImageDataModule`."""
+
+from datamodules.base import ImageDataModule
+from datamodules.photos import PhotosDataModule
+from datamodules.shapes import ShapesDataModule
+
+__all__ = ["ImageDataModule", "PhotosDataModule", "ShapesDataModule"]

@@ -1,0 +1,151 @@
+"""What every datamodule has in common: loaders that can be resumed, and the batch they give."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Sample = dict[str, Any]
+
+
+class ImageDataModule(LightningDataModule):
+    """Loaders over three splits.
+
+    A batch is a dict with `image` (b 3 h w), float32 RGB in [0, 1], and, where the data set has
+    them, `label` (b) int64, `mask` (b 1 h w) bool and `key`, a list of b names.
+
+    The training set is an endless stream: item n is always the same crop of the same picture. An
+    epoch is the next `samples_per_epoch` of it, so a fit can be resumed at any step. The others
+    are read in order, every sample once, whatever the number of processes.
+
+    Subclasses implement `setup`, which assigns `train_set`, `val_set` and `test_set`.
+
+    Args:
+        batch_size: samples in a batch, on each process.
+        num_workers: processes that prepare samples, on each process.
+        samples_per_epoch: length of a training epoch, over all processes.
+    """
+
+    train_set: Dataset[Sample]
+    val_set: Dataset[Sample]
+    test_set: Dataset[Sample]
+
+    def __init__(self, batch_size: int, num_workers: int, samples_per_epoch: int) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("samples_per_epoch", samples_per_epoch, batch_size),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.samples_per_epoch = samples_per_epoch
+
+    def train_dataloader(self) -> "ResumableLoader":
+        """The next epoch of the stream; the last short batch is left out."""
+        rank, world = _process()
+        batches = self.samples_per_epoch // (world * self.batch_size)
+        return ResumableLoader(
+            self.train_set, batch_sampler=StreamBatches(batches, self.batch_size, rank, world),
+            **self._options(),
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """In order, every sample once."""
+        return self._evaluation_loader(self.val_set)
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """In order, every sample once."""
+        return self._evaluation_loader(self.test_set)
+
+    def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
+        rank, world = _process()
+        mine = range(rank, len(split), world)  # type: ignore[arg-type]
+        return DataLoader(
+            split, batch_size=self.batch_size, sampler=_InOrder(mine), **self._options()
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+
+class StreamBatches(Sampler[list[int]]):
+    """Positions in the training stream, a batch at a time: consecutive, dealt out to the ranks.
+
+    Args:
+        batches: batches in an epoch, on each rank.
+        batch_size: samples in a batch, on each rank.
+        rank: which process this is.
+        world: how many there are.
+    """
+
+    def __init__(self, batches: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        self.batches = batches
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world = world
+        self.next_batch = 0  # counted from the beginning of training
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The rest of the epoch that `next_batch` is in."""
+        end = (self.next_batch // self.batches + 1) * self.batches
+        step = self.batch_size * self.world
+        for batch in range(self.next_batch, end):
+            first = batch * step + self.rank * self.batch_size
+            yield list(range(first, first + self.batch_size))
+
+
+class ResumableLoader(DataLoader[Sample]):
+    """A loader over `StreamBatches` that knows how far it was read, workers' lead not counted."""
+
+    batch_sampler: StreamBatches
+
+    def __iter__(self) -> Iterator[Sample]:  # type: ignore[override]
+        """Give the rest of the current epoch, and count."""
+        for batch in super().__iter__():
+            self.batch_sampler.next_batch += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches were given since the beginning of training."""
+        return {"next_batch": self.batch_sampler.next_batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after that many batches."""
+        self.batch_sampler.next_batch = state["next_batch"]
+
+
+class _InOrder(Sampler[int]):
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+def seeded(*numbers: int) -> torch.Generator:
+    """A generator that is the same for the same numbers and unlike any other's."""
+    return torch.Generator().manual_seed(hash(numbers) % 2**63)
+
+
+def _process() -> tuple[int, int]:
+    """This process's rank and the number of processes."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+

@@ -1,0 +1,163 @@
+"""A few real photographs that come as Python packages: enough to try everything without a hub."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+from torchvision.transforms import InterpolationMode, v2
+
+from datamodules.base import ImageDataModule, Sample, seeded
+
+TRAINING_PHOTOGRAPHS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+
+
+class Photographs(Dataset[Sample]):
+    """Image files in order, cropped as classifiers are evaluated.
+
+    Args:
+        files: the images.
+        labels: the class of each, or None where nobody knows it.
+        transform: PIL image to tensor (3 h w) in [0, 1].
+    """
+
+    def __init__(
+        self, files: Sequence[Path], labels: Sequence[int] | None, transform: v2.Transform
+    ) -> None:
+        self.files = files
+        self.labels = labels
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample: Sample = {
+            "image": self.transform(_open(self.files[index])),
+            "key": self.files[index].stem,
+        }
+        if self.labels is not None:
+            sample["label"] = torch.tensor(self.labels[index])
+        return sample
+
+
+class Crops(Dataset[Sample]):
+    """An endless stream of random crops; item n of a seed is always the same one.
+
+    Every run of as many items as there are files shows each file once.
+
+    Args:
+        files: the images; held in memory once read.
+        transform: random; PIL image to tensor (3 h w) in [0, 1].
+        seed: another seed, another stream.
+    """
+
+    def __init__(self, files: Sequence[Path], transform: v2.Transform, seed: int) -> None:
+        self.files = files
+        self.transform = transform
+        self.seed = seed
+        self._images: dict[int, Image.Image] = {}
+
+    def __getitem__(self, item: int) -> Sample:
+        run, position = divmod(item, len(self.files))
+        order = torch.randperm(len(self.files), generator=seeded(self.seed, run))
+        index = int(order[position])
+        if index not in self._images:
+            self._images[index] = _open(self.files[index])
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(seeded(self.seed, run, position).get_state())
+            image = self.transform(self._images[index])
+        return {"image": image, "key": f"{self.files[index].stem}-{item}"}
+
+
+class PhotosDataModule(ImageDataModule):
+    """Trains on scikit-image's photographs, validates and tests on foolbox's 20 of ImageNet.
+
+    Both packages come with `pip install "learned-explainers[demo]"`. The training photographs
+    have no labels: the explainers ask the classifier. The ImageNet ones are in none of them.
+
+    Args:
+        size: height and width of the images, in pixels.
+        crop_fraction: for evaluation, the share of the resized image's side that is kept.
+        scale: for training, the least and greatest share of a photograph that a crop shows.
+        batch_size: samples in a batch.
+        num_workers: processes that prepare samples.
+        samples_per_epoch: crops in a training epoch.
+        seed: of the training crops.
+
+    Raises:
+        ModuleNotFoundError: a package is missing.
+    """
+
+    def __init__(
+        self,
+        size: int = 224,
+        crop_fraction: float = 0.875,
+        scale: Sequence[float] = (0.08, 1.0),
+        batch_size: int = 16,
+        num_workers: int = 1,
+        samples_per_epoch: int = 960,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, num_workers, samples_per_epoch)
+        if not 0 < crop_fraction <= 1:
+            raise ValueError(f"crop_fraction must be in (0, 1], got {crop_fraction}")
+        self.size = size
+        self.crop_fraction = crop_fraction
+        self.scale = tuple(scale)
+        self.seed = seed
+        self.training_files = [
+            _package_data("skimage", "scikit-image") / name for name in TRAINING_PHOTOGRAPHS
+        ]
+        self.evaluation_files = sorted(_package_data("foolbox", "foolbox").glob("imagenet_*.jpg"))
+
+    def setup(self, stage: str) -> None:
+        """Build the splits; the photographs are read when they are needed."""
+        bicubic: dict[str, Any] = {"interpolation": InterpolationMode.BICUBIC}
+        to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+        random_crop = [
+            v2.RandomResizedCrop(self.size, scale=self.scale, **bicubic),
+            v2.RandomHorizontalFlip(),
+        ]
+        central_crop = [
+            v2.Resize(int(self.size / self.crop_fraction), **bicubic),
+            v2.CenterCrop(self.size),
+        ]
+        labels = [int(path.stem.rpartition("_")[2]) for path in self.evaluation_files]
+        self.train_set = Crops(
+            self.training_files, v2.Compose([*random_crop, *to_tensor]), self.seed
+        )
+        evaluation = v2.Compose([*central_crop, *to_tensor])
+        self.val_set = self.test_set = Photographs(self.evaluation_files, labels, evaluation)
+
+
+def _open(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def _package_data(module: str, package: str) -> Path:
+    """The folder of pictures inside an installed package."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            f"the photographs of {package} are not installed; "
+            'run: pip install "learned-explainers[demo]"'
+        )
+    return Path(spec.origin).parent / "data"

@@ -1,0 +1,91 @@
+"""The attention head of the TAME family: feature maps of several depths to a mask for any class."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Branch(nn.Module):
+    """One depth: ReLU(x + norm(conv1x1(x))), channels and resolution unchanged."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, kernel_size=1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (b c h w) to features (b c h w)."""
+        return F.relu(features + self.norm(self.convolution(features)))
+
+
+class AttentionHead(nn.Module):
+    """Branches over feature maps, fused by one row of weights a class.
+
+    The published head upsamples all branches to the finest size, concatenates them and computes
+    a map for each of the K classes. Upsampling is linear and the fuser is a 1x1 convolution, so
+    they commute; and only the rows of the classes asked for are needed. Each branch is therefore
+    multiplied with its slice of those rows at its own resolution: exactly equal, and neither K
+    maps nor the concatenated features are ever held.
+
+    Args:
+        channels: of each feature map, in the order in which they will come.
+        num_classes: K, the rows of the fuser.
+        bias: give each class a bias, as TAME does and P-TAME does not.
+    """
+
+    def __init__(self, channels: Sequence[int], num_classes: int, bias: bool = False) -> None:
+        super().__init__()
+        self.channels = list(channels)
+        self.branches = nn.ModuleList(Branch(count) for count in channels)
+        self.fuser = nn.Linear(sum(channels), num_classes, bias=bias)
+        self.gain: nn.Parameter | None = None
+        self.offset: nn.Parameter | None = None
+
+    @torch.no_grad()
+    def start_from_cam(self, class_weights: Tensor, gain: float, offset: float) -> None:
+        """Start as sigmoid(gain * CAM + offset) of the deepest features.
+
+        All branches start as the identity, the fuser's slice for the last one as `class_weights`
+        and the others as zero. Gain and offset are shared by all classes and trained: they carry
+        what is learned over to the classes that training never meets.
+
+        Args:
+            class_weights: rows (classes channels) of the last layer of the network that the
+                features come from.
+            gain: logits of the mask per unit of the class activation map.
+            offset: logit of the mask where the class activation map is zero.
+        """
+        for branch in self.branches:
+            branch.norm.weight.zero_()
+        self.fuser.weight.zero_()
+        self.fuser.weight[:, -self.channels[-1] :] = class_weights
+        self.gain = nn.Parameter(torch.tensor(gain))
+        self.offset = nn.Parameter(torch.tensor(offset))
+
+    def forward(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Score every pixel for classes.
+
+        Args:
+            features: maps (b channels _ _), one a branch.
+            labels: int64, (b) for one class an image, or (1 n) for the same n classes for all.
+
+        Returns:
+            Scores (b 1 h w) or (b n h w), unbounded, at the size of the largest map.
+        """
+        rows = self.fuser.weight[labels].split(self.channels, dim=-1)
+        size = max((list(maps.shape[-2:]) for maps in features), key=lambda hw: hw[0] * hw[1])
+        total: Tensor | float = 0.0
+        for branch, maps, weights in zip(self.branches, features, rows, strict=True):
+            if labels.ndim == 1:
+                scores = torch.einsum("bchw,bc->bhw", branch(maps), weights)[:, None]
+            else:
+                scores = F.conv2d(branch(maps), weights[0][..., None, None])
+            total = total + F.interpolate(scores, size, mode="bilinear", align_corners=False)
+        if self.fuser.bias is not None:
+            bias = self.fuser.bias[labels]
+            total = total + (bias[:, None] if labels.ndim == 1 else bias)[..., None, None]
+        if self.gain is not None:
+            total = total * self.gain + self.offset
+        return total

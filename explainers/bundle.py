@@ -1,0 +1,179 @@
+"""What ships: a folder with trained weights, their settings, and a card that says what they are.
+
+`model.safetensors` holds the trained weights only; `config.json` names the class, its
+hyperparameters and the frozen networks with the SHA-256 of their weights; `README.md` is the card.
+"""
+
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from huggingface_hub import snapshot_download
+from torch import Tensor
+
+import explainers
+from explainers.errors import InputError
+from explainers.learned import LearnedExplainer
+from explainers.pictures import save_picture
+from explainers.scores import PROTOCOL, Row, table
+from explainers.weights import closest, read_state
+
+FORMAT = 1
+
+
+def save_bundle(
+    explainer: LearnedExplainer,
+    folder: str | Path,
+    training: dict[str, Any],
+    scores: list[Row],
+    picture: Tensor,
+) -> Path:
+    """Write a trained explainer as a bundle, each file aside first and then in place.
+
+    Args:
+        explainer: what to ship.
+        folder: where; its name becomes the bundle's.
+        training: plain values that say on what and how long it was trained.
+        scores: rows of a test, the explainer's first.
+        picture: a panel (3 h w) in [0, 1] for the card.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "class": type(explainer).__name__,
+        "hyperparameters": _hyperparameters(explainer),
+        "fingerprints": explainer.fingerprints(),
+        "training": training,
+        "protocol": PROTOCOL,
+        "scores": scores,
+        "versions": _versions(),
+    }
+    state = {name: value.contiguous().cpu() for name, value in explainer.trained_state().items()}
+    save_picture(picture, folder / "panel.png")
+    _write(folder / "model.safetensors", safetensors.torch.save(state))
+    _write(folder / "README.md", _card(folder.name, config).encode())
+    _write(folder / "config.json", json.dumps(config, indent=2).encode())
+    return folder
+
+
+def load_explainer(
+    source: str | Path,
+    allow_other_weights: bool = False,
+    **overrides: Any,  # noqa: ANN401
+) -> LearnedExplainer:
+    """Load a bundle, ready to explain.
+
+    Args:
+        source: a bundle's folder, or `hf-hub:org/name`.
+        allow_other_weights: go on although the frozen networks have other weights than those
+            that the explainer was trained with.
+        overrides: hyperparameters to use instead of the bundle's, above all
+            `classifier=FrozenClassifier(module, …)` for one that was trained on your own module.
+
+    Raises:
+        InputError: the bundle is missing, incomplete or damaged, or was made for other weights.
+    """
+    folder = _folder(source)
+    config = _read_config(folder / "config.json")
+    learned = {
+        name: kind
+        for name in explainers.__all__
+        if issubclass(kind := getattr(explainers, name), LearnedExplainer)
+        and not inspect.isabstract(kind)
+    }
+    if config["class"] not in learned:
+        raise InputError(
+            f"{folder} holds a {config['class']!r}; {closest(config['class'], list(learned))}"
+        )
+    # The bundle's own weights come next: loading those of a hub again for the head is not needed.
+    explainer = learned[config["class"]](**(config["hyperparameters"] | overrides))
+    explainer.load_trained_state(
+        read_state(folder / "model.safetensors"),
+        {} if allow_other_weights else config["fingerprints"],
+    )
+    return explainer.eval()
+
+
+def _folder(source: str | Path) -> Path:
+    if str(source).startswith("hf-hub:"):
+        return Path(snapshot_download(str(source).removeprefix("hf-hub:")))
+    folder = Path(source)
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"no bundle at {folder.resolve()}: it has no config.json; "
+            "`python train.py fit --config … --bundle FOLDER` writes one"
+        )
+    return folder
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+        missing = {"format", "class", "hyperparameters", "fingerprints"} - config.keys()
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not a bundle's config.json: {error}; fetch it again") from error
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
+    if config["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {config['format']}, this version reads up to {FORMAT}; "
+            "run: pip install --upgrade learned-explainers"
+        )
+    return config
+
+
+def _hyperparameters(explainer: LearnedExplainer) -> dict[str, Any]:
+    """The arguments of its constructor, without what the command line adds to them."""
+    known = inspect.signature(type(explainer).__init__).parameters
+    return {name: value for name, value in explainer.hparams.items() if name in known}
+
+
+def _versions() -> dict[str, str]:
+    names = ("learned-explainers", "torch", "timm", "lightning", "safetensors")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"python": platform.python_version()} | versions
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(path.name + ".part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _card(name: str, config: dict[str, Any]) -> str:
+    settings = config["hyperparameters"]
+    training = "\n".join(f"- {key}: {value}" for key, value in config["training"].items())
+    protocol = "; ".join(f"{key}: {value}" for key, value in config["protocol"].items())
+    return f"""# {name}
+
+A {config["class"]} explainer of `{settings["classifier"]["model"]}`: one pass answers where in an
+image the evidence for a class is.
+
+![image, map, overlay, what is kept, and the overlay of the second class](panel.png)
+
+```
+explainers explain --checkpoint checkpoints/{name} --image photo.jpg --output maps
+```
+
+## Scores
+
+{table(config["scores"])}
+
+Protocol: {protocol}. The rows below the first are trivial maps that explain nothing.
+
+## Training
+
+{training}
+
+The frozen networks' weights are not in this folder; they are fetched from their own sources and
+checked against the SHA-256 in `config.json`.
+"""

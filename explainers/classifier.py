@@ -1,0 +1,275 @@
+"""The classifier under explanation: a network that is never trained and normalises for itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explainers import weights as weight_files
+from explainers.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A depth at which features can be read: how many channels, at what stride in pixels."""
+
+    channels: int
+    reduction: int
+
+
+class FrozenClassifier(nn.Module):
+    """A classifier with fixed weights that hands out logits, embeddings and feature maps.
+
+    Images are RGB in [0, 1] and of any size. Where the architecture allows only some sizes, they
+    are resized bilinearly to the nearest one, inside, so that gradients still reach the image.
+
+    Args:
+        model: a source that `weights.create` knows, or a module of your own that maps normalised
+            images (b 3 h w) to logits (b classes).
+        pretrained: load the published weights; False draws random ones.
+        weights: a checkpoint file to take the weights from.
+        num_classes: classes to tell apart; by default as many as the weights do.
+        mean: of each channel, subtracted from the images; needed for a module of your own.
+        std: of each channel, the images are divided by it; needed for a module of your own.
+        size: height and width in pixels that the model was made for; needed likewise.
+        class_names: what to call the classes; known for ImageNet models.
+
+    Raises:
+        InputError: the source is unknown or incomplete; see `weights.create`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        model: str | nn.Module,
+        *,
+        pretrained: bool = True,
+        weights: str | None = None,
+        num_classes: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: Sequence[int] | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(model, nn.Module):
+            self.source: dict[str, Any] = {"model": f"module:{type(model).__name__}"}
+            missing = [
+                name for name, value in zip(("mean", "std", "size"), (mean, std, size), strict=True)
+                if value is None
+            ]
+            if missing and not hasattr(model, "pretrained_cfg"):
+                raise InputError(
+                    f"a {type(model).__name__} does not say how its images are prepared; "
+                    f"pass {', '.join(missing)}"
+                )
+        else:
+            given = {
+                "pretrained": pretrained,
+                "weights": weights,
+                "num_classes": num_classes,
+                "mean": mean,
+                "std": std,
+                "size": size,
+            }
+            defaults = {"pretrained": True}
+            self.source = {"model": model} | {
+                key: list(value) if isinstance(value, Sequence) and key != "weights" else value
+                for key, value in given.items()
+                if value != defaults.get(key)
+            }
+            model = weight_files.create(model, pretrained, weights, num_classes)
+        config = timm.data.resolve_model_data_config(model)
+        self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
+        self.crop_fraction: float = config["crop_pct"]
+        self.interpolation: str = config["interpolation"]
+        for name, values in (("mean", mean or config["mean"]), ("std", std or config["std"])):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+        self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.eval()
+        self._names = list(class_names) if class_names is not None else None
+
+    @classmethod
+    def of(cls, source: "ClassifierSource") -> "FrozenClassifier":
+        """Build from a name, from a dict of this class's arguments, or take an instance as it is.
+
+        Raises:
+            InputError: the dict lacks `model` or has a key that is no argument.
+        """
+        if isinstance(source, FrozenClassifier):
+            return source
+        if isinstance(source, str):
+            source = {"model": source}
+        known = {"model", "pretrained", "weights", "num_classes", "mean", "std", "size", "class_names"}
+        unknown = sorted(set(source) - known)
+        if unknown:
+            raise InputError(
+                f"unknown classifier option {unknown[0]!r}; "
+                f"{weight_files.closest(unknown[0], sorted(known))}"
+            )
+        if str(source.get("model", "module:")).startswith("module:"):
+            raise InputError(
+                f"{source.get('model')!r} cannot be built from its name; "
+                "pass classifier=FrozenClassifier(your module, mean=…, std=…, size=…)"
+            )
+        return cls(**source)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (b 3 h w) in [0, 1] to logits (b classes)."""
+        logits: Tensor = self.model(self._prepare(images))
+        return logits
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images (b 3 h w) in [0, 1] to the embeddings (b d) that the last layer reads."""
+        model = self._timm("embed")
+        pooled: Tensor = model.forward_head(
+            model.forward_features(self._prepare(images)), pre_logits=True
+        )
+        return pooled
+
+    def features(self, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+        """Map images (b 3 h w) in [0, 1] to feature maps (b channels _ _), in the order asked.
+
+        Args:
+            images: RGB in [0, 1].
+            stages: positions in `stages`; negative counts from the last, which is what the
+                network pools for its decision.
+        """
+        model = self._timm("features")
+        prepared = self._prepare(images)
+        count = len(self.stages)
+        wanted = [stage % count for stage in stages]
+        indices = sorted({stage for stage in wanted if stage < count - 1})
+        options = {"indices": indices, "output_fmt": "NCHW"}
+        if self._is_transformer:
+            options["norm"] = True  # the tokens that the head would read at that depth
+        last, read = None, []
+        if count - 1 not in wanted:
+            read = model.forward_intermediates(
+                prepared, intermediates_only=True, stop_early=True, **options
+            )
+        elif indices:
+            last, read = model.forward_intermediates(prepared, **options)
+        else:
+            last = model.forward_features(prepared)
+        maps = dict(zip(indices, read, strict=True))
+        if last is not None:
+            maps[count - 1] = self._as_maps(last, prepared.shape[-2:])
+        return [maps[stage] for stage in wanted]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Where features can be read: timm's stages, shallowest first, then what is pooled."""
+        model = self._timm("features")
+        listed = [Stage(info["num_chs"], info["reduction"]) for info in model.feature_info]
+        return [*listed, Stage(model.num_features, listed[-1].reduction)]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the logits tell apart."""
+        known = getattr(self.model, "num_classes", None)
+        if isinstance(known, int):
+            return known
+        with torch.inference_mode():
+            return self(self.mean.new_zeros(1, 3, *self.size)).shape[1]
+
+    @property
+    def class_weights(self) -> Tensor:
+        """Rows (classes channels) of the linear layer that reads the pooled features.
+
+        Raises:
+            InputError: the network decides by anything but one linear layer on pooled features.
+        """
+        layer = self._timm("class_weights").get_classifier()
+        weight = getattr(layer, "weight", None)
+        if weight is None or weight.flatten(1).shape[1] != self.stages[-1].channels:
+            raise InputError(
+                f"{self.name} does not decide by one linear layer on its pooled features"
+            )
+        return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
+
+    @property
+    def name(self) -> str:
+        """The source as a person would name it."""
+        return str(self.source["model"])
+
+    @property
+    def class_names(self) -> list[str]:
+        """What the classes are called; their numbers where nobody says."""
+        if self._names is None:
+            self._names = _class_names(self.model, self.num_classes)
+        return self._names
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights; see `weights.fingerprint`."""
+        return weight_files.fingerprint(self.model)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in eval mode: the batch statistics are as frozen as the weights."""
+        return super().train(False)
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        size = self._nearest_size(images.shape[-2:])
+        if size != tuple(images.shape[-2:]):
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
+        normalised: Tensor = (images - self.mean) / self.std
+        return normalised.contiguous(memory_format=torch.channels_last)
+
+    def _nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
+        """The size (h w) nearest to `size` that the model can take."""
+        height, width = size
+        config = getattr(self.model, "pretrained_cfg", None)
+        if config is None:
+            return self.size
+        if getattr(self.model, "dynamic_img_size", False):
+            patch = self.model.patch_embed.patch_size
+            return (
+                max(1, round(height / patch[0])) * patch[0],
+                max(1, round(width / patch[1])) * patch[1],
+            )
+        return self.size if config.get("fixed_input_size") else (height, width)
+
+    @property
+    def _is_transformer(self) -> bool:
+        return hasattr(self.model, "num_prefix_tokens")
+
+    def _as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
+        """Bring what the network pools to (b channels h w), whatever its own layout."""
+        if features.ndim == 3:  # tokens: the class and register tokens come first
+            tokens = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
+            grid = [side // self.stages[-1].reduction for side in size]
+            return tokens.transpose(1, 2).unflatten(2, grid)
+        if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    def _timm(self, what: str) -> Any:  # noqa: ANN401  timm's models have no common type
+        if not hasattr(self.model, "forward_intermediates"):
+            raise InputError(
+                f"{what!r} needs a timm model, and {type(self.model).__name__} is none; "
+                "only its logits can be used"
+            )
+        return self.model
+
+
+ClassifierSource = str | dict[str, Any] | FrozenClassifier
+"""A classifier by name, by the arguments of `FrozenClassifier`, or ready made."""
+
+
+def _class_names(model: Any, num_classes: int) -> list[str]:  # noqa: ANN401
+    config = getattr(model, "pretrained_cfg", None) or {}
+    if config.get("label_names") and len(config["label_names"]) == num_classes:
+        labels = config["label_names"]
+        descriptions = config.get("label_descriptions") or {}
+        return [descriptions.get(label, label) for label in labels]
+    subset = timm.data.infer_imagenet_subset(model) if config else None
+    if subset is None:
+        return [f"class {index}" for index in range(num_classes)]
+    info = timm.data.ImageNetInfo(subset)
+    return [info.index_to_description(index) for index in range(num_classes)]

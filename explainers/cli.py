@@ -1,0 +1,78 @@
+"""The `explainers` command: explain images with a bundle, and list what there is."""
+
+import argparse
+import dataclasses
+import inspect
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+import explainers
+from explainers.base import distinct_names
+from explainers.bundle import load_explainer
+from explainers.errors import InputError
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Explain each image; name those that cannot be read, and go on with the others."""
+    explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    failed = 0
+    names = distinct_names(arguments.image)
+    todo = list(zip(arguments.image, names, strict=True))
+    for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
+        try:
+            explanation = explainer.explain(path, arguments.target, crop=arguments.crop)
+        except InputError as error:
+            if len(todo) == 1:
+                raise
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        explanation = dataclasses.replace(explanation, names=[name])
+        (picture,) = explanation.save(arguments.output)
+        probability = 100 * float(explanation.probabilities[0])
+        print(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
+    return 2 if failed else 0
+
+
+def list_explainers(arguments: argparse.Namespace) -> int:
+    """Print each explainer and what it is."""
+    for name in explainers.__all__:
+        kind = getattr(explainers, name)
+        if issubclass(kind, explainers.Explainer) and not inspect.isabstract(kind):
+            print(f"{name:10} {(inspect.getdoc(kind) or '').splitlines()[0]}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 if all of it was done, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="explainers", description="Ask a vision model why.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("explain", help="write the maps of images")
+    command.add_argument("--checkpoint", required=True, help="a bundle: folder or hf-hub:org/name")
+    command.add_argument("--image", required=True, nargs="+", metavar="FILE")
+    command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    command.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    command.add_argument(
+        "--crop", action="store_true", help="show the model its evaluation crop, not the whole image"
+    )
+    command.add_argument(
+        "--allow-other-weights",
+        action="store_true",
+        help="go on although the classifier has other weights than the explainer was trained for",
+    )
+    command.set_defaults(run=explain)
+    command = commands.add_parser("list", help="list the explainers")
+    command.set_defaults(run=list_explainers)
+    arguments = parser.parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except (InputError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What an explainer answers with: one map an image, and what it explains."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explainers.pictures import captioned, overlay, save_picture
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The explanations of one or more images, which may differ in size.
+
+    Attributes:
+        images: what was explained, each (3 h w) in [0, 1].
+        map_list: each (1 h w) in [0, 1], where 1 means important.
+        score_list: each (1 h w), as the method gives them, signed where it is signed.
+        target: what was explained: labels (b), or references (b d).
+        probabilities: the classifier's softmax probability of the label (b); NaN for references.
+        captions: a class name an image.
+        names: what `save` calls the files, without suffix.
+    """
+
+    images: Sequence[Tensor]
+    map_list: Sequence[Tensor]
+    score_list: Sequence[Tensor]
+    target: Tensor
+    probabilities: Tensor
+    captions: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def maps(self) -> Tensor:
+        """The maps (b 1 h w) in [0, 1].
+
+        Raises:
+            ValueError: the images differ in size; iterate, or index, for the map of each.
+        """
+        return _stack(self.map_list)
+
+    @property
+    def scores(self) -> Tensor:
+        """The method's scores (b 1 h w); raises as `maps` does."""
+        return _stack(self.score_list)
+
+    def __len__(self) -> int:
+        return len(self.map_list)
+
+    def __getitem__(self, index: int) -> "Explanation":
+        """The explanation of one image."""
+        index = range(len(self))[index]
+        one = slice(index, index + 1)
+        return Explanation(
+            self.images[one],
+            self.map_list[one],
+            self.score_list[one],
+            self.target[one],
+            self.probabilities[one],
+            self.captions[one],
+            self.names[one],
+        )
+
+    def __iter__(self) -> Iterator["Explanation"]:
+        return (self[index] for index in range(len(self)))
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write NAME.png (overlay with caption) and NAME.npz for each image.
+
+        The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`.
+
+        Returns:
+            The PNG files.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for one in self:
+            path = folder / one.names[0]
+            picture = overlay(one.images[0][None], one.map_list[0][None])[0]
+            probability = float(one.probabilities[0])
+            text = one.captions[0]
+            if not np.isnan(probability):
+                text += f"  {100 * probability:.1f} %"
+            files.append(save_picture(captioned(picture, text), path.with_name(path.name + ".png")))
+            np.savez_compressed(
+                path.with_name(path.name + ".npz"),
+                map=one.map_list[0][0].numpy(),
+                scores=one.score_list[0][0].numpy(),
+                target=one.target[0].numpy(),
+                probability=np.float32(probability),
+            )
+        return files
+
+
+def _stack(maps: Sequence[Tensor]) -> Tensor:
+    sizes = {tuple(one.shape[-2:]) for one in maps}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"the images have {len(sizes)} different sizes; take explanation[i].maps for each"
+        )
+    return torch.stack(list(maps))

@@ -1,0 +1,151 @@
+"""The half of the contract that trains: what all learned explainers share.
+
+Their objective looks, for every image of a batch, at the masks of all classes of the batch: the
+image's own class on the diagonal, and those that it does not show beside it.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.base import Batch, Explainer, frozen_networks
+from explainers.classifier import ClassifierSource
+from explainers.errors import InputError
+
+
+class LearnedExplainer(Explainer):
+    """Trains one network to explain one frozen classifier.
+
+    A subclass sets `network` and says in `losses` what makes a mask good. Checkpoints hold the
+    trained weights only, and the fingerprints of the frozen networks that they were trained with.
+
+    Attributes:
+        network: plain torch, all that inference needs: `network(images, labels)` maps images
+            (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]; `network.masks` takes labels
+            (1 n) too and answers (b n _ _) at its own resolution; `network.enlarge(masks, images)`
+            brings masks to the images' size.
+    """
+
+    network: nn.Module
+
+    def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
+        super().__init__(classifier)
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.strict_loading = False  # the frozen networks are missing from checkpoints, by design
+        self._fingerprints: dict[str, str] = {}
+
+    @abstractmethod
+    def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """Return the weighted terms of the objective, each a scalar; training minimises the sum.
+
+        Args:
+            images: (b 3 h w) in [0, 1].
+            labels: the predicted classes (b).
+            masks: (b b _ _) in [0, 1], of every image for every class in `labels`.
+        """
+
+    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
+        """Answer with the masks that training shapes, in one pass."""
+        masks: Tensor = self.network(images, target)
+        return masks
+
+    def to_maps(self, scores: Tensor) -> Tensor:
+        """Masks are maps already: training and inference mean the same by a value."""
+        return scores
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Minimise the sum of the losses on the classes that the classifier predicts."""
+        images = batch["image"]
+        labels = self.resolve_target(images, None)
+        masks = self.network.masks(images, labels[None])
+        losses = self.losses(images, labels, masks)
+        total = torch.stack(list(losses.values())).sum()
+        self._log_training(labels, masks.detach(), losses | {"loss": total})
+        return total
+
+    def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
+        areas = masks.mean(dim=(-2, -1))  # (b b)
+        same = labels[:, None] == labels
+        values = {f"train/{name}": value.detach() for name, value in losses.items()}
+        values["train/target_area"] = areas.diagonal().mean()
+        if not same.all():
+            values["train/off_target_area"] = areas[~same].mean()
+        self.log_dict(values, batch_size=len(labels))
+        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
+        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+        self.log("train/lr", rate)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
+        """AdamW on what is trainable, on a one-cycle schedule over the whole fit."""
+        weights = [weight for weight in self.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(
+            weights, lr=self.lr, betas=(0.95, 0.999), weight_decay=self.weight_decay, amsgrad=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.lr, total_steps=int(self.trainer.estimated_stepping_batches)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_fit_start(self) -> None:
+        """Remember what must not change."""
+        self._fingerprints = self.fingerprints()
+
+    def on_fit_end(self) -> None:
+        """Raise RuntimeError if a frozen network is not what it was."""
+        for name, before in self._fingerprints.items():
+            if self.fingerprints()[name] != before:
+                raise RuntimeError(f"the weights of {name} changed during the fit; it is frozen")
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The weights and buffers that training sets: everything but the frozen networks."""
+        frozen = tuple(f"{name}." for name in frozen_networks(self))
+        return {k: v for k, v in self.state_dict().items() if not k.startswith(frozen)}
+
+    def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
+        """Take trained weights, if they fit and were trained for these frozen networks.
+
+        Args:
+            state: what `trained_state` returned.
+            fingerprints: what `fingerprints` returned beside it; empty to take the weights for
+                other networks knowingly.
+
+        Raises:
+            InputError: weights are missing, unknown or of other shapes, or a frozen network has
+                other weights than those that `state` was trained with.
+        """
+        self._check(state, fingerprints)
+        self.load_state_dict(state, strict=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen networks out, and record their fingerprints instead."""
+        checkpoint["state_dict"] = self.trained_state()
+        checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
+        self._check(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+
+    def _check(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
+        mine = {name: tuple(value.shape) for name, value in self.trained_state().items()}
+        given = {name: tuple(value.shape) for name, value in state.items()}
+        if mine != given:
+            differing = sorted(mine.items() ^ given.items())
+            raise InputError(
+                f"the trained weights do not fit this {type(self).__name__}: {differing[0][0]} is "
+                f"{given.get(differing[0][0], 'missing')}, expected "
+                f"{mine.get(differing[0][0], 'nothing')}; use the settings it was trained with"
+            )
+        actual = self.fingerprints() if fingerprints else {}
+        for name, expected in fingerprints.items():
+            if actual.get(name) != expected:
+                raise InputError(
+                    f"trained for other weights of {name} (SHA-256 {expected[:12]}…, here "
+                    f"{str(actual.get(name))[:12]}…); use those, or pass allow_other_weights=True "
+                    "(--allow-other-weights) to take the risk"
+                )

@@ -1,0 +1,40 @@
+"""Terms that an explainer's objective is built from: pure functions of maps (b n h w) in [0, 1].
+
+`n` counts maps of one image: the classes for which the objective looks at it.
+"""
+
+import torch
+from torch import Tensor
+
+
+def area(maps: Tensor, power: float = 1.0, epsilon: float = 5e-4) -> Tensor:
+    """Mean of (map + epsilon) ** power: the price of calling every pixel important.
+
+    A power under 1 pushes values to 0 and 1. `epsilon` keeps the gradient finite at 0; TAME uses
+    5e-4 (https://arxiv.org/abs/2301.07407).
+    """
+    return (maps + epsilon).pow(power).mean()
+
+
+def variation(maps: Tensor, border: float = 0.0) -> Tensor:
+    """Squared steps between neighbours plus `border` times squared border pixels, a pixel.
+
+    The mean over maps and pixels. TAME publishes the sum over the b * b maps of a batch divided
+    by 2 b, which is `published_variation_factor` times this.
+    """
+    vertical = (maps[..., 1:, :] - maps[..., :-1, :]).square().sum()
+    horizontal = (maps[..., :, 1:] - maps[..., :, :-1]).square().sum()
+    total = vertical + horizontal
+    if border:
+        edge = torch.ones_like(maps[0, 0], dtype=torch.bool)
+        edge[1:-1, 1:-1] = False
+        total = total + border * maps[..., edge].square().sum()
+    return total / maps.numel()
+
+
+def published_variation_factor(batch_size: int, height: int, width: int) -> float:
+    """How many times `variation` the published term is, for b * b maps of one size.
+
+    Multiply a published coefficient with it: at a batch of 32 and 56 x 56 pixels it is 50,176.
+    """
+    return batch_size * height * width / 2

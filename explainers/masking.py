@@ -1,0 +1,49 @@
+"""Showing a classifier only part of an image: what is kept, and what fills the rest.
+
+Images are in [0, 1] pixel space, so `black` is pixel value 0 for every network, whatever it
+subtracts afterwards; a map trained with one fill and scored with another loses for no reason.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+Fill = Callable[[Tensor], Tensor]
+"""Maps images (b 3 h w) to what replaces their removed pixels, of a shape that broadcasts."""
+
+
+def black(images: Tensor) -> Tensor:
+    """Pixel value 0, as in the papers of the TAME family."""
+    return images.new_zeros(())
+
+
+def mean(images: Tensor) -> Tensor:
+    """The mean colour of each image (b 3 1 1)."""
+    return images.mean(dim=(-2, -1), keepdim=True)
+
+
+def blur(images: Tensor) -> Tensor:
+    """Each image (b 3 h w), blurred with a Gaussian of a sixteenth of its shorter side."""
+    sigma = min(images.shape[-2:]) / 16
+    radius = min(round(3 * sigma), min(images.shape[-2:]) - 1)
+    return gaussian_blur(images, [2 * radius + 1] * 2, [sigma, sigma])
+
+
+def noise(images: Tensor) -> Tensor:
+    """Uniform noise (1 3 h w), the same for every image and every call."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(1, *images.shape[1:], generator=generator).to(images)
+
+
+def keep(images: Tensor, maps: Tensor, fill: Fill = black) -> Tensor:
+    """Fade the pixels of images (b 3 h w) that maps (b 1 h w) call unimportant into `fill`."""
+    if fill is black:
+        return images * maps
+    return torch.lerp(fill(images).expand_as(images), images, maps)
+
+
+def delete(images: Tensor, maps: Tensor, fill: Fill = black) -> Tensor:
+    """Fade the pixels of images (b 3 h w) that maps (b 1 h w) call important into `fill`."""
+    return keep(images, 1 - maps, fill)

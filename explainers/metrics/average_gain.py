@@ -1,0 +1,25 @@
+"""Average gain: how much of the missing confidence keeping only the mapped pixels adds."""
+
+from torch import Tensor
+
+from explainers.metrics.base import ImageMean
+
+
+def relative_gain(before: Tensor, after: Tensor) -> Tensor:
+    """Fraction (b) of the distance to certainty that was gained, in [0, 1]; 0 where p is 1."""
+    return (after - before).clamp(min=0) / (1 - before).clamp(min=1e-30)
+
+
+class AverageGain(ImageMean):
+    """Mean relative gain over a data set, in percent; higher is better.
+
+    100 mean([o - p]+ / (1 - p)), with p the target's probability on the image and o on the masked
+    one. Defined in Opti-CAM (https://arxiv.org/abs/2301.07002), section 4.1: unlike the average
+    increase, it gives a map that changes next to nothing next to nothing.
+    """
+
+    higher_is_better = True
+
+    def per_image(self, before: Tensor, after: Tensor) -> Tensor:
+        """Percent gained, from the target's probabilities (b) on the image and masked image."""
+        return 100 * relative_gain(before, after)

@@ -1,0 +1,34 @@
+"""The accumulator that all per-image metrics share."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class ImageMean(Metric, ABC):
+    """Mean of one value an image, whatever the batches and the number of processes.
+
+    The values themselves are the state: they are gathered without padding and averaged in float64
+    on the CPU, so the figure is the same for every split of the data.
+    """
+
+    full_state_update = False
+    values: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("values", torch.zeros(0), dist_reduce_fx="cat")
+
+    @abstractmethod
+    def per_image(self, *arguments: Tensor) -> Tensor:
+        """One value (b) an image, in the metric's unit."""
+
+    def update(self, *arguments: Tensor) -> None:
+        """Add a batch; see `per_image` for what it takes."""
+        self.values = torch.cat([self.values, self.per_image(*arguments).float()])
+
+    def compute(self) -> Tensor:
+        """Mean over the images so far; NaN before the first."""
+        return self.values.double().cpu().mean().float()

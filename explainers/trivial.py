@@ -1,0 +1,46 @@
+"""Maps that explain nothing: the rows that every explainer has to beat.
+
+Each is a function of the images alone, (b 3 h w) to maps (b 1 h w) in [0, 1].
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def ones(images: Tensor) -> Tensor:
+    """Every pixel is important."""
+    return torch.ones_like(images[:, :1])
+
+
+def fake_cam(images: Tensor) -> Tensor:
+    """Every pixel but the top left one; it fools the average drop and the average increase.
+
+    Poppi et al., Revisiting the Evaluation of Class Activation Mapping (2021).
+    """
+    maps = ones(images)
+    maps[..., 0, 0] = 0
+    return maps
+
+
+def centre_gaussian(images: Tensor) -> Tensor:
+    """A Gaussian bump in the middle, of a quarter of each side: where photographers aim."""
+    vertical, horizontal = (
+        torch.exp(-0.5 * (torch.linspace(-2, 2, side, device=images.device)).square())
+        for side in images.shape[-2:]
+    )
+    return (vertical[:, None] * horizontal).expand_as(images[:, :1])
+
+
+def random(images: Tensor) -> Tensor:
+    """Uniform noise, the same for every image."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(1, 1, *images.shape[-2:], generator=generator).to(images)
+    return maps.expand_as(images[:, :1])
+
+
+ROWS: dict[str, Callable[[Tensor], Tensor]] = {
+    function.__name__: function for function in (ones, fake_cam, centre_gaussian, random)
+}
+"""The trivial maps by the name that tables give them."""

@@ -1,0 +1,141 @@
+"""Train, validate or test an explainer: `python train.py fit --config configs/demo.yaml`.
+
+A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
+"""
+
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+import datamodules  # noqa: F401  lets configs name classes without their module
+import explainers  # noqa: F401
+from datamodules import ImageDataModule
+from explainers import Explainer, LearnedExplainer
+from explainers.bundle import save_bundle
+from explainers.errors import InputError
+from explainers.interrupt import InterruptibleFit
+from explainers.pictures import PanelLogger, explained_panel
+from explainers.scores import rows, table
+
+
+class OneLineParser(LightningArgumentParser):
+    """Reports a bad argument or config key in one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the message and exit with 2."""
+        _refuse(message)
+
+
+class ExplainerCLI(LightningCLI):
+    """LightningCLI with the end that every fit of ours has: test, table, bundle."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what a run has beside model, data and trainer."""
+        parser.add_argument(
+            "--bundle", type=str | None, help="folder to write the trained explainer to, as a bundle"
+        )
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; what they refuse is reported in one line."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            _refuse(_reason(error))
+
+    def before_fit(self) -> None:
+        """Take the time, and look for the checkpoint before anything is built."""
+        self._started = time.monotonic()
+        path = self._get(self.config, "ckpt_path")
+        if path is not None and not path.startswith("hf") and not Path(path).is_file():
+            if path not in ("best", "last", "hpc", "registry"):
+                _refuse(f"no checkpoint at {Path(path).resolve()}")
+
+    def after_fit(self) -> None:
+        """Test what was trained, print the table, and write the bundle."""
+        if not isinstance(self.model, LearnedExplainer):
+            return
+        seconds = time.monotonic() - self._started
+        steps = self.trainer.global_step
+        self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        scores = self._print_table()
+        folder = self._get(self.config, "bundle")
+        if folder and not self.trainer.fast_dev_run:
+            self._write_bundle(folder, scores, steps, seconds)
+
+    def after_test(self) -> None:
+        """Print the table."""
+        self._print_table()
+
+    def _print_table(self) -> list[dict[str, Any]]:
+        scores = rows(type(self.model).__name__.lower(), self.trainer.callback_metrics)
+        rank_zero_only(print)("\n" + table(scores))
+        return scores
+
+    @rank_zero_only
+    def _write_bundle(
+        self, folder: str, scores: list[dict[str, Any]], steps: int, seconds: float
+    ) -> None:
+        data = self.config[self.subcommand]["data"]
+        training = {
+            "data": data["class_path"],
+            "data settings": dict(data["init_args"]),
+            "steps": steps,
+            "seconds": round(seconds),
+            "seed": self.config[self.subcommand]["seed_everything"],
+            "tested on": "the datamodule's test split",
+        }
+        batch = next(iter(self.datamodule.test_dataloader()))
+        picture = explained_panel(self.model, batch["image"][:6].to(self.model.device))
+        path = save_bundle(self.model, folder, training, scores, picture)
+        print(f"\nwrote {path}; look at {path / 'panel.png'}")
+
+
+def main(args: ArgsType = None) -> LightningCLI:
+    """Run one subcommand of the Lightning CLI."""
+    return ExplainerCLI(
+        Explainer,
+        ImageDataModule,
+        parser_class=OneLineParser,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        trainer_defaults={
+            "callbacks": [PanelLogger(), InterruptibleFit()],
+            # The datamodules split their data among processes themselves, without padding.
+            "use_distributed_sampler": False,
+        },
+        save_config_kwargs={"overwrite": True},
+        args=args,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What the user has to change, out of what jsonargparse wrapped it in; a bug is raised."""
+    chain = [error]
+    while inner := chain[-1].__cause__:
+        chain.append(inner)
+    for link in chain:
+        if isinstance(link, InputError):
+            return str(link)
+    if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
+        return str(chain[-1])
+    raise chain[-1]
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    # Frozen networks are in eval mode on purpose.
+    warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
+    try:
+        main()
+    except InputError as error:
+        _refuse(str(error))
