@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class ImageMean(Metric, ABC):
@@ -15,11 +15,11 @@ class ImageMean(Metric, ABC):
     """
 
     full_state_update = False
-    values: Tensor
+    values: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("values", torch.zeros(0), dist_reduce_fx="cat")
+        self.add_state("values", [], dist_reduce_fx="cat")
 
     @abstractmethod
     def per_image(self, *arguments: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ class ImageMean(Metric, ABC):
 
     def update(self, *arguments: Tensor) -> None:
         """Add a batch; see `per_image` for what it takes."""
-        self.values = torch.cat([self.values, self.per_image(*arguments).float()])
+        self.values.append(self.per_image(*arguments).float())
 
     def compute(self) -> Tensor:
-        """Mean over the images so far; NaN before the first."""
-        return self.values.double().cpu().mean().float()
+        """Mean over the images so far."""
+        return dim_zero_cat(self.values).double().cpu().mean().float()

@@ -1,0 +1,128 @@
+"""Every explainer, whatever its method, keeps the promises of `explainers.Explainer`."""
+
+import inspect
+
+import pytest
+import torch
+
+import explainers
+from explainers import Explainer, FrozenClassifier
+from explainers.errors import InputError, TargetError
+
+NAMES = [
+    name
+    for name in explainers.__all__
+    if issubclass(getattr(explainers, name), Explainer)
+    and not inspect.isabstract(getattr(explainers, name))
+]
+
+
+def _decided(classifier):
+    """Scale the last layer up, so that random weights tell classes apart in float32."""
+    layer = classifier.model.get_classifier()
+    torch.nn.init.normal_(layer.weight, std=1.0)
+    return classifier
+
+
+@pytest.fixture(params=NAMES)
+def explainer(request, source):
+    kind = getattr(explainers, request.param)
+    options = {}
+    if "auxiliary" in inspect.signature(kind).parameters:
+        options["auxiliary"] = source
+    return kind(_decided(FrozenClassifier.of(source)), **options)
+
+
+def test_scores_are_float32_of_the_images_size(explainer, images, labels):
+    scores = explainer(images, labels)
+    assert scores.shape == (3, 1, 96, 128)
+    assert scores.dtype == torch.float32
+
+
+def test_maps_are_in_the_unit_interval(explainer, images):
+    maps = explainer.explain(images).maps
+    assert maps.shape == (3, 1, 96, 128)
+    assert maps.min() >= 0
+    assert maps.max() <= 1
+    assert maps.std() > 0
+
+
+def test_map_depends_on_the_class(explainer, images, labels):
+    assert not torch.allclose(explainer(images, labels), explainer(images, (labels + 1) % 4))
+
+
+def test_map_depends_on_the_image(explainer, images, labels):
+    assert not torch.allclose(explainer(images, labels), explainer(images.flip(-1), labels))
+
+
+def test_batch_equals_one_by_one(explainer, images, labels):
+    together = explainer(images, labels)
+    alone = torch.cat(
+        [explainer(images[i : i + 1], labels[i : i + 1]) for i in range(len(images))]
+    )
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_train_mode_changes_neither_the_map_nor_the_state(explainer, images, labels):
+    expected = explainer.eval()(images, labels)
+    before = {name: value.clone() for name, value in explainer.state_dict().items()}
+    explainer.train()
+    torch.testing.assert_close(explainer(images, labels), expected, rtol=0, atol=0)
+    assert explainer.training
+    for name, value in explainer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_earlier_calls_change_nothing(explainer, images, labels):
+    expected = explainer(images, labels)
+    explainer(images.flip(-1), labels)
+    torch.testing.assert_close(explainer(images, labels), expected, rtol=0, atol=0)
+
+
+def test_no_target_means_the_prediction(explainer, images):
+    predicted = explainer.classifier(images).argmax(dim=1)
+    torch.testing.assert_close(explainer(images), explainer(images, predicted))
+
+
+def test_nothing_is_left_on_the_classifier(explainer, images, labels):
+    before = explainer.classifier.fingerprint()
+    explainer.train()
+    explainer.explain(images, labels)
+    explainer(images, labels)
+    classifier = explainer.classifier
+    assert classifier.fingerprint() == before
+    for module in classifier.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_hooks
+        assert not module.training
+    assert all(not weight.requires_grad for weight in classifier.parameters())
+    assert all(weight.grad is None for weight in classifier.parameters())
+
+
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
+def test_works_where_the_caller_turned_gradients_off(explainer, images, labels, guard):
+    expected = explainer(images, labels).detach()
+    with guard():
+        actual = explainer(images, labels)
+    torch.testing.assert_close(actual.clone(), expected)
+
+
+def test_label_outside_the_classes_is_refused(explainer, images):
+    with pytest.raises(InputError, match="target 4 is outside .* choose 0 to 3"):
+        explainer(images, torch.tensor([0, 4, 1]))
+
+
+def test_too_few_targets_are_refused(explainer, images):
+    with pytest.raises(InputError, match="3 images need as many targets, got 2"):
+        explainer(images, torch.tensor([0, 1]))
+
+
+def test_references_are_explained_or_refused(explainer, images):
+    references = torch.randn(3, explainer.classifier.stages[-1].channels)
+    try:
+        scores = explainer(images, references)
+    except TargetError as error:
+        assert "class labels" in str(error)  # noqa: PT017  either outcome keeps the contract
+    else:
+        assert scores.shape == (3, 1, 96, 128)

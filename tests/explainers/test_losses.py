@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from explainers.losses import area, published_variation_factor, variation
+
+
+def test_area_of_power_one_is_the_share_kept():
+    maps = torch.zeros(1, 1, 4, 4)
+    maps[..., :1, :] = 1
+    assert area(maps, epsilon=0.0) == 0.25
+
+
+def test_area_raises_each_pixel_to_the_power():
+    maps = torch.tensor([0.25, 1.0]).view(1, 1, 1, 2)
+    # sqrt(0.25) = 0.5 and sqrt(1) = 1.
+    assert area(maps, power=0.5, epsilon=0.0) == pytest.approx(0.75)
+
+
+def test_area_has_a_finite_gradient_at_zero():
+    maps = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    area(maps, power=0.3).backward()
+    assert maps.grad.isfinite().all()
+
+
+def test_variation_of_one_vertical_edge():
+    maps = torch.zeros(1, 1, 4, 4)
+    maps[..., 2:] = 1
+    # Four horizontal steps of 1, over 16 pixels.
+    assert variation(maps) == pytest.approx(4 / 16)
+
+
+def test_variation_counts_each_border_pixel_once():
+    maps = torch.full((1, 1, 4, 4), 0.5)
+    # No step; 12 border pixels of 0.25, at 0.3 each, over 16 pixels.
+    assert variation(maps, border=0.3) == pytest.approx(0.3 * 12 * 0.25 / 16)
+
+
+def test_published_coefficient_is_reproduced_at_batch_32_and_56_pixels():
+    maps = torch.rand(32, 32, 56, 56, dtype=torch.float64)
+    total = 0.0
+    for row in maps:
+        for one in row:
+            total += ((one[1:] - one[:-1]) ** 2).sum() + ((one[:, 1:] - one[:, :-1]) ** 2).sum()
+            border = one.clone()
+            border[1:-1, 1:-1] = 0
+            total += 0.3 * (border**2).sum()
+    published = total / (2 * 32)
+    factor = published_variation_factor(32, 56, 56)
+    assert factor == 50176
+    assert factor * variation(maps, 0.3) == pytest.approx(published.item(), rel=1e-12)

@@ -1,0 +1,94 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from explainers import PTAME
+from explainers.errors import InputError
+
+RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
+
+
+def test_head_on_resnet18_has_the_published_number_of_weights():
+    explainer = PTAME(
+        {"model": "test_resnet", "pretrained": False},
+        {"model": "resnet18", "pretrained": False},
+    )
+    trained = sum(weight.numel() for weight in explainer.parameters() if weight.requires_grad)
+    assert trained == 1_311_040
+    assert explainer.network.stages == [1, 2, 3, 4]
+    assert explainer.network.head.channels == [64, 128, 256, 512]
+
+
+def test_loss_equals_the_published_formula(images, source):
+    explainer = PTAME(RANDOM_RESNET, source, variation_border=0.3)
+    labels = torch.tensor([1, 3, 1])
+    masks = explainer.network.masks(images, labels[None]).detach()
+    losses = explainer.losses(images, labels, masks)
+
+    entropy = area = steps = 0.0
+    for i in range(3):
+        mask = F.interpolate(masks[i, i][None, None], (96, 128), mode="bilinear")[0]
+        logits = explainer.classifier((images[i] * mask)[None])[0]
+        entropy -= logits.log_softmax(0)[labels[i]] / 3
+        for j in range(3):
+            one = masks[i, j]
+            area += ((one + 5e-4) ** 0.3).mean() / 9
+            steps += ((one[1:] - one[:-1]) ** 2).sum() + ((one[:, 1:] - one[:, :-1]) ** 2).sum()
+            inside = one[1:-1, 1:-1]
+            steps += 0.3 * ((one**2).sum() - (inside**2).sum())
+    height, width = masks.shape[-2:]
+    published_variation = steps / (2 * 3)
+    published_weight = 5.0176 / (3 * height * width / 2)
+    expected = {
+        "classification": 0.07278 * entropy,
+        "area": 0.977712 * area,
+        "variation": published_weight * published_variation,
+    }
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_twenty_steps_on_one_batch_lower_the_objective(images, source):
+    explainer = PTAME(RANDOM_RESNET, source).train()
+    labels = explainer.resolve_target(images, None)
+    weights = [weight for weight in explainer.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=1e-2)
+    history = []
+    for _ in range(20):
+        masks = explainer.network.masks(images, labels[None])
+        loss = torch.stack(list(explainer.losses(images, labels, masks).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(loss.item())
+    assert history[-1] < 0.9 * history[0]
+
+
+def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(images, source):
+    explainer = PTAME(RANDOM_RESNET, source).train()
+    labels = torch.tensor([0, 1, 2])
+    masks = explainer.network.masks(images, labels[None])
+    torch.stack(list(explainer.losses(images, labels, masks).values())).sum().backward()
+    for name, weight in explainer.named_parameters():
+        assert (weight.grad is not None) == weight.requires_grad, name
+    assert explainer.trained_state().keys() >= {
+        name for name, weight in explainer.named_parameters() if weight.requires_grad
+    }
+
+
+def test_cam_start_needs_the_classes_of_the_classifier():
+    with pytest.raises(InputError, match="the 4 classes of the classifier.*has 5"):
+        PTAME(RANDOM_RESNET, RANDOM_RESNET | {"num_classes": 5}, cam_start=True)
+
+
+def test_cam_start_answers_with_the_auxiliarys_activation_map(images):
+    explainer = PTAME(RANDOM_RESNET, RANDOM_RESNET, cam_start=True)
+    auxiliary = explainer.network.backbone
+    features = auxiliary.features(images, [-1])[0]
+    cam = torch.einsum("bchw,c->bhw", features, auxiliary.class_weights[2])[:, None]
+    cam = F.interpolate(cam, (24, 32), mode="bilinear")  # the finest stage read, at stride 4
+    expected = F.interpolate((0.3 * cam - 1.8).sigmoid(), (96, 128), mode="bilinear")
+    torch.testing.assert_close(
+        explainer(images, torch.tensor([2, 2, 2])), expected, rtol=1e-4, atol=1e-5
+    )
