@@ -37,23 +37,25 @@ class ExplainerCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a run has beside model, data and trainer."""
         parser.add_argument(
-            "--bundle", type=str | None, help="folder to write the trained explainer to, as a bundle"
+            "--bundle",
+            type=str | None,
+            help="folder to write the trained explainer to, as a bundle",
         )
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what they refuse is reported in one line."""
         try:
             super().instantiate_classes()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             _refuse(_reason(error))
 
     def before_fit(self) -> None:
         """Take the time, and look for the checkpoint before anything is built."""
         self._started = time.monotonic()
         path = self._get(self.config, "ckpt_path")
-        if path is not None and not path.startswith("hf") and not Path(path).is_file():
-            if path not in ("best", "last", "hpc", "registry"):
-                _refuse(f"no checkpoint at {Path(path).resolve()}")
+        named = path is None or path.startswith(("best", "last", "hpc", "registry"))
+        if not named and not Path(path).is_file():
+            _refuse(f"no checkpoint at {Path(path).resolve()}")
 
     def after_fit(self) -> None:
         """Test what was trained, print the table, and write the bundle."""
@@ -64,7 +66,7 @@ class ExplainerCLI(LightningCLI):
         self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scores = self._print_table()
         folder = self._get(self.config, "bundle")
-        if folder and not self.trainer.fast_dev_run:
+        if folder and not getattr(self.trainer, "fast_dev_run", False):
             self._write_bundle(folder, scores, steps, seconds)
 
     def after_test(self) -> None:

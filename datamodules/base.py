@@ -44,15 +44,30 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
+        self._train_loader: ResumableLoader | None = None
+        self._position = {"next_batch": 0}
 
     def train_dataloader(self) -> "ResumableLoader":
         """The next epoch of the stream; the last short batch is left out."""
         rank, world = _process()
         batches = self.samples_per_epoch // (world * self.batch_size)
-        return ResumableLoader(
-            self.train_set, batch_sampler=StreamBatches(batches, self.batch_size, rank, world),
-            **self._options(),
-        )
+        order = StreamBatches(batches, self.batch_size, rank, world)
+        self._train_loader = ResumableLoader(self.train_set, batch_sampler=order, **self._options())
+        self._train_loader.load_state_dict(self._position)
+        return self._train_loader
+
+    def state_dict(self) -> dict[str, int]:
+        """Where in the stream training is.
+
+        Lightning restores this before it asks for a loader. It would restore the loader's own
+        state too late: a schedule that asks for the number of steps makes it read the loader
+        first.
+        """
+        return self._train_loader.state_dict() if self._train_loader else self._position
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from there."""
+        self._position = state_dict
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """In order, every sample once."""
@@ -147,5 +162,3 @@ def _process() -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
-
-

@@ -16,8 +16,7 @@ class Shapes(Dataset[Sample]):
     """
 
     def __init__(self, length: int | None, size: int, seed: int) -> None:
-        if size % 2:
-            raise ValueError(f"size must be even to have four quadrants, got {size}")
+        _check(size)
         self.length = length
         self.size = size
         self.seed = seed
@@ -61,6 +60,7 @@ class ShapesDataModule(ImageDataModule):
         samples_per_epoch: int = 64,
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch)
+        _check(size)
         self.length = length
         self.size = size
 
@@ -69,3 +69,8 @@ class ShapesDataModule(ImageDataModule):
         self.train_set = Shapes(None, self.size, seed=0)
         self.val_set = Shapes(self.length, self.size, seed=1)
         self.test_set = Shapes(self.length, self.size, seed=2)
+
+
+def _check(size: int) -> None:
+    if size % 2:
+        raise ValueError(f"size must be even to have four quadrants, got {size}")

@@ -58,6 +58,7 @@ class AttentionHead(nn.Module):
             offset: logit of the mask where the class activation map is zero.
         """
         for branch in self.branches:
+            assert isinstance(branch, Branch)  # for the type checker
             branch.norm.weight.zero_()
         self.fuser.weight.zero_()
         self.fuser.weight[:, -self.channels[-1] :] = class_weights
@@ -86,6 +87,6 @@ class AttentionHead(nn.Module):
         if self.fuser.bias is not None:
             bias = self.fuser.bias[labels]
             total = total + (bias[:, None] if labels.ndim == 1 else bias)[..., None, None]
-        if self.gain is not None:
+        if self.gain is not None and self.offset is not None:
             total = total * self.gain + self.offset
         return total

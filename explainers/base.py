@@ -190,6 +190,7 @@ class Explainer(LightningModule, ABC):
         maps = {"explainer": self.to_maps(self(images, labels))}
         maps |= {row: trivial(images) for row, trivial in ROWS.items()}
         for row, metrics in self.test_metrics.items():
+            assert isinstance(metrics, MetricCollection)  # for the type checker
             metrics.update(before, self.confidence(keep(images, maps[row]), labels))
             self.log_dict(metrics, batch_size=len(images))
 

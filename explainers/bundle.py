@@ -91,8 +91,9 @@ def load_explainer(
         raise InputError(
             f"{folder} holds a {config['class']!r}; {closest(config['class'], list(learned))}"
         )
-    # The bundle's own weights come next: loading those of a hub again for the head is not needed.
-    explainer = learned[config["class"]](**(config["hyperparameters"] | overrides))
+    explainer: LearnedExplainer = learned[config["class"]](
+        **(config["hyperparameters"] | overrides)
+    )
     explainer.load_trained_state(
         read_state(folder / "model.safetensors"),
         {} if allow_other_weights else config["fingerprints"],
@@ -117,7 +118,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(path.read_text())
         missing = {"format", "class", "hyperparameters", "fingerprints"} - config.keys()
     except (ValueError, AttributeError) as error:
-        raise InputError(f"{path} is not a bundle's config.json: {error}; fetch it again") from error
+        raise InputError(
+            f"{path} is not a bundle's config.json: {error}; fetch it again"
+        ) from error
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
     if config["format"] > FORMAT:

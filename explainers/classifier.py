@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import timm
 import torch
 import torch.nn.functional as F
+from timm.data.config import resolve_model_data_config
+from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor, nn
 
 from explainers import weights as weight_files
@@ -61,7 +62,8 @@ class FrozenClassifier(nn.Module):
         if isinstance(model, nn.Module):
             self.source: dict[str, Any] = {"model": f"module:{type(model).__name__}"}
             missing = [
-                name for name, value in zip(("mean", "std", "size"), (mean, std, size), strict=True)
+                name
+                for name, value in zip(("mean", "std", "size"), (mean, std, size), strict=True)
                 if value is None
             ]
             if missing and not hasattr(model, "pretrained_cfg"):
@@ -85,7 +87,7 @@ class FrozenClassifier(nn.Module):
                 if value != defaults.get(key)
             }
             model = weight_files.create(model, pretrained, weights, num_classes)
-        config = timm.data.resolve_model_data_config(model)
+        config = resolve_model_data_config(model)
         self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
         self.crop_fraction: float = config["crop_pct"]
         self.interpolation: str = config["interpolation"]
@@ -106,7 +108,16 @@ class FrozenClassifier(nn.Module):
             return source
         if isinstance(source, str):
             source = {"model": source}
-        known = {"model", "pretrained", "weights", "num_classes", "mean", "std", "size", "class_names"}
+        known = {
+            "model",
+            "pretrained",
+            "weights",
+            "num_classes",
+            "mean",
+            "std",
+            "size",
+            "class_names",
+        }
         unknown = sorted(set(source) - known)
         if unknown:
             raise InputError(
@@ -146,7 +157,7 @@ class FrozenClassifier(nn.Module):
         count = len(self.stages)
         wanted = [stage % count for stage in stages]
         indices = sorted({stage for stage in wanted if stage < count - 1})
-        options = {"indices": indices, "output_fmt": "NCHW"}
+        options: dict[str, Any] = {"indices": indices, "output_fmt": "NCHW"}
         if self._is_transformer:
             options["norm"] = True  # the tokens that the head would read at that depth
         last, read = None, []
@@ -177,7 +188,7 @@ class FrozenClassifier(nn.Module):
         if isinstance(known, int):
             return known
         with torch.inference_mode():
-            return self(self.mean.new_zeros(1, 3, *self.size)).shape[1]
+            return int(self(self.mean.new_zeros(1, 3, *self.size)).shape[1])
 
     @property
     def class_weights(self) -> Tensor:
@@ -187,7 +198,7 @@ class FrozenClassifier(nn.Module):
             InputError: the network decides by anything but one linear layer on pooled features.
         """
         layer = self._timm("class_weights").get_classifier()
-        weight = getattr(layer, "weight", None)
+        weight: Tensor | None = getattr(layer, "weight", None)
         if weight is None or weight.flatten(1).shape[1] != self.stages[-1].channels:
             raise InputError(
                 f"{self.name} does not decide by one linear layer on its pooled features"
@@ -218,17 +229,17 @@ class FrozenClassifier(nn.Module):
         size = self._nearest_size(images.shape[-2:])
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        normalised: Tensor = (images - self.mean) / self.std
+        normalised = (images - self.mean) / self.std
         return normalised.contiguous(memory_format=torch.channels_last)
 
     def _nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
         """The size (h w) nearest to `size` that the model can take."""
         height, width = size
-        config = getattr(self.model, "pretrained_cfg", None)
+        config: Any = getattr(self.model, "pretrained_cfg", None)
         if config is None:
             return self.size
         if getattr(self.model, "dynamic_img_size", False):
-            patch = self.model.patch_embed.patch_size
+            patch = self._timm("size").patch_embed.patch_size
             return (
                 max(1, round(height / patch[0])) * patch[0],
                 max(1, round(width / patch[1])) * patch[1],
@@ -244,7 +255,8 @@ class FrozenClassifier(nn.Module):
         if features.ndim == 3:  # tokens: the class and register tokens come first
             tokens = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
             grid = [side // self.stages[-1].reduction for side in size]
-            return tokens.transpose(1, 2).unflatten(2, grid)
+            maps: Tensor = tokens.transpose(1, 2).unflatten(2, grid)
+            return maps
         if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
             return features.permute(0, 3, 1, 2)
         return features
@@ -268,8 +280,8 @@ def _class_names(model: Any, num_classes: int) -> list[str]:  # noqa: ANN401
         labels = config["label_names"]
         descriptions = config.get("label_descriptions") or {}
         return [descriptions.get(label, label) for label in labels]
-    subset = timm.data.infer_imagenet_subset(model) if config else None
+    subset = infer_imagenet_subset(model) if config else None
     if subset is None:
         return [f"class {index}" for index in range(num_classes)]
-    info = timm.data.ImageNetInfo(subset)
+    info = ImageNetInfo(subset)
     return [info.index_to_description(index) for index in range(num_classes)]

@@ -53,9 +53,13 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--checkpoint", required=True, help="a bundle: folder or hf-hub:org/name")
     command.add_argument("--image", required=True, nargs="+", metavar="FILE")
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    command.add_argument("--target", type=int, help="class to explain; by default the predicted one")
     command.add_argument(
-        "--crop", action="store_true", help="show the model its evaluation crop, not the whole image"
+        "--target", type=int, help="class to explain; by default the predicted one"
+    )
+    command.add_argument(
+        "--crop",
+        action="store_true",
+        help="show the model its evaluation crop, not the whole image",
     )
     command.add_argument(
         "--allow-other-weights",

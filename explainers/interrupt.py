@@ -40,7 +40,7 @@ class InterruptibleFit(Callback):
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
-            print(f"\ninterrupted; go on with --ckpt_path {path}", flush=True)  # noqa: T201
+            print(f"\ninterrupted; go on with --ckpt_path {path}", flush=True)
         raise KeyboardInterrupt
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -53,4 +53,4 @@ class InterruptibleFit(Callback):
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        print("\nstopping after this step; Ctrl-C again to stop at once", flush=True)  # noqa: T201
+        print("\nstopping after this step; Ctrl-C again to stop at once", flush=True)

@@ -4,15 +4,39 @@ Their objective looks, for every image of a batch, at the masks of all classes o
 image's own class on the diagonal, and those that it does not show beside it.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.base import Batch, Explainer, frozen_networks
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError
+from explainers.losses import mean_areas
+
+
+class MaskingNetwork(nn.Module, ABC):
+    """All of inference in plain torch: tensors in, a tensor out, what is exported."""
+
+    @abstractmethod
+    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (b 3 h w) and labels to masks in [0, 1] at a size of the network's own.
+
+        Labels (b) ask for one class an image and give (b 1 _ _); labels (1 n) ask for the same n
+        classes for all and give (b n _ _).
+        """
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
+        return enlarge(self.masks(images, labels), images)
+
+
+def enlarge(masks: Tensor, images: Tensor) -> Tensor:
+    """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
+    return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class LearnedExplainer(Explainer):
@@ -22,19 +46,15 @@ class LearnedExplainer(Explainer):
     trained weights only, and the fingerprints of the frozen networks that they were trained with.
 
     Attributes:
-        network: plain torch, all that inference needs: `network(images, labels)` maps images
-            (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]; `network.masks` takes labels
-            (1 n) too and answers (b n _ _) at its own resolution; `network.enlarge(masks, images)`
-            brings masks to the images' size.
+        network: what is trained.
     """
 
-    network: nn.Module
+    network: "MaskingNetwork"
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
         super().__init__(classifier)
         self.lr = lr
         self.weight_decay = weight_decay
-        self.strict_loading = False  # the frozen networks are missing from checkpoints, by design
         self._fingerprints: dict[str, str] = {}
 
     @abstractmethod
@@ -67,12 +87,11 @@ class LearnedExplainer(Explainer):
         return total
 
     def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
-        areas = masks.mean(dim=(-2, -1))  # (b b)
-        same = labels[:, None] == labels
+        on_target, off_target = mean_areas(masks, labels)
         values = {f"train/{name}": value.detach() for name, value in losses.items()}
-        values["train/target_area"] = areas.diagonal().mean()
-        if not same.all():
-            values["train/off_target_area"] = areas[~same].mean()
+        values["train/target_area"] = on_target
+        if not off_target.isnan():
+            values["train/off_target_area"] = off_target
         self.log_dict(values, batch_size=len(labels))
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
@@ -104,8 +123,22 @@ class LearnedExplainer(Explainer):
 
     def trained_state(self) -> dict[str, Tensor]:
         """The weights and buffers that training sets: everything but the frozen networks."""
-        frozen = tuple(f"{name}." for name in frozen_networks(self))
+        frozen = self._frozen_prefixes()
         return {k: v for k, v in self.state_dict().items() if not k.startswith(frozen)}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:  # noqa: ANN401  torch's private tuple of missing and unexpected names
+        """Load weights; of those that are missing, the frozen networks' do not count."""
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        frozen = self._frozen_prefixes()
+        missing = [name for name in result.missing_keys if not name.startswith(frozen)]
+        if strict and (missing or result.unexpected_keys):
+            raise RuntimeError(f"missing weights {missing}, unknown {result.unexpected_keys}")
+        return type(result)(missing, result.unexpected_keys)
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(f"{name}." for name in frozen_networks(self))
 
     def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         """Take trained weights, if they fit and were trained for these frozen networks.
@@ -120,7 +153,7 @@ class LearnedExplainer(Explainer):
                 other weights than those that `state` was trained with.
         """
         self._check(state, fingerprints)
-        self.load_state_dict(state, strict=False)
+        self.load_state_dict(state)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen networks out, and record their fingerprints instead."""

@@ -38,3 +38,13 @@ def published_variation_factor(batch_size: int, height: int, width: int) -> floa
     Multiply a published coefficient with it: at a batch of 32 and 56 x 56 pixels it is 50,176.
     """
     return batch_size * height * width / 2
+
+
+def mean_areas(masks: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean mask value on target and off target, from masks (b b _ _) of all the batch's labels (b).
+
+    The first is over each image's own class, the second over the classes of other images that
+    differ from it; NaN where there are none.
+    """
+    areas = masks.mean(dim=(-2, -1))  # (b b)
+    return areas.diagonal().mean(), areas[labels[:, None] != labels].mean()

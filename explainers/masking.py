@@ -28,7 +28,8 @@ def blur(images: Tensor) -> Tensor:
     """Each image (b 3 h w), blurred with a Gaussian of a sixteenth of its shorter side."""
     sigma = min(images.shape[-2:]) / 16
     radius = min(round(3 * sigma), min(images.shape[-2:]) - 1)
-    return gaussian_blur(images, [2 * radius + 1] * 2, [sigma, sigma])
+    blurred: Tensor = gaussian_blur(images, [2 * radius + 1] * 2, [sigma, sigma])
+    return blurred
 
 
 def noise(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -111,7 +111,7 @@ class PanelLogger(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw the panel from the first batch."""
-        board = getattr(trainer.logger, "experiment", None)
+        board: Any = getattr(trainer.logger, "experiment", None)
         if batch_idx or dataloader_idx or not hasattr(board, "add_image"):
             return
         picture = explained_panel(pl_module, batch["image"][: self.count])  # type: ignore[arg-type]

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainers.attention import AttentionHead
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
-from explainers.learned import LearnedExplainer
+from explainers.learned import LearnedExplainer, MaskingNetwork, enlarge
 from explainers.losses import area, variation
 from explainers.masking import keep
-
 
 # Where a network's class activation map starts as a mask: background, whose evidence for the class
 # is near 0, at 14 %, and half kept at 6 logits of evidence, as on trained ImageNet networks.
@@ -23,8 +22,8 @@ CAM_GAIN = 0.3
 CAM_OFFSET = -1.8
 
 
-class MaskNetwork(nn.Module):
-    """All of inference: the features of a frozen network, and the head that reads them."""
+class AttentionNetwork(MaskingNetwork):
+    """The features of a frozen network, and the head that reads them."""
 
     def __init__(
         self, backbone: FrozenClassifier, stages: Sequence[int], num_classes: int, bias: bool
@@ -35,21 +34,12 @@ class MaskNetwork(nn.Module):
         channels = [backbone.stages[stage].channels for stage in stages]
         self.head = AttentionHead(channels, num_classes, bias)
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
-        return self.enlarge(self.masks(images, labels), images)
-
     def masks(self, images: Tensor, labels: Tensor) -> Tensor:
         """Masks in [0, 1] at the features' own size; labels as `AttentionHead` takes them."""
         with torch.no_grad():
             features = self.backbone.features(images, self.stages)
         scores: Tensor = self.head(features, labels)
         return scores.sigmoid()
-
-    @staticmethod
-    def enlarge(masks: Tensor, images: Tensor) -> Tensor:
-        """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
-        return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class PTAME(LearnedExplainer):
@@ -97,7 +87,7 @@ class PTAME(LearnedExplainer):
         chosen = list(stages) if stages is not None else default_stages(backbone)
         if cam_start:
             chosen[-1] = -1
-        self.network = MaskNetwork(backbone, chosen, self.classifier.num_classes, bias=False)
+        self.network = AttentionNetwork(backbone, chosen, self.classifier.num_classes, bias=False)
         if cam_start:
             if backbone.num_classes != self.classifier.num_classes:
                 raise InputError(
@@ -115,7 +105,7 @@ class PTAME(LearnedExplainer):
     def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Price a lost prediction, and large and ragged masks (paper, section 3)."""
         own = masks.diagonal(dim1=0, dim2=1).permute(2, 0, 1)[:, None]  # (b 1 _ _)
-        logits = self.classifier(keep(images, self.network.enlarge(own, images)))
+        logits = self.classifier(keep(images, enlarge(own, images)))
         terms = {
             "classification": self.classification_weight * F.cross_entropy(logits, labels),
             "area": self.area_weight * area(masks, self.area_power),

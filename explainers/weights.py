@@ -105,7 +105,9 @@ def fingerprint(network: nn.Module) -> str:
 def closest(name: str, known: Sequence[str]) -> str:
     """The clause of an error message that lists the known names nearest to `name`."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known)[:8])}, …"
+    return (
+        f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known)[:8])}, …"
+    )
 
 
 def _check_name(name: str) -> None:
@@ -114,9 +116,7 @@ def _check_name(name: str) -> None:
         raise InputError(f"unknown model {name!r}; {closest(architecture, timm.list_models())}")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
-        raise InputError(
-            f"{architecture!r} has no published weights {tag!r}; {closest(tag, tags)}"
-        )
+        raise InputError(f"{architecture!r} has no published weights {tag!r}; {closest(tag, tags)}")
 
 
 def _packaged(name: str) -> tuple[str, dict[str, Tensor]]:

@@ -1,14 +1,15 @@
 """What the tests share: a seed, one thread, three tiny classifiers and images for them."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 # On a busy machine, threads that wait for each other make these tiny models 20 times slower.
 torch.set_num_threads(1)
 
-ROOT = Path(__file__).parents[1]
+
+def pytest_collection_modifyitems(items):
+    """Fast tests first, whatever is selected."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,14 @@ from torch import Tensor
 from explainers.metrics.base import ImageMean
 
 
-def relative_drop(before: Tensor, after: Tensor) -> Tensor:
-    """Fraction (b) of each probability that was lost, in [0, 1]; a gain counts as no loss."""
-    return (before - after).clamp(min=0) / before.clamp(min=1e-30)
+def average_drop(before: Tensor, after: Tensor) -> Tensor:
+    """Percent (b) of each of the probabilities (b) that was lost; a gain counts as no loss.
+
+    Args:
+        before: the target's probability on the image.
+        after: the same on the masked image.
+    """
+    return 100 * (before - after).clamp(min=0) / before.clamp(min=1e-30)
 
 
 class AverageDrop(ImageMean):
@@ -18,7 +23,4 @@ class AverageDrop(ImageMean):
     """
 
     higher_is_better = False
-
-    def per_image(self, before: Tensor, after: Tensor) -> Tensor:
-        """Percent lost, from the target's probabilities (b) on the image and the masked image."""
-        return 100 * relative_drop(before, after)
+    per_image = staticmethod(average_drop)

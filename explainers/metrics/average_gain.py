@@ -5,9 +5,14 @@ from torch import Tensor
 from explainers.metrics.base import ImageMean
 
 
-def relative_gain(before: Tensor, after: Tensor) -> Tensor:
-    """Fraction (b) of the distance to certainty that was gained, in [0, 1]; 0 where p is 1."""
-    return (after - before).clamp(min=0) / (1 - before).clamp(min=1e-30)
+def average_gain(before: Tensor, after: Tensor) -> Tensor:
+    """Percent (b) of the distance to certainty that was gained; 0 where there was none.
+
+    Args:
+        before: the target's probability (b) on the image.
+        after: the same on the masked image.
+    """
+    return 100 * (after - before).clamp(min=0) / (1 - before).clamp(min=1e-30)
 
 
 class AverageGain(ImageMean):
@@ -19,7 +24,4 @@ class AverageGain(ImageMean):
     """
 
     higher_is_better = True
-
-    def per_image(self, before: Tensor, after: Tensor) -> Tensor:
-        """Percent gained, from the target's probabilities (b) on the image and masked image."""
-        return 100 * relative_gain(before, after)
+    per_image = staticmethod(average_gain)

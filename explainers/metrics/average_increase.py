@@ -5,9 +5,14 @@ from torch import Tensor
 from explainers.metrics.base import ImageMean
 
 
-def increased(before: Tensor, after: Tensor) -> Tensor:
-    """1 where the probability (b) rose, 0 where it fell or stayed."""
-    return (after > before).float()
+def average_increase(before: Tensor, after: Tensor) -> Tensor:
+    """100 where the probability (b) rose, 0 where it fell or stayed.
+
+    Args:
+        before: the target's probability on the image.
+        after: the same on the masked image.
+    """
+    return 100 * (after > before).float()
 
 
 class AverageIncrease(ImageMean):
@@ -18,7 +23,4 @@ class AverageIncrease(ImageMean):
     """
 
     higher_is_better = True
-
-    def per_image(self, before: Tensor, after: Tensor) -> Tensor:
-        """0 or 100, from the target's probabilities (b) on the image and the masked image."""
-        return 100 * increased(before, after)
+    per_image = staticmethod(average_increase)

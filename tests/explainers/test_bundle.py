@@ -42,7 +42,10 @@ def test_loaded_explainer_gives_the_same_maps(networks, tmp_path, images, labels
 
 def test_bundle_holds_no_frozen_weights_and_says_what_it_is(bundle):
     assert {path.name for path in bundle.iterdir()} == {
-        "model.safetensors", "config.json", "README.md", "panel.png",
+        "model.safetensors",
+        "config.json",
+        "README.md",
+        "panel.png",
     }
     assert (bundle / "model.safetensors").stat().st_size < 300_000
     config = json.loads((bundle / "config.json").read_text())

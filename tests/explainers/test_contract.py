@@ -57,9 +57,7 @@ def test_map_depends_on_the_image(explainer, images, labels):
 
 def test_batch_equals_one_by_one(explainer, images, labels):
     together = explainer(images, labels)
-    alone = torch.cat(
-        [explainer(images[i : i + 1], labels[i : i + 1]) for i in range(len(images))]
-    )
+    alone = torch.cat([explainer(images[i : i + 1], labels[i : i + 1]) for i in range(len(images))])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
@@ -109,7 +107,7 @@ def test_works_where_the_caller_turned_gradients_off(explainer, images, labels, 
 
 
 def test_label_outside_the_classes_is_refused(explainer, images):
-    with pytest.raises(InputError, match="target 4 is outside .* choose 0 to 3"):
+    with pytest.raises(InputError, match=r"target 4 is outside .* choose 0 to 3"):
         explainer(images, torch.tensor([0, 4, 1]))
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from explainers.losses import area, published_variation_factor, variation
+from explainers.losses import area, mean_areas, published_variation_factor, variation
 
 
 def test_area_of_power_one_is_the_share_kept():
@@ -48,3 +48,12 @@ def test_published_coefficient_is_reproduced_at_batch_32_and_56_pixels():
     factor = published_variation_factor(32, 56, 56)
     assert factor == 50176
     assert factor * variation(maps, 0.3) == pytest.approx(published.item(), rel=1e-12)
+
+
+def test_mean_areas_leave_out_other_images_of_the_same_class():
+    labels = torch.tensor([5, 7, 5])
+    values = torch.tensor([[0.1, 0.2, 0.9], [0.4, 0.5, 0.6], [0.9, 0.8, 0.3]])
+    on_target, off_target = mean_areas(values[..., None, None].expand(3, 3, 2, 2), labels)
+    assert on_target == pytest.approx((0.1 + 0.5 + 0.3) / 3)
+    # Images 0 and 2 share a class: the two 0.9 are neither.
+    assert off_target == pytest.approx((0.2 + 0.4 + 0.6 + 0.8) / 4)

@@ -78,7 +78,7 @@ def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(images, source):
 
 
 def test_cam_start_needs_the_classes_of_the_classifier():
-    with pytest.raises(InputError, match="the 4 classes of the classifier.*has 5"):
+    with pytest.raises(InputError, match=r"the 4 classes of the classifier.*has 5"):
         PTAME(RANDOM_RESNET, RANDOM_RESNET | {"num_classes": 5}, cam_start=True)
 
 

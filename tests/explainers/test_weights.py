@@ -35,7 +35,11 @@ def test_training_checkpoints_state_is_found(model, tmp_path):
 
 def test_local_dir_is_loaded_through_timm(model, tmp_path):
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    config = {"architecture": "test_resnet", "num_classes": 3, "pretrained_cfg": {"mean": [0.1] * 3}}
+    config = {
+        "architecture": "test_resnet",
+        "num_classes": 3,
+        "pretrained_cfg": {"mean": [0.1] * 3},
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     loaded = create(f"local-dir:{tmp_path}")
     assert fingerprint(loaded) == fingerprint(model)

@@ -1,0 +1,108 @@
+"""The command line, as a user meets it: exit codes and one-line messages."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from explainers import PTAME
+from explainers.bundle import save_bundle
+from explainers.cli import main
+from explainers.scores import COLUMNS
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("cli")
+    torch.save(
+        PTAME(*[{"model": "test_resnet", "pretrained": False}] * 2).classifier.model.state_dict(),
+        folder / "weights.pth",
+    )
+    source = {"model": "test_resnet", "weights": str(folder / "weights.pth")}
+    row = {"explainer": "ptame"} | dict.fromkeys(COLUMNS, 0.0)
+    return save_bundle(PTAME(source, source), folder / "bundle", {}, [row], torch.rand(3, 4, 4))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    values = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path)
+    return path
+
+
+def explain(bundle, output, *images, more=()):
+    arguments = ["explain", "--checkpoint", str(bundle), "--output", str(output)]
+    return main([*arguments, "--image", *map(str, images), *more])
+
+
+def one_line(capsys):
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_explain_writes_picture_and_arrays(bundle, photo, tmp_path, capsys):
+    assert explain(bundle, tmp_path / "out", photo, more=["--target", "243"]) == 0
+    assert "bull mastiff" in capsys.readouterr().out
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["map"].shape == (40, 60)
+        assert arrays["map"].dtype == np.float32
+        assert 0 <= arrays["map"].min() <= arrays["map"].max() <= 1
+        assert arrays["target"] == 243
+        assert 0 <= arrays["probability"] <= 1
+    assert (tmp_path / "out/photo.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("1000", "target 1000 is outside the classes"), ("-1", "target -1 is outside the classes")],
+)
+def test_target_outside_the_classes(bundle, photo, tmp_path, capsys, target, message):
+    assert explain(bundle, tmp_path / "out", photo, more=["--target", target]) == 2
+    assert message in one_line(capsys)
+
+
+def test_missing_image(bundle, tmp_path, capsys):
+    assert explain(bundle, tmp_path / "out", tmp_path / "nowhere.jpg") == 2
+    assert "nowhere.jpg" in one_line(capsys)
+
+
+def test_unreadable_image(bundle, tmp_path, capsys):
+    (tmp_path / "text.jpg").write_text("no image")
+    assert explain(bundle, tmp_path / "out", tmp_path / "text.jpg") == 2
+    assert "text.jpg cannot be read as an image" in one_line(capsys)
+
+
+def test_bad_image_among_good_ones_is_named_and_the_rest_is_done(bundle, photo, tmp_path, capsys):
+    (tmp_path / "text.jpg").write_text("no image")
+    assert explain(bundle, tmp_path / "out", tmp_path / "text.jpg", photo) == 2
+    assert "text.jpg cannot be read" in capsys.readouterr().err
+    assert (tmp_path / "out/photo.png").is_file()
+
+
+def test_missing_bundle(photo, tmp_path, capsys):
+    assert explain(tmp_path / "nothing", tmp_path / "out", photo) == 2
+    assert "no bundle at" in one_line(capsys)
+
+
+def test_truncated_bundle(bundle, photo, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in bundle.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "model.safetensors").write_bytes((bundle / "model.safetensors").read_bytes()[:500])
+    assert explain(copy, tmp_path / "out", photo) == 2
+    assert "model.safetensors is not a readable weights file" in one_line(capsys)
+
+
+def test_output_that_cannot_be_written(bundle, photo, capsys):
+    assert explain(bundle, photo / "below a file", photo) == 2
+    assert "photo.png" in one_line(capsys)
+
+
+def test_list_names_every_explainer(capsys):
+    assert main(["list"]) == 0
+    assert "PTAME" in capsys.readouterr().out

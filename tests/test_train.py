@@ -1,0 +1,236 @@
+"""The whole path, as a user walks it: config in, bundle out, maps from the bundle."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from explainers import PTAME
+from explainers.bundle import load_explainer
+from train import main
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+SMOKE = ROOT / "configs/smoke.yaml"
+
+pytestmark = [
+    # Lightning warns about few workers, few log steps and its own dependencies.
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_command_line(monkeypatch, tmp_path):
+    """Keep pytest's own arguments from the CLI, and the checkout from its output."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """Options that give classifier and auxiliary the same random weights in every process."""
+    options = []
+    for part in ("classifier", "auxiliary"):
+        torch.manual_seed(len(part))
+        source = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
+        path = tmp_path / f"{part}.pth"
+        torch.save(PTAME(source, source).classifier.model.state_dict(), path)
+        options.append(f"--model.init_args.{part}={{model: test_resnet, weights: {path}}}")
+    return options
+
+
+def run(*arguments):
+    """Run train.py as a user does."""
+    return subprocess.run(
+        [sys.executable, ROOT / "train.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
+    cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
+    printed = capsys.readouterr().out
+    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random"):
+        assert f"| {row}" in printed
+    images = torch.rand(2, 3, 64, 64)
+    loaded = load_explainer(tmp_path / "bundle")
+    torch.testing.assert_close(loaded(images), cli.model(images))
+    assert (tmp_path / "bundle/panel.png").is_file()
+
+
+def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    cli = main(["fit", f"--config={SMOKE}", *networks])
+    events = EventAccumulator(cli.trainer.log_dir).Reload()
+    assert set(events.Tags()["scalars"]) >= {
+        "train/loss",
+        "train/classification",
+        "train/area",
+        "train/variation",
+        "train/target_area",
+        "train/lr",
+        "val/average_drop",
+        "val/average_increase",
+        "val/average_gain",
+    }
+    assert len(events.Images("val/panel")) == 2 + 1  # two epochs, and the check before them
+    rates = [event.value for event in events.Scalars("train/lr")]
+    assert max(rates) == pytest.approx(0.01, rel=0.05)
+
+
+def test_frozen_networks_are_the_same_after_a_fit(networks):
+    cli = main(["fit", f"--config={SMOKE}", *networks])
+    assert cli.model.fingerprints() == cli.model._fingerprints
+    cli.model.train()
+    cli.model(torch.rand(2, 3, 64, 64))
+    assert cli.model.fingerprints() == cli.model._fingerprints
+
+
+def test_a_frozen_network_that_changed_is_noticed(networks):
+    cli = main(["fit", f"--config={SMOKE}", "--trainer.fast_dev_run=1", *networks])
+    with torch.no_grad():
+        next(cli.model.classifier.parameters()).add_(1)
+    with pytest.raises(RuntimeError, match="the weights of classifier changed"):
+        cli.model.on_fit_end()
+
+
+def test_checkpoint_holds_no_frozen_weights_and_loads_in_python(networks):
+    cli = main(["fit", f"--config={SMOKE}", *networks])
+    path = cli.trainer.checkpoint_callback.best_model_path
+    checkpoint = torch.load(path, weights_only=True)
+    assert not any("backbone" in name or "classifier." in name for name in checkpoint["state_dict"])
+    images = torch.rand(2, 3, 64, 64)
+    loaded = PTAME.load_from_checkpoint(path)
+    torch.testing.assert_close(loaded(images), cli.model(images))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
+    networks, workers, monkeypatch
+):
+    common = [f"--config={SMOKE}", f"--data.init_args.num_workers={workers}", *networks]
+    whole = main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=whole"])
+
+    step = PTAME.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 4:  # in the fifth of eight steps of the first epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PTAME, "training_step", interrupted)
+        with pytest.raises(SystemExit):
+            main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=cut"])
+
+    path = Path("cut/checkpoints/interrupted.ckpt")
+    assert torch.load(path, weights_only=True)["global_step"] == 5
+    resumed = main(
+        [
+            "fit",
+            *common,
+            "--trainer.logger=false",
+            "--trainer.default_root_dir=cut",
+            f"--ckpt_path={path}",
+        ]
+    )
+    assert resumed.trainer.global_step == whole.trainer.global_step == 16
+    expected = whole.model.trained_state()
+    for name, value in resumed.model.trained_state().items():
+        assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_a_real_process_leaves_a_checkpoint(networks, tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            ROOT / "train.py",
+            "fit",
+            f"--config={SMOKE}",
+            "--trainer.max_epochs=1000",
+            f"--trainer.default_root_dir={tmp_path}",
+            "--trainer.logger=false",
+            *networks,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    path = tmp_path / "checkpoints/epoch=1-step=16.ckpt"
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("checkpoints/*.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"go on with --ckpt_path {tmp_path / 'checkpoints/interrupted.ckpt'}" in printed
+    assert path.parent.joinpath("interrupted.ckpt").is_file()
+
+
+def test_a_checkpoint_for_other_weights_is_refused(networks, tmp_path):
+    cli = main(["fit", f"--config={SMOKE}", *networks])
+    path = cli.trainer.checkpoint_callback.best_model_path
+    state = torch.load(tmp_path / "classifier.pth", weights_only=True)
+    torch.save({name: value + 1 for name, value in state.items()}, tmp_path / "classifier.pth")
+    result = run("test", f"--config={SMOKE}", f"--ckpt_path={Path(path).resolve()}", *networks)
+    assert result.returncode == 2
+    assert "error: trained for other weights of classifier" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model.init_args.classifier=resnet5O"], "unknown model 'resnet5O'; did you mean"),
+        (["--model.init_args.speed=3"], "speed"),
+        (["--trainer.speed=3"], "speed"),
+        (["--ckpt_path=nowhere.ckpt"], "no checkpoint at"),
+        (["--data.init_args.batch_size=0"], "batch_size must be at least 1, got 0"),
+        (["--data.init_args.size=33"], "even"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", f"--config={SMOKE}", *arguments])
+    assert stop.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert len(lines[0]) < 400
+
+
+def test_unknown_key_in_a_file_is_named(tmp_path, capsys):
+    config = SMOKE.read_text().replace("    lr: 0.01", "    learning_rate: 0.01")
+    (tmp_path / "typo.yaml").write_text(config)
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", f"--config={tmp_path / 'typo.yaml'}"])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert "learning_rate" in printed
+    assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_accepted(config, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", f"--config={config}", "--print_config"])
+    assert stop.value.code == 0
+    assert "class_path" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("foolbox") is None, reason="needs the packages of the extra demo")
+def test_demo_config_trains_a_step_on_real_photographs(capsys):
+    main(["fit", f"--config={ROOT / 'configs/demo.yaml'}", "--trainer.fast_dev_run=1"])
+    assert "| ptame" in capsys.readouterr().out
