@@ -1,5 +1,6 @@
 """The classifier under explanation: a network that is never trained and normalises for itself."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -7,10 +8,10 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from timm.data.config import resolve_model_data_config
-from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor, nn
 
 from explainers import weights as weight_files
+from explainers.class_names import class_names as names_of
 from explainers.errors import InputError
 
 
@@ -60,33 +61,19 @@ class FrozenClassifier(nn.Module):
     ) -> None:
         super().__init__()
         if isinstance(model, nn.Module):
+            _check_described(model, mean=mean, std=std, size=size)
             self.source: dict[str, Any] = {"model": f"module:{type(model).__name__}"}
-            missing = [
-                name
-                for name, value in zip(("mean", "std", "size"), (mean, std, size), strict=True)
-                if value is None
-            ]
-            if missing and not hasattr(model, "pretrained_cfg"):
-                raise InputError(
-                    f"a {type(model).__name__} does not say how its images are prepared; "
-                    f"pass {', '.join(missing)}"
-                )
         else:
-            given = {
-                "pretrained": pretrained,
-                "weights": weights,
-                "num_classes": num_classes,
-                "mean": mean,
-                "std": std,
-                "size": size,
-            }
-            defaults = {"pretrained": True}
-            self.source = {"model": model} | {
-                key: list(value) if isinstance(value, Sequence) and key != "weights" else value
-                for key, value in given.items()
-                if value != defaults.get(key)
-            }
+            self.source = {"model": model}
+            if not pretrained:
+                self.source["pretrained"] = False
+            if weights is not None:
+                self.source["weights"] = weights
+            if num_classes is not None:
+                self.source["num_classes"] = num_classes
             model = weight_files.create(model, pretrained, weights, num_classes)
+        described = {"mean": mean, "std": std, "size": size, "class_names": class_names}
+        self.source |= {name: list(value) for name, value in described.items() if value is not None}
         config = resolve_model_data_config(model)
         self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
         self.crop_fraction: float = config["crop_pct"]
@@ -108,16 +95,7 @@ class FrozenClassifier(nn.Module):
             return source
         if isinstance(source, str):
             source = {"model": source}
-        known = {
-            "model",
-            "pretrained",
-            "weights",
-            "num_classes",
-            "mean",
-            "std",
-            "size",
-            "class_names",
-        }
+        known = set(inspect.signature(cls).parameters)
         unknown = sorted(set(source) - known)
         if unknown:
             raise InputError(
@@ -214,7 +192,7 @@ class FrozenClassifier(nn.Module):
     def class_names(self) -> list[str]:
         """What the classes are called; their numbers where nobody says."""
         if self._names is None:
-            self._names = _class_names(self.model, self.num_classes)
+            self._names = names_of(self.model, self.num_classes)
         return self._names
 
     def fingerprint(self) -> str:
@@ -274,14 +252,11 @@ ClassifierSource = str | dict[str, Any] | FrozenClassifier
 """A classifier by name, by the arguments of `FrozenClassifier`, or ready made."""
 
 
-def _class_names(model: Any, num_classes: int) -> list[str]:  # noqa: ANN401
-    config = getattr(model, "pretrained_cfg", None) or {}
-    if config.get("label_names") and len(config["label_names"]) == num_classes:
-        labels = config["label_names"]
-        descriptions = config.get("label_descriptions") or {}
-        return [descriptions.get(label, label) for label in labels]
-    subset = infer_imagenet_subset(model) if config else None
-    if subset is None:
-        return [f"class {index}" for index in range(num_classes)]
-    info = ImageNetInfo(subset)
-    return [info.index_to_description(index) for index in range(num_classes)]
+def _check_described(model: nn.Module, **given: Sequence[float] | None) -> None:
+    """Refuse a module that says neither itself nor by arguments how its images are prepared."""
+    missing = [name for name, value in given.items() if value is None]
+    if missing and not hasattr(model, "pretrained_cfg"):
+        raise InputError(
+            f"a {type(model).__name__} does not say how its images are prepared; "
+            f"pass {', '.join(missing)}"
+        )
