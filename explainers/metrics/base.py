@@ -1,18 +1,31 @@
-"""The accumulator that all per-image metrics share."""
+"""What the metrics share: the accumulator, and how they ask for the classifier's responses."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal, Protocol
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+
+
+class Perturbation(Protocol):
+    """Turns images and their maps into versions to show the classifier.
+
+    Implementations are frozen dataclasses: equal ones are shown once, whatever number of metrics
+    asks for them.
+    """
+
+    def __call__(self, images: Tensor, maps: Tensor) -> Iterator[Tensor]:
+        """Yield n versions (b 3 h w), in order, of images (b 3 h w) with maps (b 1 h w)."""
 
 
 class ImageMean(Metric):
     """Mean of one value an image, whatever the batches and the number of processes.
 
     The values themselves are the state: they are gathered without padding and averaged in float64
-    on the CPU, so the figure is the same for every split of the data.
+    on the CPU, so the figure is the same for every split of the data. NaN says that the metric is
+    not defined for an image: such values are counted and not averaged in.
 
     Attributes:
         per_image: the metric as a pure function: one value (b) an image, in the metric's unit.
@@ -28,8 +41,29 @@ class ImageMean(Metric):
 
     def update(self, *arguments: Tensor) -> None:
         """Add a batch; see `per_image` for what it takes."""
-        self.values.append(type(self).per_image(*arguments).float())
+        self.values.append(type(self).per_image(*arguments).float().flatten())
 
     def compute(self) -> Tensor:
-        """Mean over the images so far."""
-        return dim_zero_cat(self.values).double().cpu().mean().float()
+        """Mean over the images so far for which the metric is defined; NaN without any."""
+        values = dim_zero_cat(self.values).double().cpu()
+        return values[~values.isnan()].mean().float()
+
+    def undefined(self) -> Tensor:
+        """How many of this process's images the metric is not defined for."""
+        return torch.stack([values.isnan().sum() for values in self.values]).sum()
+
+
+class ResponseMetric(ImageMean):
+    """A metric of how the classifier responds to perturbed images.
+
+    It does not see the classifier: whoever holds it shows it each perturbation once, for all
+    metrics, and calls `update` with the responses (b n) to each of `needs`, in that order.
+
+    Attributes:
+        needs: what to show the classifier.
+        reads: what of the responses is passed on: the target's softmax probability, its logit, or
+            whether the target is the predicted class.
+    """
+
+    needs: tuple[Perturbation, ...]
+    reads: ClassVar[Literal["probability", "logit", "hit"]] = "probability"
