@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -16,11 +16,12 @@ import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
 from datamodules import ImageDataModule
 from explainers import Explainer, LearnedExplainer
+from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
-from explainers.scores import rows, table
+from explainers.scores import Row, add_intervals, table, write_records
 
 
 class OneLineParser(LightningArgumentParser):
@@ -41,11 +42,23 @@ class ExplainerCLI(LightningCLI):
             type=str | None,
             help="folder to write the trained explainer to, as a bundle",
         )
+        parser.add_argument(
+            "--metrics",
+            type=list[str],
+            default=list(CONFIDENCE_METRICS),
+            help="what a test reports",
+        )
+        parser.add_argument(
+            "--chunk_size", type=int, default=64, help="images in the classifier at once, in a test"
+        )
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what they refuse is reported in one line."""
         try:
             super().instantiate_classes()
+            self.model.choose_metrics(
+                self._get(self.config, "metrics"), self._get(self.config, "chunk_size")
+            )
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             _refuse(_reason(error))
 
@@ -64,24 +77,40 @@ class ExplainerCLI(LightningCLI):
         seconds = time.monotonic() - self._started
         steps = self.trainer.global_step
         self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        scores = self._print_table()
+        scores = self._report()
         folder = self._get(self.config, "bundle")
         if folder and not getattr(self.trainer, "fast_dev_run", False):
             self._write_bundle(folder, scores, steps, seconds)
 
     def after_test(self) -> None:
         """Print the table."""
-        self._print_table()
+        self._report()
 
-    def _print_table(self) -> list[dict[str, Any]]:
-        scores = rows(type(self.model).__name__.lower(), self.trainer.callback_metrics)
-        rank_zero_only(print)("\n" + table(scores))
+    def _report(self) -> list[Row]:
+        """Print the table of a test, and write what every image scored beside the logs."""
+        logged = self.trainer.callback_metrics
+        scores = []
+        for row in self.model.test_scores:
+            prefix = f"test/{row}/"
+            values = {
+                name.removeprefix(prefix): float(value)
+                for name, value in logged.items()
+                if name.startswith(prefix)
+            }
+            records = [record for record in self.model.records if record["explainer"] == row]
+            name = type(self.model).__name__.lower() if row == "explainer" else row
+            scores.append(add_intervals({"explainer": name} | values, records))
+        self._write_report(scores)
         return scores
 
     @rank_zero_only
-    def _write_bundle(
-        self, folder: str, scores: list[dict[str, Any]], steps: int, seconds: float
-    ) -> None:
+    def _write_report(self, scores: list[Row]) -> None:
+        path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
+        write_records(self.model.records, path)
+        print(f"\n{table(scores)}\n\neach image's scores: {path}")
+
+    @rank_zero_only
+    def _write_bundle(self, folder: str, scores: list[Row], steps: int, seconds: float) -> None:
         data = self.config[self.subcommand]["data"]
         training = {
             "data": data["class_path"],

@@ -5,7 +5,7 @@ mattered to a classifier whose weights never change.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,16 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from PIL import Image
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images import ImageSource, open_image, to_tensor
-from explainers.masking import keep
-from explainers.metrics import AverageDrop, AverageGain, AverageIncrease
+from explainers.scoring import Case, Scoreboard
 from explainers.trivial import ROWS
 
 Batch = dict[str, Any]
+CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
 
 
 class Explainer(LightningModule, ABC):
@@ -47,17 +46,23 @@ class Explainer(LightningModule, ABC):
         # Networks are recorded as their sources: hyperparameters are plain values.
         self.save_hyperparameters(ignore=["classifier", "auxiliary"])
         self.save_hyperparameters({"classifier": self.classifier.source})
-        metrics = MetricCollection(
-            {
-                "average_drop": AverageDrop(),
-                "average_increase": AverageIncrease(),
-                "average_gain": AverageGain(),
-            }
+        self.val_scores = Scoreboard(CONFIDENCE_METRICS)
+        self.choose_metrics(CONFIDENCE_METRICS)
+
+    def choose_metrics(self, names: Sequence[str], chunk_size: int = 64) -> None:
+        """Choose what a test reports, for this explainer and for the trivial maps beside it.
+
+        Args:
+            names: keys of `metrics.CHOICES`.
+            chunk_size: images in the classifier at once.
+
+        Raises:
+            InputError: a name is unknown.
+        """
+        self.test_scores = nn.ModuleDict(
+            {row: Scoreboard(names, chunk_size) for row in ("explainer", *ROWS)}
         )
-        self.val_metrics = metrics.clone(prefix="val/")
-        self.test_metrics = nn.ModuleDict({"explainer": metrics.clone(prefix="test/")})
-        for row in ROWS:
-            self.test_metrics[row] = metrics.clone(prefix=f"test/{row}/")
+        self.records: list[dict[str, Any]] = []
 
     @abstractmethod
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -175,24 +180,54 @@ class Explainer(LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes."""
-        images = batch["image"]
-        labels = self.resolve_target(images, None)
-        maps = self.to_maps(self(images, labels))
-        kept = self.confidence(keep(images, maps), labels)
-        self.val_metrics.update(self.confidence(images, labels), kept)
-        self.log_dict(self.val_metrics, batch_size=len(images))
+        labels = self.resolve_target(batch["image"], None)
+        case = self._case(batch, labels, self(batch["image"], labels), self.to_maps)
+        self.val_scores.update(case)
+        metrics = {f"val/{name}": metric for name, metric in self.val_scores.items()}
+        self.log_dict(metrics, batch_size=len(labels))
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the records of an earlier test."""
+        self.records = []
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes, and beside them the trivial ones."""
         images = batch["image"]
         labels = self.resolve_target(images, None)
-        before = self.confidence(images, labels)
-        maps = {"explainer": self.to_maps(self(images, labels))}
-        maps |= {row: trivial(images) for row, trivial in ROWS.items()}
-        for row, metrics in self.test_metrics.items():
-            assert isinstance(metrics, MetricCollection)  # for the type checker
-            metrics.update(before, self.confidence(keep(images, maps[row]), labels))
-            self.log_dict(metrics, batch_size=len(images))
+        cases = {"explainer": self._case(batch, labels, self(images, labels), self.to_maps)}
+        for row, trivial in ROWS.items():
+            cases[row] = self._case(batch, labels, trivial(images), lambda maps: maps)
+        for row, case in cases.items():
+            board = self.test_scores[row]
+            assert isinstance(board, Scoreboard)  # for the type checker
+            values = board.update(case)
+            metrics = {f"test/{row}/{name}": metric for name, metric in board.items()}
+            self.log_dict(metrics, batch_size=len(labels))
+            for index, key in enumerate(batch.get("key") or [""] * len(labels)):
+                record = {"key": key, "explainer": row, "target": int(labels[index])}
+                scores = {name: float(value[index]) for name, value in values.items()}
+                self.records.append(record | scores)
+
+    def on_test_epoch_end(self) -> None:
+        """Gather the records of all processes."""
+        if torch.distributed.is_initialized():
+            parts: list[Any] = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(parts, self.records)
+            self.records = [record for part in parts for record in part]
+
+    def _case(
+        self, batch: Batch, labels: Tensor, scores: Tensor, to_maps: Callable[[Tensor], Tensor]
+    ) -> Case:
+        return Case(
+            images=batch["image"],
+            labels=labels,
+            scores=scores.detach(),
+            maps=to_maps(scores.detach()),
+            classifier=self.classifier,
+            explain=self,
+            mask=batch.get("mask"),
+            box=batch.get("box"),
+        )
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each frozen network's weights, by where it is in this module."""

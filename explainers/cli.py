@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -27,12 +28,12 @@ def explain(arguments: argparse.Namespace) -> int:
             if len(todo) == 1:
                 raise
             failed += 1
-            print(f"error: {error}", file=sys.stderr)
+            tqdm.write(f"error: {error}", file=sys.stderr)
             continue
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
         probability = 100 * float(explanation.probabilities[0])
-        print(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
+        tqdm.write(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
     return 2 if failed else 0
 
 
@@ -45,9 +46,15 @@ def list_explainers(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all of it was done, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="explainers", description="Ask a vision model why.")
+    parser = _OneLineParser(prog="explainers", description="Ask a vision model why.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("explain", help="write the maps of images")
     command.add_argument("--checkpoint", required=True, help="a bundle: folder or hf-hub:org/name")

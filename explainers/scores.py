@@ -1,45 +1,58 @@
-"""Scores as rows: the explainer's and the trivial ones, and the table that shows them."""
+"""Scores as rows: what each explainer reached, how certain that is, and the table that shows it."""
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from explainers.trivial import ROWS
+from explainers.intervals import bootstrap_interval
 
-COLUMNS = {
-    "average_drop": "AD % ↓",
-    "average_increase": "AI % ↑",
-    "average_gain": "AG % ↑",
-}
 PROTOCOL = {
     "target": "the classifier's own prediction",
     "map": "as the explainer answers, in [0, 1]",
     "fill": "black (pixel value 0)",
     "precision": "float32",
+    "interval": "95 % percentile bootstrap over the images, 2000 resamples",
 }
+SHORT = {"average_drop": "AD % ↓", "average_increase": "AI % ↑", "average_gain": "AG % ↑"}
 
 Row = dict[str, Any]
 
 
-def rows(explainer: str, logged: Mapping[str, Tensor]) -> list[Row]:
-    """Collect the figures that a test logged: one row for the explainer, one a trivial map."""
-    prefixes = {explainer: "test/"} | {row: f"test/{row}/" for row in ROWS}
-    return [
-        {"explainer": name} | {metric: float(logged[prefix + metric]) for metric in COLUMNS}
-        for name, prefix in prefixes.items()
-    ]
+def add_intervals(row: Row, records: Sequence[Row]) -> Row:
+    """Add `METRIC_interval`, [low, high], for each metric that has a value an image."""
+    intervals = {}
+    for name in row:
+        values = [record[name] for record in records if name in record]
+        if values and isinstance(row[name], float):
+            intervals[f"{name}_interval"] = list(bootstrap_interval(torch.tensor(values)))
+    return row | intervals
 
 
-def table(scores: list[Row]) -> str:
-    """Lay rows out as a Markdown table."""
-    width = max(len(row["explainer"]) for row in scores)
-    head = f"| {'explainer':{width}} | " + " | ".join(COLUMNS.values()) + " |"
-    rule = f"|{'-' * (width + 2)}|" + "|".join("-" * (len(c) + 1) + ":" for c in COLUMNS.values())
-    lines = [
-        f"| {row['explainer']:{width}} | "
-        + " | ".join(f"{row[key]:{len(title)}.2f}" for key, title in COLUMNS.items())
-        + " |"
-        for row in scores
-    ]
-    return "\n".join([head, rule + "|", *lines])
+def table(rows: Sequence[Row]) -> str:
+    """Lay rows out as a Markdown table, one column a metric."""
+    names = [name for name in rows[0] if isinstance(rows[0][name], float)]
+    titles = [SHORT.get(name, name.replace("_", " ")) for name in names]
+    width = max(len(row["explainer"]) for row in rows)
+    cells = [[f"{row[name]:.2f}" for name in names] for row in rows]
+    widths = [max(len(title), 6) for title in titles]
+
+    def line(first: str, others: Sequence[str]) -> str:
+        padded = [f"{text:>{size}}" for text, size in zip(others, widths, strict=True)]
+        return f"| {first:{width}} | " + " | ".join(padded) + " |"
+
+    rule = f"|{'-' * (width + 2)}|" + "".join("-" * (size + 1) + ":|" for size in widths)
+    body = [line(row["explainer"], texts) for row, texts in zip(rows, cells, strict=True)]
+    return "\n".join([line("explainer", titles), rule, *body])
+
+
+def write_records(records: Sequence[Row], path: Path) -> None:
+    """Write one line an image and explainer, as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(records)

@@ -29,9 +29,11 @@ class ImageMean(Metric):
 
     Attributes:
         per_image: the metric as a pure function: one value (b) an image, in the metric's unit.
+        takes: what `update` is to be given, by the names of `scoring.Case`.
     """
 
     per_image: ClassVar[Callable[..., Tensor]]
+    takes: ClassVar[tuple[str, ...]] = ()
     full_state_update = False
     values: list[Tensor]
 
@@ -57,7 +59,8 @@ class ResponseMetric(ImageMean):
     """A metric of how the classifier responds to perturbed images.
 
     It does not see the classifier: whoever holds it shows it each perturbation once, for all
-    metrics, and calls `update` with the responses (b n) to each of `needs`, in that order.
+    metrics, and calls `update` with the responses (b n) to each of `needs`, in that order, and
+    then with what the metric `takes` besides.
 
     Attributes:
         needs: what to show the classifier.

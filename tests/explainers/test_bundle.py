@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from explainers import PTAME, FrozenClassifier
+from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import load_explainer, save_bundle
 from explainers.errors import InputError
-from explainers.scores import COLUMNS
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def networks(tmp_path):
 
 
 def write(explainer, folder):
-    row = {"explainer": "ptame"} | dict.fromkeys(COLUMNS, 12.5)
+    row = {"explainer": "ptame"} | dict.fromkeys(CONFIDENCE_METRICS, 12.5)
     return save_bundle(explainer, folder, {"steps": 3}, [row], torch.rand(3, 8, 8))
 
 

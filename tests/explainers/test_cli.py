@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from explainers import PTAME
+from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.cli import main
-from explainers.scores import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def bundle(tmp_path_factory):
         folder / "weights.pth",
     )
     source = {"model": "test_resnet", "weights": str(folder / "weights.pth")}
-    row = {"explainer": "ptame"} | dict.fromkeys(COLUMNS, 0.0)
+    row = {"explainer": "ptame"} | dict.fromkeys(CONFIDENCE_METRICS, 0.0)
     return save_bundle(PTAME(source, source), folder / "bundle", {}, [row], torch.rand(3, 4, 4))
 
 
@@ -101,6 +101,13 @@ def test_truncated_bundle(bundle, photo, tmp_path, capsys):
 def test_output_that_cannot_be_written(bundle, photo, capsys):
     assert explain(bundle, photo / "below a file", photo) == 2
     assert "photo.png" in one_line(capsys)
+
+
+def test_unknown_argument(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "--speed", "3"])
+    assert stop.value.code == 2
+    assert "--checkpoint" in one_line(capsys)
 
 
 def test_list_names_every_explainer(capsys):
