@@ -21,7 +21,7 @@ from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
-from explainers.scores import Row, add_intervals, table, write_records
+from explainers.scores import Row, annotate, table, write_records
 
 
 class OneLineParser(LightningArgumentParser):
@@ -99,7 +99,7 @@ class ExplainerCLI(LightningCLI):
             }
             records = [record for record in self.model.records if record["explainer"] == row]
             name = type(self.model).__name__.lower() if row == "explainer" else row
-            scores.append(add_intervals({"explainer": name} | values, records))
+            scores.append(annotate({"explainer": name} | values, records))
         self._write_report(scores)
         return scores
 

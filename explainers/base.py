@@ -20,7 +20,7 @@ from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images import ImageSource, open_image, to_tensor
-from explainers.scoring import Case, Scoreboard
+from explainers.scoring import Case, Scoreboard, min_max
 from explainers.trivial import ROWS
 
 Batch = dict[str, Any]
@@ -60,7 +60,8 @@ class Explainer(LightningModule, ABC):
             InputError: a name is unknown.
         """
         self.test_scores = nn.ModuleDict(
-            {row: Scoreboard(names, chunk_size) for row in ("explainer", *ROWS)}
+            {"explainer": Scoreboard(names, chunk_size)}
+            | {row: Scoreboard(names, chunk_size, constant_maps=True) for row in ROWS}
         )
         self.records: list[dict[str, Any]] = []
 
@@ -70,8 +71,7 @@ class Explainer(LightningModule, ABC):
 
     def to_maps(self, scores: Tensor) -> Tensor:
         """Turn scores (b 1 h w) into maps in [0, 1]: by default, each from its own min to max."""
-        low, high = scores.amin((2, 3), keepdim=True), scores.amax((2, 3), keepdim=True)
-        return (scores - low) / (high - low).clamp(min=torch.finfo(scores.dtype).tiny)
+        return min_max(scores)
 
     def forward(self, images: Tensor, target: Tensor | None = None) -> Tensor:
         """Score every pixel.

@@ -20,7 +20,7 @@ import explainers
 from explainers.errors import InputError
 from explainers.learned import LearnedExplainer
 from explainers.pictures import save_picture
-from explainers.scores import PROTOCOL, Row, table
+from explainers.scores import PROTOCOL, Row, as_json, table
 from explainers.weights import closest, read_state
 
 FORMAT = 1
@@ -56,9 +56,9 @@ def save_bundle(
     }
     state = {name: value.contiguous().cpu() for name, value in explainer.trained_state().items()}
     save_picture(picture, folder / "panel.png")
-    _write(folder / "model.safetensors", safetensors.torch.save(state))
-    _write(folder / "README.md", _card(folder.name, config).encode())
-    _write(folder / "config.json", json.dumps(config, indent=2).encode())
+    write_aside(folder / "model.safetensors", safetensors.torch.save(state))
+    write_aside(folder / "README.md", _card(folder.name, config).encode())
+    write_aside(folder / "config.json", json.dumps(as_json(config), indent=2).encode())
     return folder
 
 
@@ -143,7 +143,9 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | versions
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file aside, and put it in place only when all of it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
     with aside.open("wb") as file:
         file.write(content)

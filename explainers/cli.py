@@ -12,7 +12,9 @@ from tqdm import tqdm
 import explainers
 from explainers.base import distinct_names
 from explainers.bundle import load_explainer
+from explainers.comparisons import load_comparison
 from explainers.errors import InputError
+from explainers.scores import table
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -35,6 +37,14 @@ def explain(arguments: argparse.Namespace) -> int:
         probability = 100 * float(explanation.probabilities[0])
         tqdm.write(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
     return 2 if failed else 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Score methods on one data set; 2 if one failed on an image."""
+    comparison = load_comparison(arguments.config, arguments.checkpoint, arguments.output)
+    rows = comparison.run()
+    print(f"\n{table(rows)}\n\nwrote {arguments.output}")
+    return 2 if any(row["failed"] for row in rows) else 0
 
 
 def list_explainers(arguments: argparse.Namespace) -> int:
@@ -74,6 +84,13 @@ def main(argv: list[str] | None = None) -> int:
         help="go on although the classifier has other weights than the explainer was trained for",
     )
     command.set_defaults(run=explain)
+    command = commands.add_parser("compare", help="score methods on one data set")
+    command.add_argument("--config", required=True, type=Path, metavar="FILE")
+    command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    command.add_argument(
+        "--checkpoint", nargs="*", default=[], help="bundles to compare too, each under its name"
+    )
+    command.set_defaults(run=compare)
     command = commands.add_parser("list", help="list the explainers")
     command.set_defaults(run=list_explainers)
     arguments = parser.parse_args(argv)

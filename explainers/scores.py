@@ -1,6 +1,7 @@
 """Scores as rows: what each explainer reached, how certain that is, and the table that shows it."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,22 @@ SHORT = {"average_drop": "AD % ↓", "average_increase": "AI % ↑", "average_ga
 Row = dict[str, Any]
 
 
-def add_intervals(row: Row, records: Sequence[Row]) -> Row:
-    """Add `METRIC_interval`, [low, high], for each metric that has a value an image."""
-    intervals = {}
-    for name in row:
-        values = [record[name] for record in records if name in record]
-        if values and isinstance(row[name], float):
-            intervals[f"{name}_interval"] = list(bootstrap_interval(torch.tensor(values)))
-    return row | intervals
+def annotate(row: Row, records: Sequence[Row]) -> Row:
+    """Add to a row of figures how certain they are.
+
+    `METRIC_interval`, [low, high], for each metric that has a value an image, and `undefined`: for
+    how many images it has none, where there are any.
+    """
+    extra: Row = {}
+    undefined: dict[str, int] = {}
+    for name, figure in row.items():
+        if not isinstance(figure, float) or not any(name in record for record in records):
+            continue
+        values = torch.tensor([record[name] for record in records])
+        extra[f"{name}_interval"] = list(bootstrap_interval(values))
+        if missing := int(values.isnan().sum()):
+            undefined[name] = missing
+    return row | extra | ({"undefined": undefined} if undefined else {})
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -46,6 +55,15 @@ def table(rows: Sequence[Row]) -> str:
     rule = f"|{'-' * (width + 2)}|" + "".join("-" * (size + 1) + ":|" for size in widths)
     body = [line(row["explainer"], texts) for row, texts in zip(rows, cells, strict=True)]
     return "\n".join([line("explainer", titles), rule, *body])
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401  plain values of any depth
+    """The same plain value with null for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: as_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_records(records: Sequence[Row], path: Path) -> None:

@@ -1,8 +1,10 @@
 """One explainer's scoreboard: chosen metrics, fed from one sweep of classifier passes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -37,6 +39,13 @@ class Case:
     mask: Tensor | None = None
     box: Tensor | None = None
 
+    def select(self, chosen: Tensor) -> "Case":
+        """The case of those images that `chosen` (b) bool is true for."""
+        parts: dict[str, Any] = {
+            name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **parts)
+
 
 class Scoreboard(nn.Module):
     """Keeps the chosen metrics of one explainer, over any number of batches and processes.
@@ -44,24 +53,33 @@ class Scoreboard(nn.Module):
     Args:
         names: keys of `metrics.CHOICES`.
         chunk_size: images in the classifier at once.
+        constant_maps: score constant maps too; otherwise they are counted and left out, as those
+            with NaN or infinite scores are.
 
     Raises:
         InputError: a name is unknown.
     """
 
-    def __init__(self, names: Sequence[str], chunk_size: int = 64) -> None:
+    def __init__(
+        self, names: Sequence[str], chunk_size: int = 64, constant_maps: bool = False
+    ) -> None:
         super().__init__()
         unknown = [name for name in names if name not in CHOICES]
         if unknown:
             raise InputError(f"unknown metric {unknown[0]!r}; {closest(unknown[0], list(CHOICES))}")
         self.metrics = nn.ModuleDict({name: CHOICES[name]() for name in names})
         self.chunk_size = chunk_size
+        self.constant_maps = constant_maps
 
     def items(self) -> list[tuple[str, Metric]]:
         """The metrics by name."""
         return [
             (name, metric) for name, metric in self.metrics.items() if isinstance(metric, Metric)
         ]
+
+    def values(self) -> list[Metric]:
+        """The metrics."""
+        return [metric for _, metric in self.items()]
 
     def update(self, case: Case) -> dict[str, Tensor]:
         """Add a batch, with one pass of the classifier over each perturbation that is needed.
@@ -72,6 +90,12 @@ class Scoreboard(nn.Module):
         Raises:
             InputError: a metric needs masks or boxes that the data set does not have.
         """
+        usable = self._usable(case.scores)
+        everything = len(usable)
+        if not usable.any():
+            nothing = case.images.new_full((everything,), torch.nan)
+            return {name: nothing for name, metric in self.items() if isinstance(metric, ImageMean)}
+        case = case.select(usable)
         needs = [
             perturbation
             for _, metric in self.items()
@@ -95,5 +119,25 @@ class Scoreboard(nn.Module):
                 arguments.append(getattr(case, field))
             metric.update(*arguments)
             if isinstance(metric, ImageMean):
-                values[name] = metric.values[-1]
+                values[name] = case.images.new_full((everything,), torch.nan)
+                values[name][usable] = metric.values[-1]
         return values
+
+    def compute(self) -> dict[str, float]:
+        """What each metric is so far, by name."""
+        return {name: float(metric.compute()) for name, metric in self.items()}
+
+    def _usable(self, scores: Tensor) -> Tensor:
+        """Which (b) of the scores (b 1 h w) are finite and, unless allowed, not constant."""
+        pixels = scores.flatten(1)
+        usable = pixels.isfinite().all(dim=1)
+        if not self.constant_maps:
+            usable &= pixels.amax(dim=1) > pixels.amin(dim=1)
+        return usable
+
+
+def min_max(scores: Tensor) -> Tensor:
+    """Stretch each image's scores (b 1 h w) to [0, 1]; constant ones are clamped to it."""
+    low, high = scores.amin((2, 3), keepdim=True), scores.amax((2, 3), keepdim=True)
+    stretched = (scores - low) / (high - low).clamp(min=torch.finfo(scores.dtype).tiny)
+    return torch.where(high > low, stretched, scores.clamp(0, 1))

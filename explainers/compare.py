@@ -1,0 +1,193 @@
+"""Methods times metrics, on one data set and one classifier, under one protocol."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from explainers.bundle import write_aside
+from explainers.classifier import FrozenClassifier
+from explainers.pictures import captioned, overlay, panel, save_picture
+from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
+from explainers.scoring import Case, Scoreboard, min_max
+
+Batch = dict[str, Any]
+Method = Callable[[Tensor, Tensor], Tensor]
+"""Maps images (b 3 h w) and labels (b) to scores (b 1 h w): an explainer, or a plain function."""
+
+
+@dataclass
+class Progress:
+    """What is known of one method so far; kept on disk after every batch."""
+
+    batches: int = 0
+    seconds: float = 0.0
+    passes: int = 0
+    records: list[Row] = field(default_factory=list)
+    failures: list[Row] = field(default_factory=list)
+    pictures: list[Tensor] = field(default_factory=list)
+
+
+class Comparison:
+    """Scores methods on the same images, one method after the other.
+
+    Every method explains the class that the classifier predicts, and every map is stretched from
+    its own minimum to its own maximum, so that none gains by its scale. What is done is kept in
+    `output/.progress`: a run with the same settings goes on where the last one was stopped.
+
+    Args:
+        classifier: what is explained.
+        methods: by the name of their row.
+        batches: in a fixed order, every image once, each with its `key`; may be read repeatedly.
+        scoreboards: a new scoreboard a method.
+        protocol: plain values that say what the figures depend on besides: data, metrics, weights.
+        output: folder for results.json, table.md, records.csv and panel.png.
+        panel_images: how many images panel.png shows.
+    """
+
+    def __init__(
+        self,
+        classifier: FrozenClassifier,
+        methods: Mapping[str, Method],
+        batches: Iterable[Batch],
+        scoreboards: Callable[[str], Scoreboard],
+        protocol: dict[str, Any],
+        output: Path,
+        panel_images: int = 6,
+    ) -> None:
+        self.classifier = classifier
+        self.methods = methods
+        self.batches = batches
+        self.scoreboards = scoreboards
+        self.protocol = PROTOCOL | {"map": "min-max of each image's scores"} | protocol
+        self.output = output
+        self.panel_images = panel_images
+
+    def run(self) -> list[Row]:
+        """Score all methods and write the four files.
+
+        Returns:
+            One row a method, as in results.json.
+        """
+        rows, progress = [], {}
+        for name, method in self.methods.items():
+            scoreboard = self.scoreboards(name)
+            for metric in scoreboard.values():
+                metric.persistent(True)  # what is interrupted goes on from the metrics' states
+            progress[name] = self._score(name, method, scoreboard)
+            rows.append(_row(name, progress[name], scoreboard))
+        results = {"protocol": self.protocol, "rows": rows}
+        write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
+        write_aside(self.output / "table.md", (table(rows) + "\n").encode())
+        records = [record for done in progress.values() for record in done.records]
+        write_records(records, self.output / "records.csv")
+        self._draw({name: done.pictures for name, done in progress.items()})
+        return rows
+
+    def _score(self, name: str, method: Method, scoreboard: Scoreboard) -> Progress:
+        settings = json.dumps(self.protocol | {"row": name}, sort_keys=True, default=str)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+        path = self.output / ".progress" / f"{digest}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = Progress()
+        if path.is_file():
+            kept = torch.load(path, weights_only=True)
+            done = Progress(**kept["progress"])
+            scoreboard.load_state_dict(kept["scoreboard"])
+        for index, batch in enumerate(tqdm(self.batches, desc=name, unit="batch")):
+            if index < done.batches:
+                continue
+            self._score_batch(name, method, batch, scoreboard, done)
+            done.batches = index + 1
+            aside = path.with_suffix(".part")
+            torch.save({"progress": asdict(done), "scoreboard": scoreboard.state_dict()}, aside)
+            aside.replace(path)
+        return done
+
+    def _score_batch(
+        self, name: str, method: Method, batch: Batch, scoreboard: Scoreboard, done: Progress
+    ) -> None:
+        """Score a batch; if the method fails on it, each of its images alone."""
+        images = batch["image"]
+        with torch.no_grad():
+            labels = self.classifier(images).argmax(dim=1)
+        started = time.perf_counter()
+        try:
+            with _counted(self.classifier) as passes:
+                scores = method(images, labels).detach()
+        except Exception as error:  # noqa: BLE001  whatever a foreign method raises is reported
+            if len(images) > 1:
+                for index in range(len(images)):
+                    one = {part: value[index : index + 1] for part, value in batch.items()}
+                    self._score_batch(name, method, one, scoreboard, done)
+                return
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            done.failures.append({"key": batch["key"][0], "reason": reason})
+            tqdm.write(f"{name} failed on {batch['key'][0]}: {reason}")
+            return
+        done.seconds += time.perf_counter() - started
+        done.passes += passes[0]
+        case = Case(
+            images, labels, scores, min_max(scores), self.classifier, method,
+            mask=batch.get("mask"), box=batch.get("box"),
+        )  # fmt: skip
+        values = scoreboard.update(case)
+        for index, key in enumerate(batch["key"]):
+            scored = {metric: float(value[index]) for metric, value in values.items()}
+            label = int(labels[index])
+            done.records.append({"key": key, "explainer": name, "target": label} | scored)
+        room = max(0, self.panel_images - len(done.pictures))
+        for image, one in zip(images[:room], case.maps[:room], strict=True):
+            done.pictures.append(overlay(image[None], one[None])[0])
+
+    def _draw(self, pictures: dict[str, list[Tensor]]) -> None:
+        """Write panel.png: a row an image, a column a method, the image itself first."""
+        images: list[Tensor] = []
+        for batch in self.batches:
+            images += list(batch["image"])
+            if len(images) >= self.panel_images:
+                break
+        columns = {"image": images[: self.panel_images]} | {
+            name: shown for name, shown in pictures.items() if len(shown) >= self.panel_images
+        }
+        height = min(len(column) for column in columns.values())
+        grid = [
+            [captioned(column[row], name) for name, column in columns.items()]
+            for row in range(height)
+        ]
+        save_picture(panel(grid), self.output / "panel.png")
+
+
+def _row(name: str, done: Progress, scoreboard: Scoreboard) -> Row:
+    images = max(1, len(done.records))
+    row = annotate({"explainer": name} | scoreboard.compute(), done.records)
+    return row | {
+        "seconds_per_image": done.seconds / images,
+        "classifier_passes_per_image": done.passes / images,
+        "images": len(done.records),
+        "failed": done.failures,
+    }
+
+
+@contextmanager
+def _counted(classifier: nn.Module) -> Iterator[list[int]]:
+    """Count the images that enter a classifier, whichever of its methods they are given to."""
+    count = [0]
+    first = next(part for part in classifier.modules() if part._parameters and not part._modules)
+
+    def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        count[0] += len(inputs[0])
+
+    hook = first.register_forward_pre_hook(add)
+    try:
+        yield count
+    finally:
+        hook.remove()

@@ -1,0 +1,168 @@
+"""A comparison on a toy classifier: what it writes, what it survives, and where it goes on."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from explainers import PTAME, FrozenClassifier
+from explainers.cli import main
+from explainers.compare import Comparison
+from explainers.scoring import Scoreboard
+from explainers.trivial import centre_gaussian
+
+RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
+
+
+@pytest.fixture
+def classifier():
+    return FrozenClassifier.of(RANDOM_RESNET)
+
+
+@pytest.fixture
+def batches():
+    """Five images in batches of 3 and 2."""
+    images = torch.rand(5, 3, 64, 96)
+    return [
+        {"image": images[part], "key": [f"image{i}" for i in range(5)[part]]}
+        for part in (slice(0, 3), slice(3, 5))
+    ]
+
+
+def gaussian(images, labels):
+    return centre_gaussian(images)
+
+
+def compare(classifier, methods, batches, output):
+    return Comparison(
+        classifier,
+        methods,
+        batches,
+        lambda name: Scoreboard(["average_drop", "average_gain"]),
+        {"data": "noise"},
+        output,
+        panel_images=2,
+    )
+
+
+def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
+    methods = {"gaussian": gaussian, "ptame": PTAME(classifier, RANDOM_RESNET).eval()}
+    rows = compare(classifier, methods, batches, tmp_path).run()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["rows"] == rows
+    assert [row["explainer"] for row in rows] == ["gaussian", "ptame"]
+    assert results["protocol"]["data"] == "noise"
+    for row in rows:
+        low, high = row["average_drop_interval"]
+        assert low <= row["average_drop"] <= high
+        assert row["images"] == 5
+        assert row["failed"] == []
+    with (tmp_path / "records.csv").open() as file:
+        records = list(csv.DictReader(file))
+    assert [record["key"] for record in records] == [f"image{i}" for i in range(5)] * 2
+    mean = sum(float(record["average_drop"]) for record in records[:5]) / 5
+    assert rows[0]["average_drop"] == pytest.approx(mean, rel=1e-5)
+    assert "| gaussian" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "panel.png").is_file()
+
+
+def test_figures_do_not_depend_on_the_batches(classifier, batches, tmp_path):
+    together = [
+        {
+            "image": torch.cat([batch["image"] for batch in batches]),
+            "key": [key for batch in batches for key in batch["key"]],
+        }
+    ]
+    (one,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "1").run()
+    (other,) = compare(classifier, {"gaussian": gaussian}, together, tmp_path / "2").run()
+    assert one["average_drop"] == pytest.approx(other["average_drop"], rel=1e-4)
+
+
+def test_image_on_which_a_method_fails_is_reported_and_the_others_are_scored(
+    classifier, batches, tmp_path
+):
+    bad = batches[0]["image"][1]
+
+    def picky(images, labels):
+        if any(torch.equal(image, bad) for image in images):
+            raise RuntimeError("cannot do this one")
+        return centre_gaussian(images)
+
+    (row,) = compare(classifier, {"picky": picky}, batches, tmp_path).run()
+    assert row["failed"] == [{"key": "image1", "reason": "RuntimeError: cannot do this one"}]
+    assert row["images"] == 4
+
+
+def test_interrupted_comparison_goes_on_where_it_was(classifier, batches, tmp_path):
+    seen = []
+
+    def interrupted(images, labels):
+        seen.append(len(images))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return centre_gaussian(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(classifier, {"gaussian": interrupted}, batches, tmp_path / "cut").run()
+    (row,) = compare(classifier, {"gaussian": interrupted}, batches, tmp_path / "cut").run()
+    assert seen == [3, 2, 2]  # the first batch is not explained again
+    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "whole").run()
+    assert row["average_drop"] == whole["average_drop"]
+    assert row["average_gain_interval"] == whole["average_gain_interval"]
+
+
+def test_passes_through_the_classifier_are_counted(classifier, batches, tmp_path):
+    def thrice(images, labels):
+        for _ in range(2):
+            classifier(images)
+        classifier.features(images, [-1])
+        return centre_gaussian(images)
+
+    (row,) = compare(classifier, {"thrice": thrice}, batches, tmp_path).run()
+    assert row["classifier_passes_per_image"] == 3
+
+
+CONFIG = """
+classifier: {model: test_resnet, pretrained: false, num_classes: 4}
+data: {class_path: datamodules.ShapesDataModule, init_args: {length: 5, size: 64, batch_size: 2}}
+methods:
+  ptame:
+    class_path: explainers.PTAME
+    init_args: {auxiliary: {model: test_resnet, pretrained: false}}
+metrics: [average_drop, average_gain]
+"""
+
+
+def test_command_compares_what_a_file_describes(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    output = tmp_path / "out"
+    assert (
+        main(["compare", "--config", str(tmp_path / "config.yaml"), "--output", str(output)]) == 0
+    )
+    printed = capsys.readouterr().out
+    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random"):
+        assert f"| {row}" in printed
+    rows = json.loads((output / "results.json").read_text())["rows"]
+    assert rows[1]["explainer"] == "ones"
+    assert rows[1]["average_drop"] == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("metrics: [average_drop,", "metrics: [averagedrop,", "did you mean average_drop"),
+        ("metrics:", "metric:", "unknown key 'metric'"),
+        ("explainers.PTAME", "os.system", "must be a class of explainers or datamodules"),
+        ("explainers.PTAME", "explainers.PTAM", "explainers.PTAM cannot be built"),
+        ("{auxiliary:", "{auxiliar:", "cannot be built: PTAME"),
+        ("classifier: {model: test_resnet", "classifier: {model: tst_resnet", "did you mean"),
+    ],
+)
+def test_bad_config_is_one_line_and_exit_code_two(tmp_path, capsys, old, new, message):
+    (tmp_path / "config.yaml").write_text(CONFIG.replace(old, new, 1))
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["compare", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
