@@ -21,7 +21,7 @@ from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
-from explainers.scores import Row, annotate, table, write_records
+from explainers.scores import Row, annotate, read_records, table
 
 
 class OneLineParser(LightningArgumentParser):
@@ -87,8 +87,10 @@ class ExplainerCLI(LightningCLI):
         self._report()
 
     def _report(self) -> list[Row]:
-        """Print the table of a test, and write what every image scored beside the logs."""
+        """Print the table of a test."""
         logged = self.trainer.callback_metrics
+        path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
+        everything = read_records(path)  # the processes that wrote it may be gone
         scores = []
         for row in self.model.test_scores:
             prefix = f"test/{row}/"
@@ -97,17 +99,11 @@ class ExplainerCLI(LightningCLI):
                 for name, value in logged.items()
                 if name.startswith(prefix)
             }
-            records = [record for record in self.model.records if record["explainer"] == row]
+            records = [record for record in everything if record["explainer"] == row]
             name = type(self.model).__name__.lower() if row == "explainer" else row
             scores.append(annotate({"explainer": name} | values, records))
-        self._write_report(scores)
+        rank_zero_only(print)(f"\n{table(scores)}\n\neach image's scores: {path}")
         return scores
-
-    @rank_zero_only
-    def _write_report(self, scores: list[Row]) -> None:
-        path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
-        write_records(self.model.records, path)
-        print(f"\n{table(scores)}\n\neach image's scores: {path}")
 
     @rank_zero_only
     def _write_bundle(self, folder: str, scores: list[Row], steps: int, seconds: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 Sample = dict[str, Any]
 
@@ -18,7 +18,8 @@ class ImageDataModule(LightningDataModule):
 
     The training set is an endless stream: item n is always the same crop of the same picture. An
     epoch is the next `samples_per_epoch` of it, so a fit can be resumed at any step. The others
-    are read in order, every sample once, whatever the number of processes.
+    are read in order, every sample once, whatever the number of processes; one that has none gets
+    one empty batch.
 
     Subclasses implement `setup`, which assigns `train_set`, `val_set` and `test_set`.
 
@@ -80,6 +81,9 @@ class ImageDataModule(LightningDataModule):
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
         mine = range(rank, len(split), world)  # type: ignore[arg-type]
+        if not mine:
+            # Lightning skips a process without batches, and the others would wait for it.
+            return DataLoader(split, sampler=_InOrder([0]), collate_fn=_no_samples)
         return DataLoader(
             split, batch_size=self.batch_size, sampler=_InOrder(mine), **self._options()
         )
@@ -150,6 +154,11 @@ class _InOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)
+
+
+def _no_samples(samples: list[Sample]) -> Sample:
+    """A batch of none of the given samples, in the shape of one that has some."""
+    return {name: value[:0] for name, value in default_collate(samples).items()}
 
 
 def seeded(*numbers: int) -> torch.Generator:

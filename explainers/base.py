@@ -20,6 +20,7 @@ from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images import ImageSource, open_image, to_tensor
+from explainers.scores import write_records
 from explainers.scoring import Case, Scoreboard, min_max
 from explainers.trivial import ROWS
 
@@ -180,11 +181,14 @@ class Explainer(LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes."""
-        labels = self.resolve_target(batch["image"], None)
-        case = self._case(batch, labels, self(batch["image"], labels), self.to_maps)
-        self.val_scores.update(case)
-        metrics = {f"val/{name}": metric for name, metric in self.val_scores.items()}
-        self.log_dict(metrics, batch_size=len(labels))
+        images = batch["image"]
+        if len(images):
+            labels = self.resolve_target(images, None)
+            self.val_scores.update(self._case(batch, labels, self(images, labels), self.to_maps))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what all processes have scored together."""
+        self._log_scores("val", self.val_scores)
 
     def on_test_epoch_start(self) -> None:
         """Forget the records of an earlier test."""
@@ -193,6 +197,8 @@ class Explainer(LightningModule, ABC):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes, and beside them the trivial ones."""
         images = batch["image"]
+        if not len(images):
+            return
         labels = self.resolve_target(images, None)
         cases = {"explainer": self._case(batch, labels, self(images, labels), self.to_maps)}
         for row, trivial in ROWS.items():
@@ -201,19 +207,30 @@ class Explainer(LightningModule, ABC):
             board = self.test_scores[row]
             assert isinstance(board, Scoreboard)  # for the type checker
             values = board.update(case)
-            metrics = {f"test/{row}/{name}": metric for name, metric in board.items()}
-            self.log_dict(metrics, batch_size=len(labels))
             for index, key in enumerate(batch.get("key") or [""] * len(labels)):
                 record = {"key": key, "explainer": row, "target": int(labels[index])}
                 scores = {name: float(value[index]) for name, value in values.items()}
                 self.records.append(record | scores)
 
     def on_test_epoch_end(self) -> None:
-        """Gather the records of all processes."""
+        """Gather the records of all processes, write them to records.csv, and log the figures."""
         if torch.distributed.is_initialized():
             parts: list[Any] = [None] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(parts, self.records)
             self.records = [record for part in parts for record in part]
+        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)  # asks all processes
+        if self.trainer.is_global_zero:
+            write_records(self.records, folder / "records.csv")
+        for row, board in self.test_scores.items():
+            assert isinstance(board, Scoreboard)  # for the type checker
+            self._log_scores(f"test/{row}", board)
+
+    def _log_scores(self, prefix: str, board: Scoreboard) -> None:
+        """Compute together, on every process, also on one that has had no image."""
+        values = board.compute()
+        self.log_dict({f"{prefix}/{name}": v for name, v in values.items()}, sync_dist=True)
+        for metric in board.values():
+            metric.reset()
 
     def _case(
         self, batch: Batch, labels: Tensor, scores: Tensor, to_maps: Callable[[Tensor], Tensor]

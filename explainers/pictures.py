@@ -112,7 +112,8 @@ class PanelLogger(Callback):
     ) -> None:
         """Draw the panel from the first batch."""
         board: Any = getattr(trainer.logger, "experiment", None)
-        if batch_idx or dataloader_idx or not hasattr(board, "add_image"):
+        shown = batch["image"][: self.count]
+        if batch_idx or dataloader_idx or not len(shown) or not hasattr(board, "add_image"):
             return
-        picture = explained_panel(pl_module, batch["image"][: self.count])  # type: ignore[arg-type]
+        picture = explained_panel(pl_module, shown)  # type: ignore[arg-type]
         board.add_image("val/panel", picture, trainer.global_step)

@@ -74,3 +74,19 @@ def write_records(records: Sequence[Row], path: Path) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(records)
+
+
+def read_records(path: Path) -> list[Row]:
+    """Read what `write_records` wrote."""
+    with path.open(newline="") as file:
+        return [
+            {name: _number(value) for name, value in record.items()}
+            for record in csv.DictReader(file)
+        ]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -47,12 +47,10 @@ class ImageMean(Metric):
 
     def compute(self) -> Tensor:
         """Mean over the images so far for which the metric is defined; NaN without any."""
+        if not len(self.values):
+            return torch.tensor(torch.nan)
         values = dim_zero_cat(self.values).double().cpu()
         return values[~values.isnan()].mean().float()
-
-    def undefined(self) -> Tensor:
-        """How many of this process's images the metric is not defined for."""
-        return torch.stack([values.isnan().sum() for values in self.values]).sum()
 
 
 class ResponseMetric(ImageMean):
