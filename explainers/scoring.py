@@ -1,16 +1,22 @@
 """One explainer's scoreboard: chosen metrics, fed from one sweep of classifier passes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
 from explainers.metrics import CHOICES
 from explainers.metrics.base import ImageMean, ResponseMetric
+from explainers.metrics.box_accuracy import boxes_of
+from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
+from explainers.metrics.max_sensitivity import max_sensitivity
+from explainers.metrics.randomisation import randomised
 from explainers.sweep import sweep
 from explainers.weights import closest
 
@@ -24,7 +30,7 @@ class Case:
         labels: the explained classes (b).
         scores: the explainer's scores (b 1 h w).
         maps: (b 1 h w) in [0, 1].
-        classifier: images (m 3 h w) to logits (m classes).
+        classifier: what is explained.
         explain: images (m 3 h w) and labels (m) to scores (m 1 h w).
         mask: the object's pixels (b 1 h w), where the data set has them.
         box: its boxes (b n 4), likewise.
@@ -34,15 +40,56 @@ class Case:
     labels: Tensor
     scores: Tensor
     maps: Tensor
-    classifier: Callable[[Tensor], Tensor]
+    classifier: FrozenClassifier
     explain: Callable[[Tensor, Tensor], Tensor]
     mask: Tensor | None = None
     box: Tensor | None = None
 
+    @cached_property
+    def boxes(self) -> Tensor | None:
+        """The data set's boxes (b n 4), or those around its masks."""
+        if self.box is None and self.mask is not None:
+            return boxes_of(self.mask)
+        return self.box
+
+    @cached_property
+    def sensitivity(self) -> Tensor:
+        """How far each map moves when the image hardly does (b)."""
+        return max_sensitivity(self.explain, self.images, self.labels)
+
+    @cached_property
+    def scores_of_second_class(self) -> Tensor:
+        """Scores (b 1 h w) for the class that comes next to the predicted one."""
+        return self._scores_of(second_class)
+
+    @cached_property
+    def scores_of_random_class(self) -> Tensor:
+        """Scores (b 1 h w) for a random class other than the predicted one."""
+        return self._scores_of(random_class)
+
+    @cached_property
+    def scores_of_least_likely_class(self) -> Tensor:
+        """Scores (b 1 h w) for the class of the lowest logit."""
+        return self._scores_of(least_likely_class)
+
+    @cached_property
+    def randomised_scores(self) -> Tensor:
+        """Scores (b layers h w) while the classifier is randomised, one more layer at a time."""
+        with randomised(self.classifier.model, depth=1) as layers:
+            scores = [self.explain(self.images, self.labels).detach() for _ in layers]
+        return torch.cat(scores, dim=1)
+
+    def _scores_of(self, choose: Callable[[Tensor], Tensor]) -> Tensor:
+        with torch.no_grad():
+            logits = self.classifier(self.images)
+        return self.explain(self.images, choose(logits)).detach()
+
     def select(self, chosen: Tensor) -> "Case":
         """The case of those images that `chosen` (b) bool is true for."""
         parts: dict[str, Any] = {
-            name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)
+            field.name: value[chosen]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
         }
         return replace(self, **parts)
 

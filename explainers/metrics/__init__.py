@@ -8,8 +8,51 @@ from torchmetrics import Metric
 from explainers.metrics.average_drop import AverageDrop
 from explainers.metrics.average_gain import AverageGain
 from explainers.metrics.average_increase import AverageIncrease
+from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy
+from explainers.metrics.box_sensitivity import BoxSensitivity
+from explainers.metrics.class_sensitivity import ClassSensitivity
+from explainers.metrics.compactness import Compactness
+from explainers.metrics.deletion import Deletion
+from explainers.metrics.energy_pointing import EnergyPointing
+from explainers.metrics.fidelity import Fidelity
+from explainers.metrics.insertion import Insertion
+from explainers.metrics.max_sensitivity import MaxSensitivity
+from explainers.metrics.pointing import Pointing
+from explainers.metrics.randomisation import ModelRandomisation, ModelRandomisationRank
+from explainers.metrics.road import (
+    RoadLeRF,
+    RoadLeRFProbability,
+    RoadMoRF,
+    RoadMoRFProbability,
+)
+from explainers.metrics.segmentation import MeanAveragePrecision, MeanIoU, PixelAccuracy
 
-__all__ = ["CHOICES", "AverageDrop", "AverageGain", "AverageIncrease"]
+__all__ = [
+    "CHOICES",
+    "AverageDrop",
+    "AverageGain",
+    "AverageIncrease",
+    "BoxIoU",
+    "BoxSensitivity",
+    "ClassSensitivity",
+    "Compactness",
+    "Deletion",
+    "EnergyPointing",
+    "Fidelity",
+    "Insertion",
+    "MaxBoxAccuracy",
+    "MaxSensitivity",
+    "MeanAveragePrecision",
+    "MeanIoU",
+    "ModelRandomisation",
+    "ModelRandomisationRank",
+    "PixelAccuracy",
+    "Pointing",
+    "RoadLeRF",
+    "RoadLeRFProbability",
+    "RoadMoRF",
+    "RoadMoRFProbability",
+]
 
 CHOICES: dict[str, Callable[[], Metric]] = {
     "average_drop": AverageDrop,
@@ -19,5 +62,29 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "average_increase_50": partial(AverageIncrease, 50),
     "average_increase_15": partial(AverageIncrease, 15),
     "average_gain": AverageGain,
+    "insertion": Insertion,
+    "deletion": Deletion,
+    "road_morf": RoadMoRF,
+    "road_lerf": RoadLeRF,
+    "road_morf_probability": RoadMoRFProbability,
+    "road_lerf_probability": RoadLeRFProbability,
+    "fidelity": Fidelity,
+    "box_sensitivity": BoxSensitivity,
+    "box_sensitivity_16": partial(BoxSensitivity, 16),
+    "box_sensitivity_64": partial(BoxSensitivity, 64),
+    "compactness": Compactness,
+    "max_sensitivity": MaxSensitivity,
+    "class_sensitivity_second": ClassSensitivity,
+    "class_sensitivity_random": partial(ClassSensitivity, "random"),
+    "class_sensitivity_least_likely": partial(ClassSensitivity, "least_likely"),
+    "model_randomisation": ModelRandomisation,
+    "model_randomisation_rank": ModelRandomisationRank,
+    "energy_pointing": EnergyPointing,
+    "pointing": Pointing,
+    "box_iou": BoxIoU,
+    "max_box_accuracy": MaxBoxAccuracy,
+    "pixel_accuracy": PixelAccuracy,
+    "mean_iou": MeanIoU,
+    "mean_average_precision": MeanAveragePrecision,
 }
 """The metrics by the names that configs and results give them."""

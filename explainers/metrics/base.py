@@ -33,7 +33,7 @@ class ImageMean(Metric):
     """
 
     per_image: ClassVar[Callable[..., Tensor]]
-    takes: ClassVar[tuple[str, ...]] = ()
+    takes: tuple[str, ...] = ()
     full_state_update = False
     values: list[Tensor]
 

@@ -1,0 +1,336 @@
+"""Boxes around maps, against boxes by hand and a flood fill one pixel at a time."""
+
+import pytest
+import torch
+import torch.multiprocessing
+
+from explainers.metrics.box_accuracy import (
+    BoxIoU,
+    MaxBoxAccuracy,
+    best_iou,
+    box_iou,
+    boxes_of,
+    components,
+)
+
+METRICS = [MaxBoxAccuracy, lambda: MaxBoxAccuracy(every_component=True), BoxIoU]
+
+
+def _picture(text):
+    """A map (1 1 h w) of one digit a pixel, divided by 9."""
+    return torch.tensor([[[[int(digit) / 9 for digit in line] for line in text.split()]]])
+
+
+# Two components from 5 upwards: 4 pixels, and 3 of which two touch by a corner only.
+PICTURE = _picture("""
+    05500000
+    05500080
+    00000800
+    00000900
+""")
+
+
+@pytest.fixture
+def batch():
+    """Maps (21 1 7 11), wider than high, with two boxes each, of which some are not there."""
+    scores = torch.nn.functional.interpolate(torch.rand(21, 1, 4, 6), (7, 11), mode="bilinear")
+    start = torch.randint(0, 5, (21, 2, 2))
+    boxes = torch.cat([start, start + torch.randint(1, 7, (21, 2, 2))], dim=2)
+    boxes[::3, 1] = 0
+    return scores, boxes
+
+
+def test_box_of_a_mask_ends_after_its_last_pixel():
+    masks = torch.zeros(2, 1, 4, 9, dtype=torch.bool)
+    masks[0, 0, 1:3, 5:9] = True
+    masks[1, 0, 3, 0] = masks[1, 0, 0, 1] = True
+    assert boxes_of(masks).tolist() == [[[5, 1, 9, 3]], [[0, 0, 2, 4]]]
+
+
+def test_box_of_an_empty_mask_is_zeros():
+    assert boxes_of(torch.zeros(1, 1, 4, 9, dtype=torch.bool)).tolist() == [[[0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("box", "other", "expected"),
+    [
+        ([0, 0, 4, 3], [0, 0, 4, 3], 1),
+        ([0, 0, 4, 3], [2, 1, 6, 4], 4 / 20),  # 2 x 2 in common, of 12 + 12 - 4
+        ([0, 0, 4, 3], [4, 0, 6, 3], 0),  # side by side
+        ([0, 0, 4, 3], [5, 4, 6, 5], 0),  # apart both ways, which must not multiply to an overlap
+        ([0, 0, 4, 3], [0, 0, 0, 0], 0),
+        ([0.5, 0.0, 1.5, 2.0], [0.0, 0.0, 1.0, 1.0], 0.5 / 2.5),
+    ],
+)
+def test_iou_of_two_boxes(box, other, expected):
+    box, other = torch.tensor(box), torch.tensor(other)
+    assert box_iou(box, other).item() == pytest.approx(expected)
+    assert box_iou(other, box).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("box", [[5, 1, 9, 3], [0, 0, 3, 4], [2, 3, 8, 4]])
+def test_a_perfect_map_of_an_image_wider_than_high_scores_100(metric, box):
+    x1, y1, x2, y2 = box
+    masks = torch.zeros(1, 1, 4, 9, dtype=torch.bool)
+    masks[..., y1:y2, x1:x2] = True
+    metric = metric()
+    metric.update(masks.float(), torch.tensor([[box]]))
+    metric.update(masks.float(), boxes_of(masks))
+    assert metric.compute() == 100
+
+
+@pytest.mark.parametrize(
+    ("threshold", "found"),
+    [
+        (0.0, [0, 0, 8, 4]),
+        (5 / 9, [1, 0, 3, 2]),  # 4 pixels against 3
+        (0.6, [5, 1, 7, 4]),  # the 5s are gone; the corner joins what is left
+        (1.0, [5, 3, 6, 4]),
+    ],
+)
+def test_the_largest_component_is_boxed(threshold, found):
+    metric = BoxIoU(threshold)
+    metric.update(PICTURE, torch.tensor([[found]]))
+    assert metric.compute() == 100
+
+
+def test_of_equal_components_the_first_is_boxed():
+    scores = _picture("00009 99009 99000 00000")  # 2 pixels right above, then 4 left
+    scores[..., 0:2, 3] = 1  # now 4 right, and first
+    metric = BoxIoU()
+    metric.update(scores, torch.tensor([[[3, 0, 5, 2]]]))
+    assert metric.compute() == 100
+
+
+def test_the_best_of_the_object_boxes_counts():
+    boxes = torch.tensor([[[0, 0, 0, 0], [1, 0, 3, 1], [6, 2, 8, 4]]])
+    # Of 2 x 2 pixels the second box covers 2; the first is no box, and the third is elsewhere.
+    assert best_iou(PICTURE, boxes, torch.tensor([0.5])).tolist() == [[0.5]]
+
+
+def test_every_component_finds_what_the_largest_misses():
+    boxes, thresholds = torch.tensor([[[5, 1, 7, 4]]]), torch.tensor([0.5, 0.7])
+    assert best_iou(PICTURE, boxes, thresholds).tolist() == [[0, 1]]
+    assert best_iou(PICTURE, boxes, thresholds, every_component=True).tolist() == [[1, 1]]
+
+
+def _flood(mask):
+    """Components of a mask [h][w], each as its pixels, in reading order of their first."""
+    height, width = len(mask), len(mask[0])
+    seen, found = set(), []
+    for start in ((y, x) for y in range(height) for x in range(width)):
+        if start in seen or not mask[start[0]][start[1]]:
+            continue
+        seen.add(start)
+        component, waiting = [], [start]
+        while waiting:
+            y, x = waiting.pop()
+            component.append((y, x))
+            for near in ((y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)):
+                inside = 0 <= near[0] < height and 0 <= near[1] < width
+                if inside and near not in seen and mask[near[0]][near[1]]:
+                    seen.add(near)
+                    waiting.append(near)
+        found.append(component)
+    return found
+
+
+def _slow_box(component):
+    rows, columns = [y for y, _ in component], [x for _, x in component]
+    return min(columns), min(rows), max(columns) + 1, max(rows) + 1
+
+
+def _slow_iou(box, other):
+    pixels, others = (
+        {(x, y) for x in range(x1, x2) for y in range(y1, y2)} for x1, y1, x2, y2 in (box, other)
+    )
+    return len(pixels & others) / len(pixels | others)
+
+
+def _maps(kind):
+    noise = torch.rand(4, 1, 12, 17)
+    if kind == "smooth":
+        return torch.nn.functional.interpolate(noise[..., :4, :5], (12, 17), mode="bicubic")
+    # A spiral and a comb: long ways round, which take many rounds to join.
+    winding = _picture("""
+        99999999999999999
+        00000000000000009
+        99999999999999909
+        90000000000000909
+        90999999999990909
+        90900000000090909
+        90999999999090909
+        90000000000090909
+        99999999999990909
+        00000000000000009
+        90909090909090909
+        99999999999999999
+    """)
+    return {"noise": noise, "plateaus": (noise * 3).round(), "winding": winding + noise * 0.3}[kind]
+
+
+@pytest.mark.parametrize("kind", ["noise", "smooth", "plateaus", "winding"])
+@pytest.mark.parametrize("every_component", [False, True])
+def test_boxes_are_those_of_a_flood_fill(kind, every_component):
+    scores, thresholds = _maps(kind), torch.linspace(0, 1, 21)
+    boxes = torch.tensor([[[2, 1, 9, 6], [8, 3, 17, 12]]]).expand(4, -1, -1)
+    low, high = scores.amin((2, 3), keepdim=True), scores.amax((2, 3), keepdim=True)
+    stretched = (scores - low) / (high - low)
+    expected = torch.zeros(4, 21)
+    for image in range(4):
+        for index, threshold in enumerate(thresholds):
+            found = _flood((stretched[image, 0] >= threshold).tolist())
+            found = found if every_component else [max(found, key=len)]
+            expected[image, index] = max(
+                _slow_iou(_slow_box(component), box)
+                for component in found
+                for box in boxes[image].tolist()
+            )
+    actual = best_iou(scores, boxes, thresholds, every_component)
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
+
+
+def test_components_are_counted_and_measured_as_by_a_flood_fill():
+    levels = torch.randint(-1, 3, (2, 1, 9, 13))
+    for level, (areas, _) in zip((2, 1, 0), components(levels, 3), strict=True):
+        for image in range(2):
+            expected = [
+                len(component) for component in _flood((levels[image, 0] >= level).tolist())
+            ]
+            assert areas[image][areas[image] > 0].tolist() == expected
+
+
+def test_neither_scale_nor_offset_nor_mirroring_matters(batch):
+    scores, boxes = batch
+    thresholds = torch.linspace(0.03, 0.97, 11)
+    expected = best_iou(scores, boxes, thresholds)
+    torch.testing.assert_close(best_iou(3 * scores - 5, boxes, thresholds), expected)
+    mirrored = boxes[..., [1, 0, 3, 2]]
+    every = best_iou(scores, boxes, thresholds, every_component=True)
+    torch.testing.assert_close(best_iou(scores.mT, mirrored, thresholds, True), every)
+
+
+def test_the_threshold_is_chosen_once_for_all_images():
+    # The first image is right from 5/9 down to just above 0, the second above 5/9 only: no
+    # threshold serves both. The third is right at any above 0.
+    narrow = torch.zeros(1, 1, 4, 8)
+    narrow[..., 0:2, 1:3] = 1
+    scores = torch.cat([PICTURE, PICTURE, narrow])
+    boxes = torch.tensor([[[1, 0, 3, 2]], [[5, 1, 7, 4]], [[1, 0, 3, 2]]])
+    metric = MaxBoxAccuracy()
+    metric.update(scores, boxes)
+    assert metric.compute() == pytest.approx(200 / 3)
+    # With all from 5/9 raised to 1, the first is right wherever the second is.
+    scores[0] = (scores[0] * 9 / 5).clamp(max=1)
+    metric.reset()
+    metric.update(scores, boxes)
+    assert metric.compute() == 100
+
+
+def test_each_iou_has_its_own_accuracy():
+    # The box found is 2 x 2 at any threshold above 0, of 4 pixels; objects of 4, 8 and 10
+    # around it have IoU 1, 0.5 and 0.4; all three are at least 0.3, two 0.5 and one 0.7.
+    scores = torch.zeros(3, 1, 6, 9)
+    scores[..., 2:4, 3:5] = 1
+    boxes = torch.tensor([[[3, 2, 5, 4]], [[3, 2, 7, 4]], [[3, 2, 8, 4]]])
+    metric = MaxBoxAccuracy()
+    metric.update(scores, boxes)
+    each = metric.each()
+    assert list(each) == [0.3, 0.5, 0.7]
+    torch.testing.assert_close(torch.stack(list(each.values())), torch.tensor([3, 2, 1]) * 100 / 3)
+    assert metric.compute() == pytest.approx(200 / 3)
+
+
+def test_an_iou_of_exactly_the_limit_is_right():
+    scores = torch.zeros(1, 1, 4, 12)
+    scores[..., 0, :3] = 1
+    metric = MaxBoxAccuracy(ious=(0.3,))
+    metric.update(scores, torch.tensor([[[0, 0, 10, 1]]]))  # 3 of 10
+    assert metric.compute() == 100
+
+
+def test_constant_maps_and_images_without_boxes_are_undefined(batch):
+    scores, boxes = (part[:4].clone() for part in batch)
+    scores[0], scores[1, 0, 2, 3] = 0.5, torch.nan
+    boxes[2] = 0
+    assert best_iou(scores, boxes, torch.tensor([0.0, 0.5]))[:3].isnan().all()
+    for metric in METRICS:
+        with_them, without = metric(), metric()
+        with_them.update(scores, boxes)
+        without.update(scores[3:], boxes[3:])
+        assert with_them.compute() == without.compute()
+    accuracy = MaxBoxAccuracy()
+    accuracy.update(scores, boxes)
+    assert (accuracy.images, accuracy.left_out) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "match"),
+    [
+        (torch.ones(1, 1, 4, 8), r"must be \(1 n 4\), got \(1, 1, 4, 8\)"),
+        (torch.ones(2, 1, 4), r"got \(2, 1, 4\)"),
+        (torch.tensor([[[5, 1, 2, 3]]]), "ends before it starts"),
+    ],
+)
+def test_what_are_no_boxes_is_refused(boxes, match):
+    with pytest.raises(ValueError, match=match):
+        best_iou(PICTURE, boxes, torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize("settings", [{"ious": (30, 50, 70)}, {"step": 0}])
+def test_limits_in_percent_and_no_step_are_refused(settings):
+    with pytest.raises(ValueError, match=r"must be in \(0, 1\], got"):
+        MaxBoxAccuracy(**settings)
+
+
+def test_a_threshold_in_percent_is_refused():
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\], got 50"):
+        BoxIoU(50)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_batches_of_unequal_length_give_the_figure_of_one(metric, batch):
+    scores, boxes = batch
+    whole, parts = metric(), metric()
+    whole.update(scores, boxes)
+    parts.update(scores[:20], boxes[:20])
+    parts.update(scores[20:], boxes[20:])
+    assert 0 < whole.compute() < 100
+    assert parts.compute() == whole.compute()
+    parts.reset()
+    parts.update(PICTURE, torch.tensor([[[0, 0, 8, 4]]]))
+    alone = metric()
+    alone.update(PICTURE, torch.tensor([[[0, 0, 8, 4]]]))
+    assert parts.compute() == alone.compute()
+
+
+def _figures(scores, boxes):
+    """Each metric's figure, and the accuracies for each IoU."""
+    metrics = [metric() for metric in METRICS]
+    if len(scores):
+        for metric in metrics:
+            metric.update(scores, boxes)
+    each = metrics[0].each()  # before compute, which must not add up twice what is synced here
+    return torch.stack([*(metric.compute() for metric in metrics), *each.values()])
+
+
+def _score_part(rank, folder, scores, boxes, split):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    part = slice(0, split) if rank == 0 else slice(split, None)
+    torch.save(_figures(scores[part], boxes[part]), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("split", [20, 21], ids=["uneven", "one without images"])
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
+def test_two_processes_give_the_figures_of_one(tmp_path, batch, split):
+    expected = _figures(*batch)
+    torch.multiprocessing.start_processes(
+        _score_part, (tmp_path, *batch, split), nprocs=2, start_method="fork"
+    )
+    for rank in range(2):
+        actual = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
