@@ -77,11 +77,9 @@ def interpolate(images: Tensor, removed: Tensor) -> Tensor:
     Raises:
         RuntimeError: the rounds did not converge.
     """
-    # A plane an image and a batch entry a channel: what the mask needs is computed once for all
-    # channels, and pooling is vectorised over the images.
-    layout = torch.channels_last
-    planes = images.transpose(0, 1).contiguous(memory_format=layout)  # (3 b h w)
-    holes = removed.transpose(0, 1).to(planes, memory_format=layout)  # (1 b h w)
+    # All channels of all images side by side, as if channels of one: pooling is then vectorised.
+    planes = _side_by_side(images)  # (1 3b h w)
+    holes = _side_by_side(removed.expand_as(images).to(images))
     levels = _coarsen(holes)
     kept = 1 - holes
     mean = (planes * kept).sum((2, 3), keepdim=True) / kept.sum((2, 3), keepdim=True)
@@ -92,9 +90,9 @@ def interpolate(images: Tensor, removed: Tensor) -> Tensor:
     tiny = torch.finfo(planes.dtype).tiny
     for _ in range(ROUNDS):
         estimate = _cycle(residual, levels)
-        unfinished = estimate.abs().amax((2, 3), keepdim=True) > TOLERANCE  # (3 b 1 1)
+        unfinished = estimate.abs().amax((2, 3), keepdim=True) > TOLERANCE  # (1 3b 1 1)
         if not unfinished.any():
-            return torch.where(removed, (mean + offset).transpose(0, 1), images)
+            return torch.where(removed, (mean + offset).view_as(images), images).contiguous()
         energy = (residual * estimate).sum((2, 3), keepdim=True)
         direction = estimate + energy / before.clamp(min=tiny) * direction
         image = levels[0].apply(direction)
@@ -109,6 +107,12 @@ def interpolate(images: Tensor, removed: Tensor) -> Tensor:
     )
 
 
+def _side_by_side(images: Tensor) -> Tensor:
+    """Lay out images (b 3 h w) as one (1 3b h w)."""
+    height, width = images.shape[-2:]
+    return images.reshape(1, -1, height, width).contiguous(memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class _Level:
     """The equations at one resolution: `diagonal` x - smooth(x) = residual inside the holes.
@@ -117,20 +121,24 @@ class _Level:
     the pixel itself cancels, and at the border what is outside counts on neither side.
 
     Attributes:
-        holes: 1 where a pixel is sought, else 0 (1 b h w).
-        diagonal: (1 b h w), over 0.
+        holes: 1 where a pixel is sought, else 0 (1 n h w).
+        diagonal: (1 n h w), over 0.
+        rate: how far a step of damped Jacobi goes (1 n h w). Stable up to 2 / diagonal, as
+            smoothing has no negative eigenvalues.
     """
 
     holes: Tensor
     diagonal: Tensor
+    rate: Tensor
+
+    @classmethod
+    def of(cls, holes: Tensor, diagonal: Tensor) -> "_Level":
+        """Make a level from its equations."""
+        return cls(holes, diagonal, 1.2 * holes / diagonal)
 
     def apply(self, values: Tensor) -> Tensor:
-        """The left side of the equations, for values (_ b h w) that are 0 outside the holes."""
-        return self.holes * (self.diagonal * values - _smooth(values))
-
-    def relax(self, residual: Tensor) -> Tensor:
-        """A step of damped Jacobi from 0; stable up to a factor of 2, as smooth has no negatives."""
-        return 1.2 * self.holes / self.diagonal * residual
+        """The left side of the equations, for values (1 n h w) that are 0 outside the holes."""
+        return (self.diagonal * values).sub_(_smooth(values)).mul_(self.holes)
 
 
 def _coarsen(holes: Tensor) -> list[_Level]:
@@ -140,23 +148,23 @@ def _coarsen(holes: Tensor) -> list[_Level]:
     constant, which is what the kept pixels pull it with, is added to the coarse diagonal: so small
     holes and scattered kept pixels are seen at every resolution.
     """
-    levels = [_Level(holes, _smooth(torch.ones_like(holes)))]
+    levels = [_Level.of(holes, _smooth(torch.ones_like(holes)))]
     while max(holes.shape[-2:]) > 2:
         pull = _shrink(levels[-1].apply(holes))
         holes = (_shrink(holes) > 0).to(holes)
         diagonal = _smooth(holes) + pull
-        levels.append(_Level(holes, torch.where(holes > 0, diagonal, 1.0)))
+        levels.append(_Level.of(holes, torch.where(holes > 0, diagonal, 1.0)))
     return levels
 
 
 def _cycle(residual: Tensor, levels: Sequence[_Level]) -> Tensor:
-    """Solve for a residual (_ b h w) roughly, by one symmetric multigrid V-cycle."""
+    """Solve for a residual (1 n h w) roughly, by one symmetric multigrid V-cycle."""
     level, *coarser = levels
-    values = level.relax(residual)
+    values = level.rate * residual
     if coarser:
-        rest = _shrink(residual - level.apply(values))
-        values = values + level.holes * _grow(_cycle(rest, coarser), values.shape[-2:])
-    return values + level.relax(residual - level.apply(values))
+        coarse = _cycle(_shrink(residual - level.apply(values)), coarser)
+        values = torch.addcmul(values, level.holes, _grow(coarse, values.shape[-2:]))
+    return torch.addcmul(values, level.rate, residual - level.apply(values))
 
 
 def _smooth(values: Tensor) -> Tensor:
@@ -168,7 +176,7 @@ def _smooth(values: Tensor) -> Tensor:
 
 
 def _shrink(values: Tensor) -> Tensor:
-    """Sum values (_ b h w) to every second pixel (_ b h//2+1 w//2+1); the transpose of `_grow`."""
+    """Sum values (1 n h w) to every second pixel (1 n h//2+1 w//2+1); the transpose of `_grow`."""
     pairs = F.avg_pool2d(values, 2, 1, padding=1)
     return F.avg_pool2d(pairs, 2, 2, ceil_mode=True, divisor_override=1)
 
