@@ -1,7 +1,7 @@
 """What the metrics share: the accumulator, and how they ask for the classifier's responses."""
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -62,9 +62,9 @@ class ResponseMetric(ImageMean):
 
     Attributes:
         needs: what to show the classifier.
-        reads: what of the responses is passed on: the target's softmax probability, its logit, or
-            whether the target is the predicted class.
+        reads: what of the responses is passed on: the target's softmax `probability`, its `logit`,
+            or `hit`, whether the target is the predicted class.
     """
 
     needs: tuple[Perturbation, ...]
-    reads: ClassVar[Literal["probability", "logit", "hit"]] = "probability"
+    reads: ClassVar[str] = "probability"

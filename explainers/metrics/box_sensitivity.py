@@ -83,7 +83,8 @@ def _standardised(values: Tensor) -> Tensor:
     centred = values - values.mean(dim=1, keepdim=True)
     # What float32, which maps and logits come in, cannot tell from rounding.
     same = centred.abs().amax(dim=1) <= 1e-6 * values.abs().amax(dim=1)
-    return (centred / centred.norm(dim=1, keepdim=True)).masked_fill(same[:, None], torch.nan)
+    unit: Tensor = centred / centred.norm(dim=1, keepdim=True)
+    return unit.masked_fill(same[:, None], torch.nan)
 
 
 class BoxSensitivity(ResponseMetric):
