@@ -17,9 +17,9 @@ from huggingface_hub import snapshot_download
 from torch import Tensor
 
 import explainers
+from explainers.drawing import save_picture
 from explainers.errors import InputError
 from explainers.learned import LearnedExplainer
-from explainers.pictures import save_picture
 from explainers.scores import PROTOCOL, Row, as_json, table
 from explainers.weights import closest, read_state
 

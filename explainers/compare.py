@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
-from explainers.pictures import captioned, overlay, panel, save_picture
+from explainers.drawing import captioned, overlay, panel, save_picture
 from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
 from explainers.scoring import Case, Scoreboard, min_max
 

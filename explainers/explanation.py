@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.pictures import captioned, overlay, save_picture
+from explainers.drawing import captioned, overlay, save_picture
 
 
 @dataclass(frozen=True)

@@ -1,70 +1,17 @@
-"""Maps as pictures: overlays, labelled panels, and the panel that TensorBoard shows."""
+"""An explainer at a glance: a panel of images and their maps, and TensorBoard's of validation."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import matplotlib
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from explainers.base import Explainer
+from explainers.drawing import captioned, colourise, overlay, panel
 from explainers.masking import keep
 
-if TYPE_CHECKING:
-    from explainers.base import Explainer
 
-COLOUR_MAP = "inferno"  # perceptually uniform, and readable without colour vision
-
-
-def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
-    """Map values (b 1 h w) in [0, 1] to colours (b 3 h w) in [0, 1]."""
-    table = torch.from_numpy(matplotlib.colormaps[colour_map](np.arange(256))[:, :3]).float()
-    index = (maps[:, 0].detach().cpu().clamp(0, 1) * 255).round().long()
-    return table[index].permute(0, 3, 1, 2)
-
-
-def overlay(images: Tensor, maps: Tensor, opacity: float = 0.6) -> Tensor:
-    """Lay the colours of maps (b 1 h w) over the greyed images (b 3 h w); both in [0, 1]."""
-    grey = images.detach().cpu().mean(dim=1, keepdim=True)
-    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps), opacity)
-
-
-def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
-    """Put one line of text on a white strip above a picture (3 h w) in [0, 1]."""
-    width = picture.shape[-1]
-    strip = Image.new("RGB", (width, height), "white")
-    size = height * 0.6
-    font = ImageFont.load_default(size)
-    while font.getlength(text) > width - 8 and size > 8:
-        size -= 1
-        font = ImageFont.load_default(size)
-    while text and font.getlength(text) > width - 8:
-        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
-    ImageDraw.Draw(strip).text((4, height / 2), text, fill="black", font=font, anchor="lm")
-    pixels = torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
-    return torch.cat([pixels, picture.cpu()], dim=-2)
-
-
-def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
-    """Lay pictures (3 h w), all of one size, out in rows on white; returns (3 H W)."""
-    padded = [
-        [torch.nn.functional.pad(picture, (gap,) * 4, value=1.0) for picture in row] for row in rows
-    ]
-    return torch.cat([torch.cat(row, dim=-1) for row in padded], dim=-2)
-
-
-def save_picture(picture: Tensor, path: Path) -> Path:
-    """Write a picture (3 h w) in [0, 1] as PNG, and return its path."""
-    values = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
-    return path
-
-
-def explained_panel(explainer: "Explainer", images: Tensor) -> Tensor:
+def explained_panel(explainer: Explainer, images: Tensor) -> Tensor:
     """One row an image (b 3 h w): image, map, overlay, masked image, the runner-up's overlay."""
     with torch.no_grad():
         probabilities = explainer.classifier(images).softmax(dim=1)

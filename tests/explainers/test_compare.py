@@ -2,16 +2,21 @@
 
 import csv
 import json
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from explainers import PTAME, FrozenClassifier
 from explainers.cli import main
 from explainers.compare import Comparison
+from explainers.comparisons import load_comparison
 from explainers.scoring import Scoreboard
-from explainers.trivial import centre_gaussian
+from explainers.trivial import ROWS, centre_gaussian
 
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("compare_*.yaml"))
 RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
 
@@ -146,6 +151,19 @@ def test_command_compares_what_a_file_describes(tmp_path, capsys):
     rows = json.loads((output / "results.json").read_text())["rows"]
     assert rows[1]["explainer"] == "ones"
     assert rows[1]["average_drop"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("foolbox", "pytorch_grad_cam", "captum")),
+    reason="needs the packages of the extras demo and compare",
+)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_a_comparison_is_accepted(config, tmp_path):
+    comparison = load_comparison(config, [], tmp_path)
+    described = yaml.safe_load(config.read_text())
+    assert list(comparison.methods) == [*described["methods"], *ROWS]
+    json.dumps(comparison.protocol)
 
 
 @pytest.mark.parametrize(
