@@ -17,7 +17,7 @@ class Boxes:
     Attributes:
         size: side of the squares, in pixels.
         count: how many squares.
-        seed: where they are; fewer squares of a seed are not the first of more.
+        seed: decides where they are.
 
     Raises:
         ValueError: there are too few squares for a correlation, or they are empty.
@@ -62,7 +62,8 @@ class Boxes:
 
     def sums(self, maps: Tensor) -> Tensor:
         """What maps (b 1 h w) hold in each square (b count), float64; NaN if they have a NaN."""
-        return maps.flatten(1).double() @ self.squares(maps).flatten(1).T.double()
+        sums: Tensor = maps.flatten(1).double() @ self.squares(maps).flatten(1).T.double()
+        return sums
 
 
 def box_sensitivity(boxed: Tensor, sums: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ class BoxSensitivity(ResponseMetric):
     Args:
         size: side of the squares, in pixels; report several.
         count: how many squares.
-        seed: where they are.
+        seed: decides where they are.
     """
 
     higher_is_better = True

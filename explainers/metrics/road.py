@@ -19,7 +19,7 @@ from explainers.metrics.insertion import mark_undefined, ranks
 PERCENTS = tuple(range(10, 100, 10))
 TOLERANCE = 2e-4
 """How far from the solution a pixel may be, as estimated; in [0, 1] like the pixels."""
-ROUNDS = 100
+ROUNDS = 100  # 4 to 9 are the rule
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def interpolate(images: Tensor, removed: Tensor) -> Tensor:
     the image, in the same proportion at its border. The equations of the removed pixels are solved
     together, for each image and channel, by conjugate gradients with one multigrid cycle as
     preconditioner: a cycle also estimates how far from the solution it started, and the rounds end
-    for a channel where that is under `TOLERANCE`. The true error is then below 1e-3 (see the test).
+    for a channel where that is under `TOLERANCE`. The true error is then below 1e-3, a tenth of
+    the noise (measured against a direct solver, for sides up to 1:2 and up to 99 % removed).
 
     Args:
         images: (b 3 h w) in [0, 1], float32.
@@ -190,7 +191,7 @@ def _grow(values: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _pairs(values: Tensor, dim: int, step: int = 1) -> Tensor:
-    """Sum each value, or every second one, and the next along one of the last two dimensions."""
+    """Sum each value, or every second one, and the next, along rows (dim -1) or columns (-2)."""
     if dim == -2:
         return values[..., :-1:step, :] + values[..., 1::step, :]
     return values[..., :-1:step] + values[..., 1::step]
@@ -201,8 +202,8 @@ def mean_response(responses: Tensor) -> Tensor:
     return 100 * responses.float().mean(dim=1)
 
 
-class _Road(ResponseMetric):
-    """Mean response over the shares removed; which, from which end, is the subclass's.
+class Road(ResponseMetric):
+    """What the four metrics share: the mean response over the shares removed.
 
     Args:
         percents: shares of the pixels to remove; a single one gives the figure at that share.
@@ -217,35 +218,27 @@ class _Road(ResponseMetric):
         self.needs = (Imputed(self.most_relevant_first, tuple(percents), noise),)
 
 
-class RoadMoRF(_Road):
-    """Accuracy against the original prediction, most relevant first, in percent; lower is better.
-
-    Mean over the shares removed, see `_Road` for the arguments.
-    """
+class RoadMoRFProbability(Road):
+    """The target's probability, most relevant pixels removed first, in percent; lower is better."""
 
     higher_is_better = False
-    reads = "hit"
     most_relevant_first = True
 
 
-class RoadMoRFProbability(RoadMoRF):
-    """The target's probability where `RoadMoRF` has the accuracy, in percent; lower is better."""
+class RoadMoRF(RoadMoRFProbability):
+    """Accuracy against the original prediction, most relevant first, in percent; lower is better."""
 
-    reads = "probability"
+    reads = "hit"
 
 
-class RoadLeRF(_Road):
-    """Accuracy against the original prediction, least relevant first, in percent; higher is better.
-
-    Mean over the shares removed, see `_Road` for the arguments.
-    """
+class RoadLeRFProbability(Road):
+    """The target's probability, least relevant pixels removed first, in percent; higher is better."""
 
     higher_is_better = True
-    reads = "hit"
     most_relevant_first = False
 
 
-class RoadLeRFProbability(RoadLeRF):
-    """The target's probability where `RoadLeRF` has the accuracy, in percent; higher is better."""
+class RoadLeRF(RoadLeRFProbability):
+    """Accuracy against the original prediction, least relevant first, in percent; higher is better."""
 
-    reads = "probability"
+    reads = "hit"
