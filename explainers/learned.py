@@ -117,8 +117,9 @@ class LearnedExplainer(Explainer):
 
     def on_fit_end(self) -> None:
         """Raise RuntimeError if a frozen network is not what it was."""
+        now = self.fingerprints()
         for name, before in self._fingerprints.items():
-            if self.fingerprints()[name] != before:
+            if now[name] != before:
                 raise RuntimeError(f"the weights of {name} changed during the fit; it is frozen")
 
     def trained_state(self) -> dict[str, Tensor]:
