@@ -10,10 +10,10 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import explainers
-from explainers.base import distinct_names
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.errors import InputError
+from explainers.images import distinct_names
 from explainers.scores import table
 
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.base import Batch, Explainer, frozen_networks
-from explainers.classifier import ClassifierSource
+from explainers.base import Batch, Explainer
+from explainers.classifier import ClassifierSource, frozen_networks
 from explainers.errors import InputError
 from explainers.losses import mean_areas
 

@@ -76,6 +76,15 @@ def write_records(records: Sequence[Row], path: Path) -> None:
         writer.writerows(records)
 
 
+def gathered(records: list[Row]) -> list[Row]:
+    """The records of all processes, which all have to ask."""
+    if not torch.distributed.is_initialized():
+        return records
+    parts: list[list[Row]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(parts, records)
+    return [record for part in parts for record in part]
+
+
 def read_records(path: Path) -> list[Row]:
     """Read what `write_records` wrote."""
     with path.open(newline="") as file:

@@ -13,7 +13,7 @@ from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
 from explainers.metrics import CHOICES
 from explainers.metrics.base import ImageMean, ResponseMetric
-from explainers.metrics.box_accuracy import boxes_of
+from explainers.metrics.boxes import boxes_of
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
 from explainers.metrics.max_sensitivity import max_sensitivity
 from explainers.metrics.randomisation import randomised

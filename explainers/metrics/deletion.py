@@ -8,13 +8,8 @@ from torch import Tensor
 
 from explainers.masking import Fill, black
 from explainers.metrics.base import ResponseMetric
-from explainers.metrics.insertion import (
-    area_under_curve,
-    check_step,
-    counts,
-    mark_undefined,
-    ranks,
-)
+from explainers.metrics.insertion import area_under_curve, check_step, counts
+from explainers.metrics.keeping import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_grid_of_tokens_follows_a_wide_image(method, labels):
     explainer = CAMBaseline(classifier, method)
     tokens = torch.zeros(1, 1 + 6 * 8, 64)
     tokens[0, 1 + 2 * 8 + 5] = 1.0  # row 2, column 5
-    maps = explainer._as_maps(tokens, (96, 128))
+    maps = classifier.as_maps(tokens, (96, 128))
     assert maps.shape == (1, 64, 6, 8)
     assert maps[0, 0].nonzero().tolist() == [[2, 5]]
     assert explainer(torch.rand(3, 3, 48, 160), labels).shape == (3, 1, 48, 160)

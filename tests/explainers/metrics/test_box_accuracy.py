@@ -4,14 +4,8 @@ import pytest
 import torch
 import torch.multiprocessing
 
-from explainers.metrics.box_accuracy import (
-    BoxIoU,
-    MaxBoxAccuracy,
-    best_iou,
-    box_iou,
-    boxes_of,
-    components,
-)
+from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy, best_iou
+from explainers.metrics.boxes import boxes_of
 
 METRICS = [MaxBoxAccuracy, lambda: MaxBoxAccuracy(every_component=True), BoxIoU]
 
@@ -38,34 +32,6 @@ def batch():
     boxes = torch.cat([start, start + torch.randint(1, 7, (21, 2, 2))], dim=2)
     boxes[::3, 1] = 0
     return scores, boxes
-
-
-def test_box_of_a_mask_ends_after_its_last_pixel():
-    masks = torch.zeros(2, 1, 4, 9, dtype=torch.bool)
-    masks[0, 0, 1:3, 5:9] = True
-    masks[1, 0, 3, 0] = masks[1, 0, 0, 1] = True
-    assert boxes_of(masks).tolist() == [[[5, 1, 9, 3]], [[0, 0, 2, 4]]]
-
-
-def test_box_of_an_empty_mask_is_zeros():
-    assert boxes_of(torch.zeros(1, 1, 4, 9, dtype=torch.bool)).tolist() == [[[0, 0, 0, 0]]]
-
-
-@pytest.mark.parametrize(
-    ("box", "other", "expected"),
-    [
-        ([0, 0, 4, 3], [0, 0, 4, 3], 1),
-        ([0, 0, 4, 3], [2, 1, 6, 4], 4 / 20),  # 2 x 2 in common, of 12 + 12 - 4
-        ([0, 0, 4, 3], [4, 0, 6, 3], 0),  # side by side
-        ([0, 0, 4, 3], [5, 4, 6, 5], 0),  # apart both ways, which must not multiply to an overlap
-        ([0, 0, 4, 3], [0, 0, 0, 0], 0),
-        ([0.5, 0.0, 1.5, 2.0], [0.0, 0.0, 1.0, 1.0], 0.5 / 2.5),
-    ],
-)
-def test_iou_of_two_boxes(box, other, expected):
-    box, other = torch.tensor(box), torch.tensor(other)
-    assert box_iou(box, other).item() == pytest.approx(expected)
-    assert box_iou(other, box).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -189,16 +155,6 @@ def test_boxes_are_those_of_a_flood_fill(kind, every_component):
             )
     actual = best_iou(scores, boxes, thresholds, every_component)
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
-
-
-def test_components_are_counted_and_measured_as_by_a_flood_fill():
-    levels = torch.randint(-1, 3, (2, 1, 9, 13))
-    for level, (areas, _) in zip((2, 1, 0), components(levels, 3), strict=True):
-        for image in range(2):
-            expected = [
-                len(component) for component in _flood((levels[image, 0] >= level).tolist())
-            ]
-            assert areas[image][areas[image] > 0].tolist() == expected
 
 
 def test_neither_scale_nor_offset_nor_mirroring_matters(batch):
