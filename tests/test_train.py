@@ -61,7 +61,7 @@ def run(*arguments):
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
-    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random"):
+    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random", "edges"):
         assert f"| {row}" in printed
     images = torch.rand(2, 3, 64, 64)
     loaded = load_explainer(tmp_path / "bundle")

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from explainers.trivial import ROWS, centre_gaussian, fake_cam
+from explainers.trivial import ROWS, centre_gaussian, edges, fake_cam
 
 
 def test_every_row_is_a_map_of_the_images_size():
@@ -21,3 +22,34 @@ def test_gaussian_is_highest_in_the_middle_and_symmetric():
     maps = centre_gaussian(torch.rand(1, 3, 7, 11))
     assert maps.argmax() == 7 * 11 // 2
     torch.testing.assert_close(maps, maps.flip(-1).flip(-2))
+
+
+def test_edges_are_the_gradient_of_the_grey_image():
+    # Grey 1 in the right half: 4 on both sides of the border. In the second image 0, 1, 3 from row
+    # to row, of which the first and the last repeat beyond it: 4, 12 and 8.
+    images = torch.zeros(2, 3, 3, 6)
+    images[0, 0, :, 3:], images[0, 1, :, 3:] = 1.0, 2.0  # a mean of 1 over the channels
+    images[1] = torch.tensor([0.0, 1.0, 3.0])[:, None]
+    maps = edges(images)
+    assert maps[0].tolist() == [[[0, 0, 1, 1, 0, 0]] * 3]
+    assert maps[1].tolist() == [[[0.0] * 6, [1.0] * 6, [0.5] * 6]]
+
+
+def test_edges_have_no_direction_and_ignore_contrast():
+    images = torch.rand(1, 3, 8, 11)
+    torch.testing.assert_close(edges(images.mT), edges(images).mT)
+    torch.testing.assert_close(edges(images.flip(-1)), edges(images).flip(-1))
+    torch.testing.assert_close(edges(0.2 + images / 2), edges(images))
+
+
+def test_edges_are_those_of_scikit_image():
+    filters = pytest.importorskip("skimage.filters", reason="needs the extra demo")
+    images = torch.rand(1, 3, 9, 14)
+    grey = images[0].mean(dim=0).double().numpy()
+    expected = torch.from_numpy(filters.sobel(grey))
+    expected = (expected - expected.min()) / (expected.max() - expected.min())
+    torch.testing.assert_close(edges(images)[0, 0].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_a_flat_image_has_no_edges():
+    assert edges(torch.full((1, 3, 5, 7), 0.3)).abs().max() == 0
