@@ -45,7 +45,7 @@ class Deletion(ResponseMetric):
     """Mean area under the target's probability as pixels go, in percent; lower is better.
 
     Trapezoid of the probability over the share of pixels deleted, most important first. Defined in
-    RISE (https://arxiv.org/abs/1806.07421), section 4.2.
+    RISE (https://arxiv.org/abs/1806.07421).
 
     Args:
         step: pixels that go at a time, at most.

@@ -80,7 +80,7 @@ class Insertion(ResponseMetric):
     """Mean area under the target's probability as pixels come in, in percent; higher is better.
 
     Trapezoid of the probability over the share of pixels inserted into the blurred image, most
-    important first. Defined in RISE (https://arxiv.org/abs/1806.07421), section 4.2.
+    important first. Defined in RISE (https://arxiv.org/abs/1806.07421).
 
     Args:
         step: pixels that come in at a time, at most.
