@@ -1,11 +1,11 @@
 """What every datamodule has in common: loaders that can be resumed, and the batch they give."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
 
 Sample = dict[str, Any]
 
@@ -83,10 +83,8 @@ class ImageDataModule(LightningDataModule):
         mine = range(rank, len(split), world)  # type: ignore[arg-type]
         if not mine:
             # Lightning skips a process without batches, and the others would wait for it.
-            return DataLoader(split, sampler=_InOrder([0]), collate_fn=_no_samples)
-        return DataLoader(
-            split, batch_size=self.batch_size, sampler=_InOrder(mine), **self._options()
-        )
+            return DataLoader(Subset(split, [0]), collate_fn=_no_samples)
+        return DataLoader(Subset(split, mine), batch_size=self.batch_size, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -143,17 +141,6 @@ class ResumableLoader(DataLoader[Sample]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after that many batches."""
         self.batch_sampler.next_batch = state["next_batch"]
-
-
-class _InOrder(Sampler[int]):
-    def __init__(self, indices: Sequence[int]) -> None:
-        self.indices = indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
 
 
 def _no_samples(samples: list[Sample]) -> Sample:
