@@ -26,7 +26,7 @@ def test_value_is_that_of_a_slow_loop():
     for image in scores:
         sizes = [abs(value) for value in image.flatten().tolist()]
         expected.append(100 * sum(size <= 0.05 * max(sizes) for size in sizes) / len(sizes))
-    assert 0 < min(expected)
+    assert min(expected) > 0
     assert compactness(scores).tolist() == pytest.approx(expected)
 
 
