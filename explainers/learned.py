@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.base import Batch, Explainer, frozen_networks
-from explainers.classifier import ClassifierSource
+from explainers.base import Batch, Explainer
+from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.losses import mean_areas
 
@@ -50,6 +50,8 @@ class LearnedExplainer(Explainer):
     """
 
     network: "MaskingNetwork"
+    # Whether the schedule lets momentum fall from .95 to .85 while the rate rises, and back.
+    cycle_momentum = True
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
         super().__init__(classifier)
@@ -97,14 +99,27 @@ class LearnedExplainer(Explainer):
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log("train/lr", rate)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
-        """AdamW on what is trainable, on a one-cycle schedule over the whole fit."""
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW with AMSGrad, as published for P-TAME, on what is trainable."""
         weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(
+        return torch.optim.AdamW(
             weights, lr=self.lr, betas=(0.95, 0.999), weight_decay=self.weight_decay, amsgrad=True
         )
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
+        """The optimiser on the one-cycle schedule of all papers of the TAME family."""
+        optimizer = self.build_optimizer()
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=int(self.trainer.estimated_stepping_batches)
+            optimizer,
+            self.lr,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=0.3,
+            anneal_strategy="cos",
+            cycle_momentum=self.cycle_momentum,
+            base_momentum=0.85,
+            max_momentum=0.95,
+            div_factor=25.0,
+            final_div_factor=1e4,
         )
         return {
             "optimizer": optimizer,
@@ -139,7 +154,9 @@ class LearnedExplainer(Explainer):
         return type(result)(missing, result.unexpected_keys)
 
     def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(f"{name}." for name in frozen_networks(self))
+        # One that is shared has several names, and the state lists it under each.
+        everywhere = self.named_modules(remove_duplicate=False)
+        return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
     def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         """Take trained weights, if they fit and were trained for these frozen networks.
