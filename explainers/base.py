@@ -7,6 +7,7 @@ mattered to a classifier whose weights never change.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,19 @@ from explainers.trivial import ROWS
 
 Batch = dict[str, Any]
 CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
+
+
+def _in_full_precision(
+    step: Callable[["Explainer", Batch, int], None],
+) -> Callable[["Explainer", Batch, int], None]:
+    """Switch a fit's mixed precision off for a step: under bf16 scores have three digits."""
+
+    @wraps(step)
+    def full(self: "Explainer", batch: Batch, batch_idx: int) -> None:
+        with torch.autocast(self.device.type, enabled=False):
+            step(self, batch, batch_idx)
+
+    return full
 
 
 class Explainer(LightningModule, ABC):
@@ -179,6 +193,7 @@ class Explainer(LightningModule, ABC):
         logits: Tensor = self.classifier(images)
         return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
+    @_in_full_precision
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes."""
         images = batch["image"]
@@ -194,6 +209,7 @@ class Explainer(LightningModule, ABC):
         """Forget the records of an earlier test."""
         self.records = []
 
+    @_in_full_precision
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes, and beside them the trivial ones."""
         images = batch["image"]
