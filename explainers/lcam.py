@@ -30,6 +30,9 @@ class LCAM(OwnFeaturesExplainer):
         variation_border: price of a mask that touches the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of SGD, on all but biases.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class LCAM(OwnFeaturesExplainer):
         variation_border: float = 0.3,
         lr: float = 1e-3,
         weight_decay: float = 5e-4,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
     ) -> None:
         super().__init__(
             classifier,
@@ -58,6 +63,7 @@ class LCAM(OwnFeaturesExplainer):
         self.network = AttentionNetwork(
             self.classifier, chosen, self.classifier.num_classes, bias=True, branch=nn.Identity
         )
+        self.start_from(init_from, freeze_taken)
 
 
 def last_convolution(backbone: FrozenClassifier) -> int:

@@ -37,6 +37,9 @@ class PTAME(KeepingExplainer):
         variation_border: price of a mask that touches the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class PTAME(KeepingExplainer):
         variation_border: float = 0.3,
         lr: float = 1e-4,
         weight_decay: float = 0.13324,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
     ) -> None:
         super().__init__(
             classifier,
@@ -77,3 +82,4 @@ class PTAME(KeepingExplainer):
                     "another, or cam_start: false"
                 )
             self.network.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
+        self.start_from(init_from, freeze_taken)

@@ -42,6 +42,9 @@ class TAME(OwnFeaturesExplainer):
         variation_border: price of a mask that touches the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of SGD, on all but biases.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class TAME(OwnFeaturesExplainer):
         variation_border: float = 0.3,
         lr: float = 1e-3,
         weight_decay: float = 5e-4,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
     ) -> None:
         super().__init__(
             classifier,
@@ -68,6 +73,7 @@ class TAME(OwnFeaturesExplainer):
         )
         chosen = list(stages) if stages is not None else last_three(self.classifier)
         self.network = TAMENetwork(self.classifier, chosen, self.classifier.num_classes, bias=True)
+        self.start_from(init_from, freeze_taken)
 
 
 def last_three(backbone: FrozenClassifier) -> list[int]:
