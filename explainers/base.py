@@ -17,6 +17,7 @@ from lightning.pytorch import LightningModule
 from PIL import Image
 from torch import Tensor, nn
 
+from explainers.agreement import disagreement
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
@@ -132,6 +133,7 @@ class Explainer(LightningModule, ABC):
         images: Tensor | ImageSource | Sequence[ImageSource],
         target: Tensor | Sequence[int] | int | None = None,
         crop: bool = False,
+        uncertainty: bool = False,
     ) -> Explanation:
         """Explain images as they come.
 
@@ -141,6 +143,7 @@ class Explainer(LightningModule, ABC):
                 own height and width.
             target: as for `forward`; a number or a list of them will do.
             crop: show files as the classifier is evaluated, cropped; their maps are of the crop.
+            uncertainty: tell too how far the maps of mirrored and moved images differ.
 
         Raises:
             InputError: an image cannot be read, or as `forward`.
@@ -185,7 +188,16 @@ class Explainer(LightningModule, ABC):
                 for label in target
             ],
             names=names,
+            uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
         )
+
+    def _uncertainty_of(
+        self, shown: Sequence[Tensor], tensors: Tensor, target: Tensor
+    ) -> list[Tensor]:
+        def answer(images: Tensor, target: Tensor) -> Tensor:
+            return self.to_maps(self(images, target))
+
+        return _at_sizes_of(shown, disagreement(answer, tensors, target))
 
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
