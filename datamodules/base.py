@@ -1,6 +1,7 @@
 """What every datamodule has in common: loaders that can be resumed, and the batch they give."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -151,6 +152,14 @@ def _no_samples(samples: list[Sample]) -> Sample:
 def seeded(*numbers: int) -> torch.Generator:
     """A generator that is the same for the same numbers and unlike any other's."""
     return torch.Generator().manual_seed(hash(numbers) % 2**63)
+
+
+@contextmanager
+def drawing_from(*numbers: int) -> Iterator[None]:
+    """Let what torch draws depend on the numbers alone, and leave its own state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(seeded(*numbers).get_state())
+        yield
 
 
 def _process() -> tuple[int, int]:

@@ -7,6 +7,7 @@ mattered to a classifier whose weights never change.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from explainers.agreement import disagreement
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
@@ -24,6 +26,19 @@ from explainers.trivial import ROWS
 
 Batch = dict[str, Any]
 CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
+
+
+def _in_full_precision(
+    step: Callable[["Explainer", Batch, int], None],
+) -> Callable[["Explainer", Batch, int], None]:
+    """Switch a fit's mixed precision off for a step: under bf16 scores have three digits."""
+
+    @wraps(step)
+    def full(self: "Explainer", batch: Batch, batch_idx: int) -> None:
+        with torch.autocast(self.device.type, enabled=False):
+            step(self, batch, batch_idx)
+
+    return full
 
 
 class Explainer(LightningModule, ABC):
@@ -116,6 +131,7 @@ class Explainer(LightningModule, ABC):
         images: Tensor | ImageSource | Sequence[ImageSource],
         target: Tensor | Sequence[int] | int | None = None,
         crop: bool = False,
+        uncertainty: bool = False,
     ) -> Explanation:
         """Explain images as they come.
 
@@ -125,6 +141,7 @@ class Explainer(LightningModule, ABC):
                 own height and width.
             target: as for `forward`; a number or a list of them will do.
             crop: show files as the classifier is evaluated, cropped; their maps are of the crop.
+            uncertainty: tell too how far the maps of mirrored and moved images differ.
 
         Raises:
             InputError: an image cannot be read, or as `forward`.
@@ -154,7 +171,16 @@ class Explainer(LightningModule, ABC):
                 for label in target
             ],
             names=names,
+            uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
         )
+
+    def _uncertainty_of(
+        self, shown: Sequence[Tensor], tensors: Tensor, target: Tensor
+    ) -> list[Tensor]:
+        def answer(images: Tensor, target: Tensor) -> Tensor:
+            return self.to_maps(self(images, target))
+
+        return at_sizes_of(shown, disagreement(answer, tensors, target))
 
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -162,6 +188,7 @@ class Explainer(LightningModule, ABC):
         logits: Tensor = self.classifier(images)
         return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
+    @_in_full_precision
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes."""
         images = batch["image"]
@@ -177,6 +204,7 @@ class Explainer(LightningModule, ABC):
         """Forget the records of an earlier test."""
         self.records = []
 
+    @_in_full_precision
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes, and beside them the trivial ones."""
         images = batch["image"]
