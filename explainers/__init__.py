@@ -6,6 +6,7 @@ from explainers.explanation import Explanation
 from explainers.lcam import LCAM
 from explainers.learned import LearnedExplainer
 from explainers.ptame import PTAME
+from explainers.ptame_plus import PTAMEPlus
 from explainers.tame import TAME
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Explanation",
     "FrozenClassifier",
     "LearnedExplainer",
+    "PTAMEPlus",
 ]

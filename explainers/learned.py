@@ -34,8 +34,8 @@ class MaskingNetwork(nn.Module, ABC):
     def masks(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (b 3 h w) and labels to masks in [0, 1] at a size of the network's own.
 
-        Labels (b) ask for one class an image and give (b 1 _ _); labels (1 n) ask for the same n
-        classes for all and give (b n _ _).
+        Labels (b) ask for one class an image and give (b 1 _ _); labels (b n), or (1 n) for the
+        same n classes of all, give (b n _ _).
         """
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -113,7 +113,8 @@ class LearnedExplainer(Explainer):
         Args:
             images: (b 3 h w) in [0, 1].
             labels: the predicted classes (b).
-            masks: (b b _ _) in [0, 1], of every image for every class in `labels`.
+            masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
+                default all in `labels`.
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -129,15 +130,22 @@ class LearnedExplainer(Explainer):
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
         labels = self.resolve_target(images, None)
-        masks = self.network.masks(images, labels[None])
+        asked = self.asked(labels)
+        masks = self.network.masks(images, asked)
         losses = self.losses(images, labels, masks)
         total = torch.stack(list(losses.values())).sum()
-        self._log_training(labels, masks.detach(), losses | {"loss": total})
+        self._log_training(labels, asked, masks.detach(), losses | {"loss": total})
         return total
 
-    def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
-        on_target, off_target = mean_areas(masks, labels)
-        own = masks.diagonal(dim1=0, dim2=1).permute(2, 0, 1)  # (b _ _)
+    def asked(self, labels: Tensor) -> Tensor:
+        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b)."""
+        return labels[None]
+
+    def _log_training(
+        self, labels: Tensor, asked: Tensor, masks: Tensor, losses: dict[str, Tensor]
+    ) -> None:
+        on_target, off_target = mean_areas(masks, labels, asked)
+        own = masks[(asked == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
         state = {"target_area": on_target, "constant_share": constant_share(own)}
         if not off_target.isnan():
             state["off_target_area"] = off_target
