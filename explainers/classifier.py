@@ -154,13 +154,6 @@ class FrozenClassifier(nn.Module):
         return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
 
     @property
-    def class_bias(self) -> Tensor:
-        """The bias (classes) beside `class_weights`; zeros where there is none."""
-        weights = self.class_weights
-        bias: Tensor | None = self.model.get_classifier().bias
-        return bias if bias is not None else weights.new_zeros(len(weights))
-
-    @property
     def name(self) -> str:
         """The source as a person would name it."""
         return str(self.source["model"])
