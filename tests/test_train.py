@@ -15,6 +15,7 @@ from PIL import Image
 from webdataset import TarWriter
 
 from explainers import PTAME
+from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
 from train import main
 
@@ -83,6 +84,7 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
         "train/area",
         "train/variation",
         "train/target_area",
+        "train/constant_share",
         "train/lr",
         "val/average_drop",
         "val/average_increase",
@@ -153,6 +155,18 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     expected = whole.model.trained_state()
     for name, value in resumed.model.trained_state().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
+    flooded = ["--model.init_args.area_weight=0", "--model.init_args.lr=1000"]
+    config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explainers.learned.CollapseAlarms", lambda: CollapseAlarms(window=2))
+        cli = main(["fit", *config, *flooded, *networks])
+    assert cli.trainer.global_step == 8
+    messages = [record.getMessage() for record in caplog.records if "masks" in record.getMessage()]
+    assert messages
+    assert len(messages) == len(set(messages))
 
 
 @pytest.mark.slow
