@@ -17,7 +17,7 @@ from explainers.bundle import load_explainer
 from explainers.scoring import Case, Scoreboard
 
 # What a worse map scores: less (-1) or more (+1).
-WORSE = {"fidelity": -1, "insertion": -1, "deletion": 1, "average_drop": 1, "average_gain": -1}
+WORSE = {"fidelity": -1, "average_drop": 1, "average_gain": -1}
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:

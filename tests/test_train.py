@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from webdataset import TarWriter
 
-from explainers import PTAME
+from explainers import PTAME, TAME
 from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
 from train import main
@@ -119,6 +119,23 @@ def test_checkpoint_holds_no_frozen_weights_and_loads_in_python(networks):
     images = torch.rand(2, 3, 64, 64)
     loaded = PTAME.load_from_checkpoint(path)
     torch.testing.assert_close(loaded(images), cli.model(images))
+
+
+def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(networks):
+    classifier = networks[0].removeprefix("--model.init_args.classifier=")
+    tame = [
+        "--model=explainers.TAME",
+        f"--model.classifier={classifier}",
+        "--data=datamodules.ShapesDataModule",
+        "--data.length=4",
+    ]
+    cli = main(["fit", *tame, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    path = cli.trainer.checkpoint_callback.best_model_path
+    state = torch.load(path, weights_only=True)["state_dict"]
+    assert state
+    assert all(name.startswith("network.head.") for name in state)
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
