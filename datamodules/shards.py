@@ -20,7 +20,11 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
 from datamodules.tars import find_shards, index_of, recorded_lengths
-from datamodules.transforms import evaluation_transform, training_transform
+from datamodules.transforms import (
+    evaluation_transform,
+    random_scale_transform,
+    training_transform,
+)
 
 
 class Shards(Dataset[Sample]):
@@ -126,6 +130,8 @@ class ShardsDataModule(ImageDataModule):
         test: shards to test on.
         size: height and width of the images, in pixels.
         resize: for training, the shorter side before the random crop, in pixels.
+        scale: for training, crop a random share of the image between these two instead, and
+            resize the crop: for photographs that are few.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         together: shards whose training samples are shuffled with each other.
@@ -147,6 +153,7 @@ class ShardsDataModule(ImageDataModule):
         test: str | list[str],
         size: int = 224,
         resize: int = 256,
+        scale: list[float] | None = None,
         crop_fraction: float = 0.875,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
         together: int = 8,
@@ -158,7 +165,11 @@ class ShardsDataModule(ImageDataModule):
         if together < 1:
             raise ValueError(f"together must be at least 1, got {together}")
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
-        self.training_shards = Shards(train, training_transform(size, resize, interpolation))
+        if scale is None:
+            training = training_transform(size, resize, interpolation)
+        else:
+            training = random_scale_transform(size, scale)
+        self.training_shards = Shards(train, training)
         self.val_shards, self.test_shards = Shards(val, evaluation), Shards(test, evaluation)
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)

@@ -19,12 +19,12 @@ class ConditionedHead(nn.Module):
     """Fuses feature maps with weights made for the image and the class at hand.
 
     The TAME family learns a row of fuser weights for each class. Here a small network makes the
-    row, from the class's row in the last layer of the network that the features come from and
-    from what that layer reads of the image. So classes share what is learned, the head does not
-    grow with them, and any can be asked for, also one that training never met.
+    row, from what the last layer of the network that the features come from holds of the class,
+    and from what that layer reads of the image. So classes share what is learned, the head does
+    not grow with them, and any can be asked for, also one that training never met.
 
-    It starts as the sigmoid of the class activation map, standardised in each image; the finer
-    maps start with weight 0.
+    It starts as the sigmoid of the map of the log-odds of the class, standardised in each image;
+    the finer maps start with weight 0.
 
     Args:
         channels: of each feature map, finest first; the last is what the network pools.
@@ -54,7 +54,7 @@ class ConditionedHead(nn.Module):
 
         Args:
             features: maps (b channels _ _), finest first.
-            class_rows: of the last layer (b n channels), n classes an image, of unit variance.
+            class_rows: (b n channels) for n classes an image, as `rows_against_rivals` gives them.
 
         Returns:
             Scores (b n h w), unbounded, at the size of the first map.
@@ -96,10 +96,6 @@ class ConditionedNetwork(MaskingNetwork):
         self.stages = list(stages)
         channels = [backbone.stages[stage].channels for stage in stages]
         self.head = ConditionedHead(channels, hidden, cam_start)
-        rows = backbone.class_weights
-        self.register_buffer("class_rows", rows / rows.std(), persistent=False)
-
-    class_rows: Tensor
 
     def masks(self, images: Tensor, labels: Tensor) -> Tensor:
         """Masks in [0, 1] at the size of the finest features."""
@@ -107,9 +103,35 @@ class ConditionedNetwork(MaskingNetwork):
             labels = labels[:, None]
         with torch.no_grad():
             features = self.backbone.features(images, self.stages)
-        scores: Tensor = self.head(features, self.class_rows[labels])
+            rows = rows_against_rivals(
+                features[-1].mean((2, 3)),
+                self.backbone.class_weights,
+                self.backbone.class_bias,
+                labels.expand(len(images), -1),
+            )
+        scores: Tensor = self.head(features, rows)
         # Under bf16, masks and their losses would have three digits.
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()
+
+
+def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """What speaks for each class and not for those that the network might take it for.
+
+    The gradient of the class's log-odds at the pooled features: its row less those of all other
+    classes, each by its share of the remaining probability.
+
+    Args:
+        pooled: features (b channels).
+        weights: rows (classes channels) of the last layer.
+        bias: of the last layer (classes).
+        labels: int64 (b n).
+
+    Returns:
+        Rows (b n channels), in units of the weights' standard deviation.
+    """
+    logits = F.linear(pooled, weights, bias)[:, None].expand(-1, labels.shape[1], -1)
+    rivals = logits.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)  # (b n classes)
+    return (weights[labels] - rivals @ weights) / weights.std()
 
 
 def _weighted(features: Tensor, rows: Tensor) -> Tensor:

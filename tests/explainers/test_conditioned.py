@@ -3,7 +3,13 @@ import torch
 import torch.nn.functional as F
 
 from explainers import FrozenClassifier
-from explainers.conditioned import GAIN, OFFSET, ConditionedHead, ConditionedNetwork
+from explainers.conditioned import (
+    GAIN,
+    OFFSET,
+    ConditionedHead,
+    ConditionedNetwork,
+    rows_against_rivals,
+)
 
 FINER = torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(0)).double()
 DEEPEST = torch.rand(2, 5, 4, 6, generator=torch.Generator().manual_seed(1)).double()
@@ -60,3 +66,19 @@ def test_the_same_classes_can_be_asked_for_all_images():
     assert for_all.shape[:2] == (2, 2)
     torch.testing.assert_close(for_all, network.masks(images, torch.tensor([[5, 2], [5, 2]])))
     torch.testing.assert_close(for_all[:, 1:], network.masks(images, torch.tensor([2, 2])))
+
+
+def test_rows_against_rivals_are_the_gradient_of_the_log_odds():
+    generator = torch.Generator().manual_seed(5)
+    pooled, weights, bias = (
+        torch.randn(*shape, generator=generator).double() for shape in ((2, 5), (7, 5), (7,))
+    )
+    labels = torch.tensor([[3, 0], [6, 6]])
+    rows = rows_against_rivals(pooled, weights, bias, labels)
+    for image in range(2):
+        for position, label in enumerate(labels[image]):
+            point = pooled[image].clone().requires_grad_()
+            probability = (weights @ point + bias).softmax(0)[label]
+            odds = torch.log(probability / (1 - probability))
+            (gradient,) = torch.autograd.grad(odds, point)
+            torch.testing.assert_close(rows[image, position], gradient / weights.std())
