@@ -16,8 +16,8 @@ from explainers import PTAME
 from explainers.bundle import load_explainer
 from explainers.scoring import Case, Scoreboard
 
-# What a worse map scores: less (-1) or more (+1).
-WORSE = {"fidelity": -1, "average_drop": 1, "average_gain": -1}
+# Which sign of the correlation means that uncertain maps are worse.
+WORSE = {"fidelity": "-", "average_drop": "+", "average_gain": "-"}
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:
@@ -69,11 +69,8 @@ def main() -> None:
         print(f"{measure}: {uncertainty.min():.4f} to {uncertainty.max():.4f}")
         for name, sign in WORSE.items():
             correlation = rank_correlation(uncertainty, values[name])
-            verdict = (
-                "worse where uncertain" if sign * correlation > 0 else "better where uncertain"
-            )
             chance = p_value(uncertainty, values[name])
-            print(f"  {name:14} rho {correlation:+.2f}  p {chance:.3f}  {verdict}")
+            print(f"  {name:14} rho {correlation:+.2f} (worse: {sign})  p {chance:.3f}")
 
 
 if __name__ == "__main__":
