@@ -4,6 +4,7 @@ from explainers.base import Explainer
 from explainers.classifier import FrozenClassifier
 from explainers.explanation import Explanation
 from explainers.learned import LearnedExplainer
+from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
 
-__all__ = ["PTAME", "Explainer", "Explanation", "FrozenClassifier", "LearnedExplainer"]
+__all__ = ["PTAME", "Explainer", "Explanation", "FrozenClassifier", "LearnedExplainer", "OptiCAM"]
