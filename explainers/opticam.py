@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
+from explainers.ascent import Ascent, Rows
 from explainers.base import Explainer
 from explainers.channels import NORMALISATIONS, channel_maps, combine
 from explainers.classifier import ClassifierSource
@@ -96,11 +96,12 @@ class OptiCAM(Explainer):
         ):
             if name not in known:
                 raise InputError(f"unknown {what} {name!r}; {closest(name, known)}")
-        self.steps = PRESETS[preset] if steps is None else steps
-        counts = {"steps": self.steps, "chunk_size": chunk_size, "patience": patience}
+        steps = PRESETS[preset] if steps is None else steps
+        counts = {"steps": steps, "chunk_size": chunk_size, "patience": patience}
         for what, count in counts.items():
             if count is not None and count < 1:
                 raise InputError(f"{what} must be at least 1, got {count}")
+        self.ascent = Ascent(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
         self.stage = stage
         self.selector = selector
         self.objective = objective
@@ -108,10 +109,6 @@ class OptiCAM(Explainer):
         self.deletion_weight = deletion_weight
         self.area_weight = area_weight
         self.area_budget = area_budget
-        self.keep_best = keep_best
-        self.patience = patience
-        self.tolerance = tolerance
-        self.lr = lr
         self.chunk_size = chunk_size
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -152,80 +149,36 @@ class OptiCAM(Explainer):
             return Optimisation(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
     def _optimise(self, images: Tensor, target: Tensor) -> Optimisation:
-        start = state = self._start(images, target)
-        found = {name: state[name].clone() for name in ("u", "best_u", "best")}
-        curve = images.new_full((len(images), self.steps), torch.nan)
-        steps = range(1, self.steps + 1)
-        for step in tqdm(steps, desc="Opti-CAM", unit="step", leave=False, disable=None):
-            u = state["u"].requires_grad_()
-            values = self._objective(u, state)
-            # Their sum keeps images independent; a mean would shrink gradients towards Adam's eps.
-            (gradient,) = torch.autograd.grad(values.sum(), u)
-            values = values.detach()
-            curve[state["row"], step - 1] = values
-            if self.keep_best:
-                better = values > state["best"]
-                state["best"] = torch.where(better, values, state["best"])
-                state["best_u"] = torch.where(better[:, None], u.detach(), state["best_u"])
-            _ascend(state, gradient, self.lr, step)
-            if self.patience is not None:
-                rises = values > state["bar"] + self.tolerance
-                state["bar"] = torch.where(rises, values, state["bar"])
-                state["stale"] = torch.where(rises, 0, state["stale"] + 1)
-                _store(state, found)
-                going = state["stale"] < self.patience
-                if not going.any():
-                    break
-                if not going.all():
-                    state = {name: value[going] for name, value in state.items()}
-        _store(state, found)
-        u = found["u"]
+        rows = self._rows(images, target)
+        start = images.new_zeros(rows["features"].shape[:2])
+        weights, curve = self.ascent.run(self._objective, rows, start)
         with torch.no_grad():
-            if self.keep_best:
-                last = self._objective(u, start) >= found["best"]
-                u = torch.where(last[:, None], u, found["best_u"])
-            return Optimisation(self._masks(u, start), u, curve)
+            return Optimisation(self._masks(weights, rows), weights, curve)
 
-    def _start(self, images: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """All that belongs to an image and leaves the batch with it, each (b ...)."""
-        with torch.no_grad():
-            features = channel_maps(self.classifier, images, self.stage).to(images)
-            whole = images.new_zeros(len(images))
-            if self.objective == "difference":
-                whole = self._score(images, target)
-        u = images.new_zeros(features.shape[:2])
-        lowest = torch.full_like(whole, -torch.inf)
-        return {
-            "row": torch.arange(len(images), device=images.device),
-            "images": images,
-            "target": target,
-            "features": features,
-            "whole": whole,
-            "u": u,
-            "momentum": torch.zeros_like(u),
-            "square": torch.zeros_like(u),
-            "best_u": u.clone(),
-            "best": lowest,
-            "bar": lowest.clone(),
-            "stale": torch.zeros_like(whole),
-        }
+    @torch.no_grad()
+    def _rows(self, images: Tensor, target: Tensor) -> Rows:
+        features = channel_maps(self.classifier, images, self.stage).to(images)
+        rows = {"images": images, "target": target, "features": features}
+        if self.objective == "difference":
+            rows["whole"] = self._score(images, target)
+        return rows
 
-    def _masks(self, u: Tensor, state: dict[str, Tensor]) -> Tensor:
-        maps = combine(state["features"], u)
-        size = state["images"].shape[-2:]
+    def _masks(self, u: Tensor, rows: Rows) -> Tensor:
+        maps = combine(rows["features"], u)
+        size = rows["images"].shape[-2:]
         enlarged = F.interpolate(maps, size, mode="bilinear", align_corners=False)
         return NORMALISATIONS[self.normalisation](enlarged)
 
-    def _objective(self, u: Tensor, state: dict[str, Tensor]) -> Tensor:
+    def _objective(self, u: Tensor, rows: Rows) -> Tensor:
         """What is raised (b), for the logits u (b channels) of the channels' weights."""
-        images, target = state["images"], state["target"]
-        masks = self._masks(u, state)
+        images, target = rows["images"], rows["target"]
+        masks = self._masks(u, rows)
         if self.deletion_weight:
             both = torch.cat([keep(images, masks), delete(images, masks)])
             kept, left = self._score(both, torch.cat([target, target])).chunk(2)
         else:
             kept = self._score(keep(images, masks), target)
-        value = -(state["whole"] - kept).abs() if self.objective == "difference" else kept
+        value = -(rows["whole"] - kept).abs() if "whole" in rows else kept
         if self.deletion_weight:
             value = value - self.deletion_weight * left
         if self.area_weight:
@@ -238,17 +191,3 @@ class OptiCAM(Explainer):
         if target.is_floating_point():
             return F.cosine_similarity(self.classifier.embed(images).flatten(1).to(target), target)
         return SELECTORS[self.selector](self.classifier(images).to(images.dtype), target)
-
-
-def _ascend(state: dict[str, Tensor], gradient: Tensor, lr: float, step: int) -> None:
-    """One step of Adam, in torch's own order of operations, on rows that may leave the batch."""
-    state["momentum"] = state["momentum"].lerp(gradient, 1 - 0.9)
-    state["square"] = (0.999 * state["square"]).addcmul(gradient, gradient, value=1 - 0.999)
-    root = state["square"].sqrt() / (1 - 0.999**step) ** 0.5 + 1e-8
-    state["u"] = state["u"].detach().addcdiv(state["momentum"], root, value=lr / (1 - 0.9**step))
-
-
-def _store(state: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Put what is known of the rows that are still optimised where it belongs."""
-    for name, values in found.items():
-        values[state["row"]] = state[name]

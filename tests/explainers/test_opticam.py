@@ -135,12 +135,12 @@ def test_batch_equals_one_by_one(classifier, images, options):
 def test_gradient_equals_finite_differences(classifier, images, selector, normalisation):
     options = {"deletion_weight": 0.3, "area_weight": 0.7, "area_budget": 0.1}
     explainer = OptiCAM(classifier, selector=selector, normalisation=normalisation, **options)
-    state = explainer._start(images[:2], LABELS[:2])
-    u = torch.randn_like(state["u"]).requires_grad_()
+    rows = explainer._rows(images[:2], LABELS[:2])
+    u = torch.randn_like(rows["features"][:, :, 0, 0]).requires_grad_()
     direction = torch.randn_like(u)
-    (gradient,) = torch.autograd.grad(explainer._objective(u, state).sum(), u)
+    (gradient,) = torch.autograd.grad(explainer._objective(u, rows).sum(), u)
     with torch.no_grad():
-        above, below = (explainer._objective(u + h * direction, state) for h in (1e-6, -1e-6))
+        above, below = (explainer._objective(u + h * direction, rows) for h in (1e-6, -1e-6))
     slope = (gradient * direction).sum(dim=1)
     torch.testing.assert_close(slope, (above - below) / 2e-6, rtol=1e-5, atol=1e-8)
 
@@ -229,9 +229,9 @@ def test_keep_best_answers_with_the_best_step(classifier, images):
     explainer = OptiCAM(classifier, steps=15, lr=3.0, keep_best=True)
     found = explainer.optimise(images, LABELS)
     last = OptiCAM(classifier, steps=15, lr=3.0).optimise(images, LABELS)
-    state = explainer._start(images, LABELS)
-    best = found.curve.amax(dim=1).maximum(explainer._objective(last.weights, state))
-    torch.testing.assert_close(explainer._objective(found.weights, state), best)
+    rows = explainer._rows(images, LABELS)
+    best = found.curve.amax(dim=1).maximum(explainer._objective(last.weights, rows))
+    torch.testing.assert_close(explainer._objective(found.weights, rows), best)
     assert not torch.equal(found.weights, last.weights)
 
 
@@ -299,9 +299,9 @@ def test_bad_options_are_refused(options, message):
 
 def test_presets():
     classifier = FrozenClassifier("test_resnet", pretrained=False)
-    assert OptiCAM(classifier).steps == 50
-    assert OptiCAM(classifier, preset="paper").steps == 100
-    assert OptiCAM(classifier, preset="paper", steps=7).steps == 7
+    assert OptiCAM(classifier).ascent.steps == 50
+    assert OptiCAM(classifier, preset="paper").ascent.steps == 100
+    assert OptiCAM(classifier, preset="paper", steps=7).ascent.steps == 7
 
 
 @pytest.mark.slow
