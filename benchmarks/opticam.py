@@ -82,7 +82,7 @@ def measure(name: str, batch: int, steps: int, repetitions: int, device: str) ->
     explainer = OptiCAM(classifier, steps=steps, chunk_size=batch)
     images = torch.rand(batch, 3, *classifier.size, device=device)
     labels = torch.arange(batch, device=device)
-    prepared = classifier._prepare(images)
+    prepared = classifier.prepare(images)
     works: dict[str, Callable[[], object]] = {
         "floor": lambda: floor(classifier, prepared, labels, steps),
         "together": lambda: explainer.attribute(images, labels),

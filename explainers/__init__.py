@@ -3,8 +3,19 @@
 from explainers.base import Explainer
 from explainers.classifier import FrozenClassifier
 from explainers.explanation import Explanation
+from explainers.lcam import LCAM
 from explainers.learned import LearnedExplainer
 from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
+from explainers.tame import TAME
 
-__all__ = ["PTAME", "Explainer", "Explanation", "FrozenClassifier", "LearnedExplainer", "OptiCAM"]
+__all__ = [
+    "LCAM",
+    "PTAME",
+    "TAME",
+    "Explainer",
+    "Explanation",
+    "FrozenClassifier",
+    "LearnedExplainer",
+    "OptiCAM",
+]

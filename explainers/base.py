@@ -1,4 +1,4 @@
-"""The contract that every explainer fulfils, and the half of it that trains.
+"""The contract that every explainer fulfils, and how each is scored.
 
 An explainer looks at an image and a target, and answers with a score for every pixel: how much it
 mattered to a classifier whose weights never change.
@@ -8,25 +8,38 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from PIL import Image
 from torch import Tensor, nn
 
-from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.agreement import disagreement
+from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
-from explainers.images import ImageSource, open_image, to_tensor
-from explainers.scores import write_records
+from explainers.images import ImageSource, at_sizes_of, to_batch
+from explainers.scores import gathered, write_records
 from explainers.scoring import Case, Scoreboard, min_max
 from explainers.trivial import ROWS
 
 Batch = dict[str, Any]
 CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
+
+
+def _in_full_precision(
+    step: Callable[["Explainer", Batch, int], None],
+) -> Callable[["Explainer", Batch, int], None]:
+    """Switch a fit's mixed precision off for a step: under bf16 scores have three digits."""
+
+    @wraps(step)
+    def full(self: "Explainer", batch: Batch, batch_idx: int) -> None:
+        with torch.autocast(self.device.type, enabled=False):
+            step(self, batch, batch_idx)
+
+    return full
 
 
 class Explainer(LightningModule, ABC):
@@ -119,6 +132,7 @@ class Explainer(LightningModule, ABC):
         images: Tensor | ImageSource | Sequence[ImageSource],
         target: Tensor | Sequence[int] | int | None = None,
         crop: bool = False,
+        uncertainty: bool = False,
     ) -> Explanation:
         """Explain images as they come.
 
@@ -128,27 +142,13 @@ class Explainer(LightningModule, ABC):
                 own height and width.
             target: as for `forward`; a number or a list of them will do.
             crop: show files as the classifier is evaluated, cropped; their maps are of the crop.
+            uncertainty: tell too how far the maps of mirrored and moved images differ.
 
         Raises:
             InputError: an image cannot be read, or as `forward`.
         """
-        if isinstance(images, Tensor):
-            tensors = images[None] if images.ndim == 3 else images
-            shown = list(tensors.detach().float().cpu())
-            names = [f"image-{index:03d}" for index in range(len(shown))]
-        else:
-            sources = [images] if isinstance(images, str | Path | Image.Image) else list(images)
-            files = [open_image(source) for source in sources]
-            fraction = self.classifier.crop_fraction if crop else None
-            tensors = torch.stack(
-                [to_tensor(file, self.classifier.size, fraction) for file in files]
-            )
-            shown = (
-                list(tensors)
-                if crop
-                else [to_tensor(file, (file.height, file.width), None) for file in files]
-            )
-            names = distinct_names(sources)
+        fraction = self.classifier.crop_fraction if crop else None
+        tensors, shown, names = to_batch(images, self.classifier.size, fraction)
         if isinstance(target, int):
             target = [target] * len(shown)
         if target is not None:
@@ -159,8 +159,8 @@ class Explainer(LightningModule, ABC):
         labelled = not target.is_floating_point()
         return Explanation(
             images=shown,
-            map_list=_at_sizes_of(shown, self.to_maps(scores)),
-            score_list=_at_sizes_of(shown, scores),
+            map_list=at_sizes_of(shown, self.to_maps(scores)),
+            score_list=at_sizes_of(shown, scores),
             target=target.cpu(),
             probabilities=(
                 self.confidence(tensors, target).cpu()
@@ -172,7 +172,16 @@ class Explainer(LightningModule, ABC):
                 for label in target
             ],
             names=names,
+            uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
         )
+
+    def _uncertainty_of(
+        self, shown: Sequence[Tensor], tensors: Tensor, target: Tensor
+    ) -> list[Tensor]:
+        def answer(images: Tensor, target: Tensor) -> Tensor:
+            return self.to_maps(self(images, target))
+
+        return at_sizes_of(shown, disagreement(answer, tensors, target))
 
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -180,6 +189,7 @@ class Explainer(LightningModule, ABC):
         logits: Tensor = self.classifier(images)
         return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
+    @_in_full_precision
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes."""
         images = batch["image"]
@@ -195,6 +205,7 @@ class Explainer(LightningModule, ABC):
         """Forget the records of an earlier test."""
         self.records = []
 
+    @_in_full_precision
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score the maps of the predicted classes, and beside them the trivial ones."""
         images = batch["image"]
@@ -230,10 +241,7 @@ class Explainer(LightningModule, ABC):
 
     def on_test_epoch_end(self) -> None:
         """Gather the records of all processes, write them to records.csv, and log the figures."""
-        if torch.distributed.is_initialized():
-            parts: list[Any] = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(parts, self.records)
-            self.records = [record for part in parts for record in part]
+        self.records = gathered(self.records)
         folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)  # asks all processes
         if self.trainer.is_global_zero:
             write_records(self.records, folder / "records.csv")
@@ -267,13 +275,6 @@ class Explainer(LightningModule, ABC):
         return {name: network.fingerprint() for name, network in frozen_networks(self).items()}
 
 
-def frozen_networks(module: nn.Module) -> dict[str, FrozenClassifier]:
-    """The frozen networks inside a module, by where they are."""
-    return {
-        name: part for name, part in module.named_modules() if isinstance(part, FrozenClassifier)
-    }
-
-
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Put all of a module in eval mode, and every part back into its own afterwards."""
@@ -284,23 +285,3 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
-
-
-def _at_sizes_of(images: Sequence[Tensor], maps: Tensor) -> list[Tensor]:
-    """Bring each of the maps (b 1 h w) to its image's own height and width (1 _ _)."""
-    maps = maps.cpu()
-    return [
-        one
-        if one.shape[-2:] == image.shape[-2:]
-        else F.interpolate(one[None], image.shape[-2:], mode="bilinear", antialias=True)[0]
-        for one, image in zip(maps, images, strict=True)
-    ]
-
-
-def distinct_names(sources: Sequence[ImageSource]) -> list[str]:
-    """A file name an image: the path's stem, numbered where that is missing or taken."""
-    names: list[str] = []
-    for index, source in enumerate(sources):
-        name = Path(source).stem if isinstance(source, str | Path) else f"image-{index:03d}"
-        names.append(f"{name}-{index:03d}" if name in names else name)
-    return names

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from explainers.classifier import FrozenClassifier
+from explainers.stages import require_timm
 
 
 def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None = None) -> Tensor:
@@ -20,12 +21,13 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
     Raises:
         InputError: the classifier is no timm model.
     """
-    blocks = getattr(classifier.model, "blocks", ())
-    if stage is None and classifier._is_transformer and len(blocks) > 1:
+    model = require_timm(classifier.model, "features")
+    blocks = getattr(model, "blocks", ())
+    if stage is None and hasattr(model, "num_prefix_tokens") and len(blocks) > 1:
         attended = getattr(blocks[-1], "norm1", None)
         if attended is not None:
-            (tokens,) = classifier._timm("features").forward_intermediates(
-                classifier._prepare(images),
+            (tokens,) = model.forward_intermediates(
+                classifier.prepare(images),
                 indices=[len(blocks) - 2],
                 output_fmt="NCHW",
                 intermediates_only=True,

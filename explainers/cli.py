@@ -10,11 +10,11 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import explainers
-from explainers.base import distinct_names
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.configs import load_untrained
 from explainers.errors import InputError
+from explainers.images import distinct_names
 from explainers.scores import table
 
 
@@ -30,7 +30,9 @@ def explain(arguments: argparse.Namespace) -> int:
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
-            explanation = explainer.explain(path, arguments.target, crop=arguments.crop)
+            explanation = explainer.explain(
+                path, arguments.target, crop=arguments.crop, uncertainty=arguments.uncertainty
+            )
         except InputError as error:
             if len(todo) == 1:
                 raise
@@ -40,7 +42,10 @@ def explain(arguments: argparse.Namespace) -> int:
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
         probability = 100 * float(explanation.probabilities[0])
-        tqdm.write(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
+        line = f"{picture}: {explanation.captions[0]} ({probability:.1f} %)"
+        if arguments.uncertainty:
+            line += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+        tqdm.write(line)
     return 2 if failed else 0
 
 
@@ -89,6 +94,11 @@ def main(argv: list[str] | None = None) -> int:
         "--crop",
         action="store_true",
         help="show the model its evaluation crop, not the whole image",
+    )
+    command.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
     )
     command.add_argument(
         "--allow-other-weights",

@@ -4,18 +4,27 @@ Their objective looks, for every image of a batch, at the masks of all classes o
 image's own class on the diagonal, and those that it does not show beside it.
 """
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from explainers.base import Batch, Explainer, frozen_networks
-from explainers.classifier import ClassifierSource
+from explainers.alarms import CollapseAlarms, constant_share
+from explainers.base import Batch, Explainer
+from explainers.bundle_reader import bundle_folder
+from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
+from explainers.finetuning import STARTING_POINT, fitting, freeze, hold
 from explainers.losses import mean_areas
+from explainers.schedule import one_cycle
+from explainers.weights import read_state
+
+logger = logging.getLogger(__name__)
 
 
 class MaskingNetwork(nn.Module, ABC):
@@ -47,15 +56,55 @@ class LearnedExplainer(Explainer):
 
     Attributes:
         network: what is trained.
+        cycle_momentum: as `schedule.one_cycle` takes it.
     """
 
     network: "MaskingNetwork"
+    cycle_momentum = True
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
         super().__init__(classifier)
         self.lr = lr
         self.weight_decay = weight_decay
         self._fingerprints: dict[str, str] = {}
+        self._kept: list[str] = []
+        self._alarms = CollapseAlarms()
+
+    def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
+        """Take from a bundle what fits by name and shape, and say what does not.
+
+        A subclass calls it when its network is there.
+
+        Args:
+            bundle: a folder or `hf-hub:org/name`; None to start afresh.
+            freeze_taken: whether what is taken stays as it is.
+
+        Raises:
+            InputError: there is no such bundle, nothing of it fits, or nothing is left to train.
+        """
+        if bundle is None:
+            if freeze_taken:
+                raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
+            return
+        given = read_state(bundle_folder(bundle) / "model.safetensors")
+        taken, report = fitting(self.trained_state(), given, bundle)
+        self.load_state_dict(self.trained_state() | taken)
+        rank_zero_only(logger.warning)(report)
+        if freeze_taken:
+            self._keep(taken)
+            if not any(weight.requires_grad for weight in self.parameters()):
+                raise InputError(f"all weights fit {bundle}: with freeze_taken, none is trained")
+
+    def _keep(self, names: Iterable[str]) -> None:
+        self._kept = list(names)
+        freeze(self, self._kept)
+        hold(self, self._kept)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but what is frozen."""
+        super().train(mode)
+        hold(self, self._kept)
+        return self
 
     @abstractmethod
     def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
@@ -88,24 +137,30 @@ class LearnedExplainer(Explainer):
 
     def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
         on_target, off_target = mean_areas(masks, labels)
-        values = {f"train/{name}": value.detach() for name, value in losses.items()}
-        values["train/target_area"] = on_target
+        own = masks.diagonal(dim1=0, dim2=1).permute(2, 0, 1)  # (b _ _)
+        state = {"target_area": on_target, "constant_share": constant_share(own)}
         if not off_target.isnan():
-            values["train/off_target_area"] = off_target
-        self.log_dict(values, batch_size=len(labels))
+            state["off_target_area"] = off_target
+        for message in self._alarms.update(state):
+            rank_zero_only(logger.warning)(message)
+        values = {name: value.detach() for name, value in losses.items()} | state
+        self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log("train/lr", rate)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
-        """AdamW on what is trainable, on a one-cycle schedule over the whole fit."""
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW with AMSGrad, as published for P-TAME, on what is trainable."""
         weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(
+        return torch.optim.AdamW(
             weights, lr=self.lr, betas=(0.95, 0.999), weight_decay=self.weight_decay, amsgrad=True
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=int(self.trainer.estimated_stepping_batches)
-        )
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
+        """The optimiser on the one-cycle schedule of all papers of the TAME family."""
+        optimizer = self.build_optimizer()
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = one_cycle(optimizer, self.lr, steps, self.cycle_momentum)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -139,7 +194,9 @@ class LearnedExplainer(Explainer):
         return type(result)(missing, result.unexpected_keys)
 
     def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(f"{name}." for name in frozen_networks(self))
+        # One that is shared has several names, and the state lists it under each.
+        everywhere = self.named_modules(remove_duplicate=False)
+        return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
     def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         """Take trained weights, if they fit and were trained for these frozen networks.
@@ -160,10 +217,14 @@ class LearnedExplainer(Explainer):
         """Leave the frozen networks out, and record their fingerprints instead."""
         checkpoint["state_dict"] = self.trained_state()
         checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
+        checkpoint["kept"] = self._kept
+        # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
+        checkpoint.get("hyper_parameters", {}).update(STARTING_POINT)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
         self._check(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+        self._keep(checkpoint.get("kept", []))
 
     def _check(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         mine = {name: tuple(value.shape) for name, value in self.trained_state().items()}

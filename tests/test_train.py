@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from webdataset import TarWriter
 
 from explainers import PTAME
 from explainers.bundle import load_explainer
@@ -62,7 +64,7 @@ def run(*arguments):
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
-    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random"):
+    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random", "edges"):
         assert f"| {row}" in printed
     images = torch.rand(2, 3, 64, 64)
     loaded = load_explainer(tmp_path / "bundle")
@@ -277,6 +279,43 @@ def test_every_config_is_accepted(config, capsys):
         main(["fit", f"--config={config}", "--print_config"])
     assert stop.value.code == 0
     assert "class_path" in capsys.readouterr().out
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Options that put a shard of three noisy photographs in ImageNet's place."""
+    noise = np.random.default_rng(0)
+    with TarWriter(str(tmp_path / "noise.tar")) as tar:
+        for index in range(3):
+            pixels = noise.integers(0, 255, (240, 300, 3), dtype=np.uint8)
+            tar.write({"__key__": f"{index}", "jpg": Image.fromarray(pixels), "cls": index})
+    return [
+        *(f"--data.init_args.{split}={tmp_path}/noise.tar" for split in ("train", "val", "test")),
+        "--data.init_args.batch_size=2",
+        "--data.init_args.num_workers=0",
+        "--trainer.precision=32-true",  # bf16 is emulated on many CPUs
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("explainer", ["ptame", "tame", "lcam"])
+def test_published_settings_train_a_step_on_shards(explainer, shards, capsys):
+    networks = ["--model.init_args.classifier={model: resnet50, pretrained: false}"]
+    if explainer == "ptame":
+        networks.append("--model.init_args.auxiliary={model: resnet18, pretrained: false}")
+    config = ROOT / f"configs/{explainer}_resnet50_imagenet.yaml"
+    cli = main(["fit", f"--config={config}", "--trainer.fast_dev_run=1", *shards, *networks])
+    assert f"| {explainer}" in capsys.readouterr().out
+    assert cli.model.trained_state().keys() >= {"network.head.fuser.weight"}
+    assert all(value.isfinite().all() for value in cli.model.trained_state().values())
+
+
+def test_scores_of_a_mixed_precision_run_are_those_of_full_precision(networks):
+    scores = []
+    for precision in ("bf16-mixed", "32-true"):
+        cli = main(["test", f"--config={SMOKE}", f"--trainer.precision={precision}", *networks])
+        scores.append({name: float(v) for name, v in cli.trainer.callback_metrics.items()})
+    assert scores[0] == scores[1]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.metrics.base import ResponseMetric
-from explainers.metrics.insertion import mark_undefined, ranks
+from explainers.metrics.keeping import mark_undefined, ranks
 
 PERCENTS = tuple(range(10, 100, 10))
 TOLERANCE = 2e-4

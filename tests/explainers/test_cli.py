@@ -56,6 +56,18 @@ def test_explain_writes_picture_and_arrays(bundle, photo, tmp_path, capsys):
     assert (tmp_path / "out/photo.png").is_file()
 
 
+def test_uncertainty_is_told_and_saved_when_asked_for(bundle, photo, tmp_path, capsys):
+    assert explain(bundle, tmp_path / "out", photo, more=["--uncertainty"]) == 0
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["uncertainty"].shape == (40, 60)
+        mean = arrays["uncertainty"].mean()
+    assert 0 < mean < 0.5
+    assert f"uncertainty {mean:.3f}" in capsys.readouterr().out
+    assert explain(bundle, tmp_path / "plain", photo) == 0
+    with np.load(tmp_path / "plain/photo.npz") as arrays:
+        assert "uncertainty" not in arrays
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [("1000", "target 1000 is outside the classes"), ("-1", "target -1 is outside the classes")],
