@@ -1,6 +1,7 @@
 """Class activation maps: channels of one layer, weighed, summed, and made a mask."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,10 +23,10 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
         InputError: the classifier is no timm model.
     """
     model = require_timm(classifier.model, "features")
-    blocks = getattr(model, "blocks", ())
+    blocks: Any = getattr(model, "blocks", ())
     if stage is None and hasattr(model, "num_prefix_tokens") and len(blocks) > 1:
-        attended = getattr(blocks[-1], "norm1", None)
-        if attended is not None:
+        norm = getattr(blocks[-1], "norm1", None)
+        if norm is not None:
             (tokens,) = model.forward_intermediates(
                 classifier.prepare(images),
                 indices=[len(blocks) - 2],
@@ -33,7 +34,7 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
                 intermediates_only=True,
                 stop_early=True,
             )
-            maps: Tensor = attended(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            maps: Tensor = norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
             return maps.relu()
     return classifier.features(images, [-1 if stage is None else stage])[0].relu()
 
@@ -41,7 +42,8 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
 def combine(features: Tensor, logits: Tensor) -> Tensor:
     """Mix features (b channels h w) by the softmax of logits (b channels) into maps (b 1 h w)."""
     weights = logits.softmax(dim=1)[:, None]  # (b 1 channels)
-    return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
+    maps: Tensor = (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
+    return maps
 
 
 def min_to_max(maps: Tensor) -> Tensor:
