@@ -79,6 +79,10 @@ class ImageDataModule(LightningDataModule):
         """In order, every sample once."""
         return self._evaluation_loader(self.test_set)
 
+    def predict_dataloader(self) -> DataLoader[Sample]:
+        """The test split, in order, every sample once."""
+        return self.test_dataloader()
+
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
         mine = range(rank, len(split), world)  # type: ignore[arg-type]

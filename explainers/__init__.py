@@ -5,6 +5,7 @@ from explainers.classifier import FrozenClassifier
 from explainers.explanation import Explanation
 from explainers.lcam import LCAM
 from explainers.learned import LearnedExplainer
+from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
 from explainers.ptame_plus import PTAMEPlus
 from explainers.tame import TAME
@@ -17,5 +18,6 @@ __all__ = [
     "Explanation",
     "FrozenClassifier",
     "LearnedExplainer",
+    "OptiCAM",
     "PTAMEPlus",
 ]

@@ -7,6 +7,7 @@ mattered to a classifier whose weights never change.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,21 @@ class Explainer(LightningModule, ABC):
                 record = {"key": key, "explainer": row, "target": int(labels[index])}
                 scores = {name: float(value[index]) for name, value in values.items()}
                 self.records.append(record | scores)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Explain the predicted classes; write a picture and arrays an image to `maps`.
+
+        Returns:
+            `key`, `target` (b) and `maps` (b 1 h w) in [0, 1].
+        """
+        images = batch["image"]
+        if not len(images):
+            return {"key": [], "target": images.new_zeros(0).long(), "maps": images[:, :1]}
+        explanation = self.explain(images)
+        names = batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names]
+        explanation = replace(explanation, names=names)
+        explanation.save(Path(self.trainer.log_dir or self.trainer.default_root_dir) / "maps")
+        return {"key": names, "target": explanation.target, "maps": explanation.maps}
 
     def on_test_epoch_end(self) -> None:
         """Gather the records of all processes, write them to records.csv, and log the figures."""

@@ -1,4 +1,4 @@
-"""The `explainers` command: explain images with a bundle, and list what there is."""
+"""The `explainers` command: explain images, compare explainers, and list what there is."""
 
 import argparse
 import dataclasses
@@ -12,6 +12,7 @@ from tqdm import tqdm
 import explainers
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
+from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.images import distinct_names
 from explainers.scores import table
@@ -19,7 +20,11 @@ from explainers.scores import table
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
-    explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    explainer: explainers.Explainer
+    if arguments.config:
+        explainer = load_untrained(arguments.config)
+    else:
+        explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
     failed = 0
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
@@ -72,7 +77,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = _OneLineParser(prog="explainers", description="Ask a vision model why.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("explain", help="write the maps of images")
-    command.add_argument("--checkpoint", required=True, help="a bundle: folder or hf-hub:org/name")
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--checkpoint", help="a bundle: folder or hf-hub:org/name")
+    which.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a config of train.py, of a method that needs no training",
+    )
     command.add_argument("--image", required=True, nargs="+", metavar="FILE")
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
     command.add_argument(

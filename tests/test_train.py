@@ -257,6 +257,53 @@ def test_unknown_key_in_a_file_is_named(tmp_path, capsys):
     assert len(printed.splitlines()) == 1
 
 
+@pytest.fixture
+def opticam(tmp_path):
+    """A config of a method that trains nothing."""
+    smoke = SMOKE.read_text()
+    data = smoke[smoke.index("data:") :]
+    path = tmp_path / "opticam.yaml"
+    path.write_text(
+        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n    steps: 3\n"
+        "    classifier: {model: test_resnet, pretrained: false, num_classes: 4}\n" + data
+    )
+    return path
+
+
+def test_what_cannot_be_trained_is_tested(opticam, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    cli = main(["test", f"--config={opticam}"])
+    printed = capsys.readouterr().out
+    assert "| opticam" in printed
+    assert "| fake_cam" in printed
+    events = EventAccumulator(cli.trainer.log_dir).Reload()
+    assert len(events.Images("test/panel")) == 1
+    assert len(events.Scalars("test/objective/0")) == 3
+    assert "test/objective/3" in events.Tags()["scalars"]
+
+
+def test_what_cannot_be_trained_is_predicted(opticam):
+    cli = main(["predict", f"--config={opticam}"])
+    folder = Path(cli.trainer.log_dir) / "maps"
+    assert len(list(folder.glob("*.png"))) == len(list(folder.glob("*.npz"))) == 10
+    assert cli.trainer.predict_loop.predictions == []
+    batches = cli.trainer.predict(cli.model, cli.datamodule)
+    assert [len(batch["maps"]) for batch in batches] == [8, 2]
+    with np.load(folder / f"{batches[1]['key'][1]}.npz") as arrays:
+        np.testing.assert_array_equal(arrays["map"], batches[1]["maps"][1, 0])
+
+
+def test_what_cannot_be_trained_refuses_to(opticam, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", f"--config={opticam}"])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err.splitlines()
+    errors = [line for line in printed if line.startswith("error")]
+    assert len(errors) == 1
+    assert "OptiCAM has nothing to train" in errors[0]
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_accepted(config, capsys):
     with pytest.raises(SystemExit) as stop:

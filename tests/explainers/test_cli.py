@@ -115,11 +115,58 @@ def test_output_that_cannot_be_written(bundle, photo, capsys):
     assert "photo.png" in one_line(capsys)
 
 
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "opticam.yaml"
+    path.write_text(
+        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n"
+        "    classifier: {model: test_resnet, pretrained: false}\n    steps: 2\n"
+    )
+    return path
+
+
+def test_explain_with_the_config_of_a_method_without_training(config, photo, tmp_path, capsys):
+    arguments = ["explain", "--config", str(config), "--image", str(photo), "--target", "243"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    assert "bull mastiff" in capsys.readouterr().out
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["map"].shape == (40, 60)
+        assert arrays["map"].std() > 0
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "message"),
+    [
+        ("model:", "models:", "lacks 'model'"),
+        ("OptiCAM", "PTAME", "PTAME in"),
+        ("OptiCAM", "OptiCamera", "explainers.OptiCamera cannot be built"),
+        ("explainers.OptiCAM", "os.system", "must be a class of explainers"),
+        ("steps: 2", "step: 2", "unexpected keyword argument 'step'"),
+        ("steps: 2", "steps: 0", "steps must be at least 1, got 0"),
+    ],
+)
+def test_config_that_cannot_be_used(config, photo, tmp_path, capsys, replaced, by, message):
+    text = config.read_text().replace(replaced, by)
+    if by == "PTAME":
+        text = text.replace("steps: 2", "auxiliary: {model: test_resnet, pretrained: false}")
+    config.write_text(text)
+    arguments = ["explain", "--config", str(config), "--image", str(photo)]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    assert message in one_line(capsys)
+
+
+def test_explain_takes_either_a_checkpoint_or_a_config(config, bundle, photo, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        explain(bundle, tmp_path / "out", photo, more=["--config", str(config)])
+    assert stop.value.code == 2
+    assert "not allowed with argument --checkpoint" in one_line(capsys)
+
+
 def test_unknown_argument(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["explain", "--speed", "3"])
+        main(["explain", "--image", "photo.png", "--output", "maps", "--speed", "3"])
     assert stop.value.code == 2
-    assert "--checkpoint" in one_line(capsys)
+    assert "one of the arguments --checkpoint --config is required" in one_line(capsys)
 
 
 def test_list_names_every_explainer(capsys):
