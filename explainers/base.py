@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +37,10 @@ class Explainer(LightningModule, ABC):
 
     Attributes:
         classifier: the model under explanation.
+        signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
     """
 
+    signed: ClassVar[bool] = False
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:
@@ -171,6 +173,7 @@ class Explainer(LightningModule, ABC):
                 for label in target
             ],
             names=names,
+            signed=self.signed,
         )
 
     @torch.no_grad()

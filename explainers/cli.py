@@ -1,4 +1,4 @@
-"""The `explainers` command: explain images with a bundle, and list what there is."""
+"""The `explainers` command: explain images, compare explainers, and list what there is."""
 
 import argparse
 import dataclasses
@@ -13,19 +13,28 @@ import explainers
 from explainers.base import distinct_names
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
+from explainers.concept import concept_embedding
+from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.scores import table
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
-    explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    explainer: explainers.Explainer
+    if arguments.config:
+        explainer = load_untrained(arguments.config)
+    else:
+        explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    target = arguments.target
+    if arguments.concept:
+        target = concept_embedding(explainer.classifier, arguments.concept, arguments.crop)[None]
     failed = 0
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
-            explanation = explainer.explain(path, arguments.target, crop=arguments.crop)
+            explanation = explainer.explain(path, target, crop=arguments.crop)
         except InputError as error:
             if len(todo) == 1:
                 raise
@@ -34,8 +43,8 @@ def explain(arguments: argparse.Namespace) -> int:
             continue
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
-        probability = 100 * float(explanation.probabilities[0])
-        tqdm.write(f"{picture}: {explanation.captions[0]} ({probability:.1f} %)")
+        probability = f" ({100 * float(explanation.probabilities[0]):.1f} %)"
+        tqdm.write(f"{picture}: {explanation.captions[0]}{'' if arguments.concept else probability}")
     return 2 if failed else 0
 
 
@@ -67,11 +76,23 @@ def main(argv: list[str] | None = None) -> int:
     parser = _OneLineParser(prog="explainers", description="Ask a vision model why.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("explain", help="write the maps of images")
-    command.add_argument("--checkpoint", required=True, help="a bundle: folder or hf-hub:org/name")
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--checkpoint", help="a bundle: folder or hf-hub:org/name")
+    which.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a config of train.py, of a method that needs no training",
+    )
     command.add_argument("--image", required=True, nargs="+", metavar="FILE")
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    command.add_argument(
-        "--target", type=int, help="class to explain; by default the predicted one"
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    what.add_argument(
+        "--concept",
+        nargs="+",
+        metavar="FILE",
+        help="images of a concept to explain instead of a class, where the method can",
     )
     command.add_argument(
         "--crop",

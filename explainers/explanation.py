@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.drawing import captioned, overlay, save_picture
+from explainers.drawing import (
+    COLOUR_MAP,
+    SIGNED_COLOUR_MAP,
+    captioned,
+    centred,
+    overlay,
+    save_picture,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class Explanation:
         probabilities: the classifier's softmax probability of the label (b); NaN for references.
         captions: a class name an image.
         names: what `save` calls the files, without suffix.
+        signed: whether scores below 0 are counter-evidence.
     """
 
     images: Sequence[Tensor]
@@ -32,6 +40,7 @@ class Explanation:
     probabilities: Tensor
     captions: Sequence[str]
     names: Sequence[str]
+    signed: bool = False
 
     @property
     def maps(self) -> Tensor:
@@ -62,6 +71,7 @@ class Explanation:
             self.probabilities[one],
             self.captions[one],
             self.names[one],
+            self.signed,
         )
 
     def __iter__(self) -> Iterator["Explanation"]:
@@ -69,6 +79,8 @@ class Explanation:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write NAME.png (overlay with caption) and NAME.npz for each image.
+
+        The overlay of signed scores is red for evidence, blue for counter-evidence.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`.
 
@@ -80,7 +92,11 @@ class Explanation:
         files = []
         for one in self:
             path = folder / one.names[0]
-            picture = overlay(one.images[0][None], one.map_list[0][None])[0]
+            if self.signed:
+                shown, colour_map = centred(one.score_list[0][None]), SIGNED_COLOUR_MAP
+            else:
+                shown, colour_map = one.map_list[0][None], COLOUR_MAP
+            picture = overlay(one.images[0][None], shown, colour_map=colour_map)[0]
             probability = float(one.probabilities[0])
             text = one.captions[0]
             if not np.isnan(probability):
