@@ -43,8 +43,10 @@ def explain(arguments: argparse.Namespace) -> int:
             continue
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
-        probability = f" ({100 * float(explanation.probabilities[0]):.1f} %)"
-        tqdm.write(f"{picture}: {explanation.captions[0]}{'' if arguments.concept else probability}")
+        text = f"{picture}: {explanation.captions[0]}"
+        if not arguments.concept:
+            text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
+        tqdm.write(text)
     return 2 if failed else 0
 
 
