@@ -69,9 +69,8 @@ def scenes(count: int, discs: int, generator: torch.Generator) -> tuple[Tensor, 
         ]
         waves.append(waves[0] * torch.sin(2 * torch.pi * y / period + phase[:, 1]))
         texture = torch.stack(waves, dim=1)[torch.arange(count), labels[:, index]]
-        colours = uniform(2, 3, 1, 1)
-        colours = torch.where(colours.diff(dim=1).abs() < 0.4, 1 - colours.round(), colours)
-        mixed = torch.lerp(colours[:, 0], colours[:, 1], 0.5 + 0.5 * texture[:, None])
+        colour = uniform(3, 1, 1)
+        mixed = torch.lerp(colour, (colour + 0.5) % 1, 0.5 + 0.5 * texture[:, None])
         images = torch.where(mask[:, None], mixed, images)
         masks.append(mask)
     return images, labels, torch.stack(masks, dim=1)
@@ -82,12 +81,12 @@ def train(steps: int, seed: int = 0) -> FrozenClassifier:
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = VisionTransformer(
-        img_size=SIZE, patch_size=PATCH, embed_dim=96, depth=4, num_heads=3, num_classes=CLASSES
+        img_size=SIZE, patch_size=PATCH, embed_dim=64, depth=4, num_heads=4, num_classes=CLASSES
     )
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
     for step in range(steps):
-        images, labels, _ = scenes(64, 1, generator)
+        images, labels, _ = scenes(32, 1, generator)
         loss = F.cross_entropy(model(2 * images - 1), labels[:, 0])
         optimizer.zero_grad()
         loss.backward()
@@ -144,7 +143,7 @@ def methods(classifier: FrozenClassifier) -> Mapping[str, Explainer]:
 def main() -> None:
     """Train, explain and print."""
     parser = argparse.ArgumentParser(description="Does CDAM find the object of a class?")
-    parser.add_argument("--steps", type=int, default=1500, help="of training, 64 images each")
+    parser.add_argument("--steps", type=int, default=2000, help="of training, 32 images each")
     parser.add_argument("--images", type=int, default=200, help="with two discs, explained")
     parser.add_argument("--seed", type=int, default=0, help="of the network and its training")
     arguments = parser.parse_args()

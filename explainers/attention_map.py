@@ -34,5 +34,5 @@ class AttentionMap(TokenExplainer):
         with RecordAttention() as recorded:
             last.attend(last.normed(last.inputs))
         (weights,) = recorded.of(self.transformer.model.blocks[-1:])
-        scores = weights.mean(dim=1)[:, self.rows].mean(dim=1, keepdim=True)
+        scores: Tensor = weights.mean(dim=1)[:, self.rows].mean(dim=1, keepdim=True)
         return scores[..., self.transformer.prefix :]

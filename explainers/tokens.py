@@ -35,7 +35,7 @@ class Transformer:
     """
 
     def __init__(self, classifier: FrozenClassifier) -> None:
-        model: Any = classifier.model
+        model = classifier.model
         if not isinstance(model, FAMILIES):
             names = ", ".join(family.__name__ for family in FAMILIES)
             raise ArchitectureError(
@@ -43,7 +43,7 @@ class Transformer:
                 f"transformer with one sequence of prefix and patch tokens: timm's {names}"
             )
         self.classifier = classifier
-        self.model = model
+        self.model: Any = model  # timm's families have no common type
         self.prefix: int = model.num_prefix_tokens
         distilled = isinstance(model, deit.VisionTransformerDistilled)
         self.readers = slice(1 + distilled) if model.global_pool == "token" else slice(None)
@@ -106,12 +106,12 @@ class Transformer:
 
     def _positions(self, images: Tensor) -> dict[str, Tensor]:
         """What the attention of the last block is told of where tokens are."""
-        if isinstance(self.model, eva.Eva) and self.model.rope is not None:
-            rope = self.model.rope.get_embed(shape=list(self.grid(images)))
+        rotary: Any = getattr(self.model, "rope", None)  # Eva's
+        if rotary is not None:
+            rope = rotary.get_embed(shape=list(self.grid(images)))
             return {"rope": rope[-1] if self.model.rope_mixed else rope}
-        if isinstance(self.model, beit.Beit) and self.model.rel_pos_bias is not None:
-            return {"shared_rel_pos_bias": self.model.rel_pos_bias()}
-        return {}
+        shared: Any = getattr(self.model, "rel_pos_bias", None)  # Beit's
+        return {} if shared is None else {"shared_rel_pos_bias": shared()}
 
     def place(self, scores: Tensor, images: Tensor) -> Tensor:
         """Lay scores of patches (b k n) on the pixels (b k h w) of images (b 3 h w)."""
