@@ -21,7 +21,7 @@ import torch
 from explainers import CDAM, FrozenClassifier, TokenAblation
 
 DEPTHS = (2, 6, 12, 24)
-BATCH, REPEATS = 8, 15
+BATCH, REPEATS = 2, 15
 CHUNK_SIZE, ABLATION_DEPTH, ABLATION_REPEATS = 14, 12, 3
 
 

@@ -143,7 +143,7 @@ def methods(classifier: FrozenClassifier) -> Mapping[str, Explainer]:
 def main() -> None:
     """Train, explain and print."""
     parser = argparse.ArgumentParser(description="Does CDAM find the object of a class?")
-    parser.add_argument("--steps", type=int, default=2000, help="of training, 32 images each")
+    parser.add_argument("--steps", type=int, default=1000, help="of training, 32 images each")
     parser.add_argument("--images", type=int, default=200, help="with two discs, explained")
     parser.add_argument("--seed", type=int, default=0, help="of the network and its training")
     arguments = parser.parse_args()

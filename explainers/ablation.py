@@ -1,7 +1,5 @@
 """TAM: what the logit loses when a patch token is left out."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -23,11 +21,12 @@ class TokenAblation(TokenExplainer):
         cosine: for references; see `TokenExplainer`.
 
     Raises:
-        ArchitectureError: the classifier is no transformer with one sequence of tokens.
+        ArchitectureError: the classifier is no transformer with one sequence of tokens, or, when
+            it runs, its attention is not computed by a softmax.
         InputError: chunk_size is below 1.
     """
 
-    signed: ClassVar[bool] = True
+    signed = True
 
     def __init__(
         self, classifier: ClassifierSource, chunk_size: int = 64, cosine: bool = False
@@ -46,10 +45,11 @@ class TokenAblation(TokenExplainer):
         patches = whole.shape[1] - prefix
         without = []
         for pairs in torch.arange(len(images) * patches).split(self.chunk_size):
-            image, position = (pairs // patches).to(images.device), pairs % patches + prefix
-            position = position.to(images.device)
-            with HideToken(position, whole.shape[1]):
+            pairs = pairs.to(images.device)
+            image, position = pairs // patches, pairs % patches + prefix
+            with HideToken(position, whole.shape[1]) as hidden:
                 tokens = model.forward_features(prepared[image])
+            hidden.require(model.blocks)
             without.append(self.value(_left_out(tokens, position), target[image]))
         return self.value(whole, target)[..., None] - torch.cat(without).view(-1, 1, patches)
 

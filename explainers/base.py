@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ class Explainer(LightningModule, ABC):
         signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
     """
 
-    signed: ClassVar[bool] = False
+    signed: bool = False
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:

@@ -4,7 +4,6 @@ Class-Discriminative Attention Maps for Vision Transformers (https://arxiv.org/a
 """
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ class CDAM(TokenExplainer):
             the patches and `attention_only` is not set.
     """
 
-    signed: ClassVar[bool] = True
+    signed = True
 
     def __init__(
         self, classifier: ClassifierSource, cosine: bool = False, attention_only: bool = False

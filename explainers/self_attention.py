@@ -69,7 +69,7 @@ class RecordAttention(TorchFunctionMode):
         if heads != [weights.shape[1] for weights in self.weights]:
             raise ArchitectureError(
                 f"a {type(blocks[-1]).__name__} of this network does not hold one softmax "
-                "attention; choose CDAM or TokenAblation, which do not read it"
+                "attention; choose CDAM, which does not read it"
             )
         return self.weights
 
@@ -80,6 +80,9 @@ class HideToken(TorchFunctionMode):
     Args:
         positions: the token (b) to hide in each sequence.
         length: how many tokens a sequence has.
+
+    Attributes:
+        count: from how many attentions it was hidden.
     """
 
     def __init__(self, positions: Tensor, length: int) -> None:
@@ -87,6 +90,7 @@ class HideToken(TorchFunctionMode):
         chosen = F.one_hot(positions, length).bool()
         zeros = torch.zeros(chosen.shape, device=positions.device)
         self.bias = zeros.masked_fill(chosen, -torch.inf)[:, None, None]  # (b 1 1 t)
+        self.count = 0
 
     def __torch_function__(
         self,
@@ -101,6 +105,16 @@ class HideToken(TorchFunctionMode):
             if kwargs.get("attn_mask") is not None:
                 bias = bias + kwargs["attn_mask"]
             kwargs = kwargs | {"attn_mask": bias}
+            self.count += 1
         elif func is torch.Tensor.softmax:
             args = (args[0] + self.bias.to(args[0].dtype), *args[1:])
+            self.count += 1
         return func(*args, **kwargs)
+
+    def require(self, blocks: Any) -> None:  # noqa: ANN401  a list of timm's blocks
+        """Raise ArchitectureError unless it was hidden from an attention of each block."""
+        if self.count < len(blocks):
+            raise ArchitectureError(
+                f"{len(blocks)} blocks like {type(blocks[-1]).__name__} of this network hold "
+                f"{self.count} softmax attentions; token ablation needs one or more in each"
+            )

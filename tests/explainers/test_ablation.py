@@ -103,6 +103,19 @@ def test_token_that_the_network_ignores_scores_zero(pictures):
     assert scores.amin() > 1e-8
 
 
+def test_attention_that_no_token_can_be_hidden_from_is_refused(build, pictures):
+    class Mean(torch.nn.Module):
+        def forward(self, tokens, attn_mask=None, is_causal=False):
+            return tokens.mean(dim=1, keepdim=True).expand_as(tokens)
+
+    classifier, _ = build("class token")
+    classifier.model.blocks[1].attn = Mean()
+    with pytest.raises(
+        ArchitectureError, match=r"3 blocks like Block .* hold 2 softmax attentions"
+    ):
+        TokenAblation(classifier).attribute(pictures, LABELS)
+
+
 def test_concept_is_ablated_too(build, pictures):
     classifier, _ = build("class token")
     references = torch.randn(2, 64, dtype=torch.float64)
