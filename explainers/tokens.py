@@ -109,7 +109,8 @@ class Transformer:
         rotary: Any = getattr(self.model, "rope", None)  # Eva's
         if rotary is not None:
             rope = rotary.get_embed(shape=list(self.grid(images)))
-            return {"rope": rope[-1] if self.model.rope_mixed else rope}
+            mixed = getattr(self.model, "rope_mixed", False)  # one for each block
+            return {"rope": rope[-1] if mixed else rope}
         shared: Any = getattr(self.model, "rel_pos_bias", None)  # Beit's
         return {} if shared is None else {"shared_rel_pos_bias": shared()}
 
