@@ -1,6 +1,9 @@
 """Explainers of frozen image classifiers; every concrete one is listed in `__all__`."""
 
+from explainers.ablation import TokenAblation
+from explainers.attention_map import AttentionMap
 from explainers.base import Explainer
+from explainers.cdam import CDAM, IntegratedCDAM, SmoothCDAM
 from explainers.classifier import FrozenClassifier
 from explainers.explanation import Explanation
 from explainers.lcam import LCAM
@@ -8,16 +11,23 @@ from explainers.learned import LearnedExplainer
 from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
 from explainers.ptame_plus import PTAMEPlus
+from explainers.relevance import RelevancePropagation
 from explainers.tame import TAME
 
 __all__ = [
+    "CDAM",
     "LCAM",
     "PTAME",
     "TAME",
+    "AttentionMap",
     "Explainer",
     "Explanation",
     "FrozenClassifier",
+    "IntegratedCDAM",
     "LearnedExplainer",
     "OptiCAM",
     "PTAMEPlus",
+    "RelevancePropagation",
+    "SmoothCDAM",
+    "TokenAblation",
 ]

@@ -51,8 +51,10 @@ class Explainer(LightningModule, ABC):
 
     Attributes:
         classifier: the model under explanation.
+        signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
     """
 
+    signed: bool = False
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:
@@ -173,6 +175,7 @@ class Explainer(LightningModule, ABC):
             ],
             names=names,
             uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
+            signed=self.signed,
         )
 
     def _uncertainty_of(

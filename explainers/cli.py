@@ -12,6 +12,7 @@ from tqdm import tqdm
 import explainers
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
+from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.images import distinct_names
@@ -25,13 +26,16 @@ def explain(arguments: argparse.Namespace) -> int:
         explainer = load_untrained(arguments.config)
     else:
         explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    target = arguments.target
+    if arguments.concept:
+        target = concept_embedding(explainer.classifier, arguments.concept, arguments.crop)[None]
     failed = 0
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
             explanation = explainer.explain(
-                path, arguments.target, crop=arguments.crop, uncertainty=arguments.uncertainty
+                path, target, crop=arguments.crop, uncertainty=arguments.uncertainty
             )
         except InputError as error:
             if len(todo) == 1:
@@ -41,11 +45,12 @@ def explain(arguments: argparse.Namespace) -> int:
             continue
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
-        probability = 100 * float(explanation.probabilities[0])
-        line = f"{picture}: {explanation.captions[0]} ({probability:.1f} %)"
+        text = f"{picture}: {explanation.captions[0]}"
+        if not arguments.concept:
+            text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
         if arguments.uncertainty:
-            line += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
-        tqdm.write(line)
+            text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+        tqdm.write(text)
     return 2 if failed else 0
 
 
@@ -87,8 +92,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--image", required=True, nargs="+", metavar="FILE")
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    command.add_argument(
-        "--target", type=int, help="class to explain; by default the predicted one"
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    what.add_argument(
+        "--concept",
+        nargs="+",
+        metavar="FILE",
+        help="images of a concept to explain instead of a class, where the method can",
     )
     command.add_argument(
         "--crop",

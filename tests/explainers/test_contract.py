@@ -7,7 +7,7 @@ import torch
 
 import explainers
 from explainers import Explainer, FrozenClassifier
-from explainers.errors import InputError, TargetError
+from explainers.errors import ArchitectureError, InputError, TargetError
 
 NAMES = [
     name
@@ -15,6 +15,7 @@ NAMES = [
     if issubclass(getattr(explainers, name), Explainer)
     and not inspect.isabstract(getattr(explainers, name))
 ]
+BLIND_TO_THE_CLASS = ["AttentionMap"]
 
 
 def _decided(classifier):
@@ -30,7 +31,10 @@ def explainer(request, source):
     options = {}
     if "auxiliary" in inspect.signature(kind).parameters:
         options["auxiliary"] = source
-    return kind(_decided(FrozenClassifier.of(source)), **options)
+    try:
+        return kind(_decided(FrozenClassifier.of(source)), **options)
+    except ArchitectureError as error:
+        pytest.skip(str(error))
 
 
 def test_scores_are_float32_of_the_images_size(explainer, images, labels):
@@ -48,7 +52,8 @@ def test_maps_are_in_the_unit_interval(explainer, images):
 
 
 def test_map_depends_on_the_class(explainer, images, labels):
-    assert not torch.allclose(explainer(images, labels), explainer(images, (labels + 1) % 4))
+    different = not torch.allclose(explainer(images, labels), explainer(images, (labels + 1) % 4))
+    assert different == (type(explainer).__name__ not in BLIND_TO_THE_CLASS)
 
 
 def test_map_depends_on_the_image(explainer, images, labels):
