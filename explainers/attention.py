@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.learned import MaskingNetwork
+from explainers.masking_network import MaskingNetwork
 
 
 class Branch(nn.Module):

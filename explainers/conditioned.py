@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.learned import MaskingNetwork
+from explainers.masking_network import MaskingNetwork
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.

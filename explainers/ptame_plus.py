@@ -13,9 +13,10 @@ from explainers.attention import AttentionNetwork, default_stages
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.conditioned import ConditionedNetwork
 from explainers.errors import InputError
-from explainers.learned import LearnedExplainer, MaskingNetwork, enlarge
+from explainers.learned import LearnedExplainer
 from explainers.losses import confidence_lost
 from explainers.masking import Fill, black, blur, delete, keep, mean
+from explainers.masking_network import MaskingNetwork, enlarge
 from explainers.ptame import CAM_GAIN, CAM_OFFSET
 from explainers.refinement import refine
 from explainers.scoring import min_max
