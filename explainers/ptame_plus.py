@@ -52,7 +52,7 @@ class PTAMEPlus(LearnedExplainer):
         random_fill: fill removed pixels with black, the mean colour, a blurred image or another
             image of the batch, drawn for each step; otherwise black.
         refinement_steps: steps of test-time optimisation of each map, each a forward and a
-            backward pass of the classifier; 0 answers in a single pass.
+            backward pass of the classifier, at the same price of area; 0 answers in a single pass.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
