@@ -80,7 +80,7 @@ class PTAMEPlus(LearnedExplainer):
         off_target_weight: float = 0.1,
         random_fill: bool = False,
         refinement_steps: int = 0,
-        lr: float = 2e-3,
+        lr: float = 1e-3,
         weight_decay: float = 0.02,
         init_from: str | None = None,
         freeze_taken: bool = False,
