@@ -16,11 +16,11 @@ import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
 from datamodules import ImageDataModule
 from explainers import Explainer, LearnedExplainer
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
+from explainers.scored import CONFIDENCE_METRICS
 from explainers.scores import Row, annotate, read_records, table
 
 
@@ -63,7 +63,12 @@ class ExplainerCLI(LightningCLI):
             _refuse(_reason(error))
 
     def before_fit(self) -> None:
-        """Take the time, and look for the checkpoint before anything is built."""
+        """Take the time; refuse what cannot be trained, and a checkpoint that is not there."""
+        if not isinstance(self.model, LearnedExplainer):
+            _refuse(
+                f"{type(self.model).__name__} has nothing to train; run test or predict with this "
+                "config, or explainers explain --config"
+            )
         self._started = time.monotonic()
         path = self._get(self.config, "ckpt_path")
         named = path is None or path.startswith(("best", "last", "hpc", "registry"))
@@ -81,6 +86,11 @@ class ExplainerCLI(LightningCLI):
         folder = self._get(self.config, "bundle")
         if folder and not getattr(self.trainer, "fast_dev_run", False):
             self._write_bundle(folder, scores, steps, seconds)
+
+    def before_predict(self) -> None:
+        """Leave the maps on the disk: all of them may not fit into memory."""
+        options = self._get(self.config_init, "return_predictions", default=None)
+        self.config_init["predict"]["return_predictions"] = bool(options)
 
     def after_test(self) -> None:
         """Print the table."""

@@ -3,5 +3,6 @@
 from datamodules.base import ImageDataModule
 from datamodules.photos import PhotosDataModule
 from datamodules.shapes import ShapesDataModule
+from datamodules.shards import ShardsDataModule
 
-__all__ = ["ImageDataModule", "PhotosDataModule", "ShapesDataModule"]
+__all__ = ["ImageDataModule", "PhotosDataModule", "ShapesDataModule", "ShardsDataModule"]

@@ -1,11 +1,12 @@
 """What every datamodule has in common: loaders that can be resumed, and the batch they give."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
 
 Sample = dict[str, Any]
 
@@ -78,15 +79,17 @@ class ImageDataModule(LightningDataModule):
         """In order, every sample once."""
         return self._evaluation_loader(self.test_set)
 
+    def predict_dataloader(self) -> DataLoader[Sample]:
+        """The test split, in order, every sample once."""
+        return self.test_dataloader()
+
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
         mine = range(rank, len(split), world)  # type: ignore[arg-type]
         if not mine:
             # Lightning skips a process without batches, and the others would wait for it.
-            return DataLoader(split, sampler=_InOrder([0]), collate_fn=_no_samples)
-        return DataLoader(
-            split, batch_size=self.batch_size, sampler=_InOrder(mine), **self._options()
-        )
+            return DataLoader(Subset(split, [0]), collate_fn=_no_samples)
+        return DataLoader(Subset(split, mine), batch_size=self.batch_size, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -145,17 +148,6 @@ class ResumableLoader(DataLoader[Sample]):
         self.batch_sampler.next_batch = state["next_batch"]
 
 
-class _InOrder(Sampler[int]):
-    def __init__(self, indices: Sequence[int]) -> None:
-        self.indices = indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
-
-
 def _no_samples(samples: list[Sample]) -> Sample:
     """A batch of none of the given samples, in the shape of one that has some."""
     return {name: value[:0] for name, value in default_collate(samples).items()}
@@ -164,6 +156,14 @@ def _no_samples(samples: list[Sample]) -> Sample:
 def seeded(*numbers: int) -> torch.Generator:
     """A generator that is the same for the same numbers and unlike any other's."""
     return torch.Generator().manual_seed(hash(numbers) % 2**63)
+
+
+@contextmanager
+def drawing_from(*numbers: int) -> Iterator[None]:
+    """Let what torch draws depend on the numbers alone, and leave its own state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(seeded(*numbers).get_state())
+        yield
 
 
 def _process() -> tuple[int, int]:

@@ -3,14 +3,14 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import v2
 
-from datamodules.base import ImageDataModule, Sample, seeded
+from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
+from datamodules.transforms import evaluation_transform, random_scale_transform
 
 TRAINING_PHOTOGRAPHS = (
     "astronaut.png",
@@ -80,8 +80,7 @@ class Crops(Dataset[Sample]):
         index = int(order[position])
         if index not in self._images:
             self._images[index] = _open(self.files[index])
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(seeded(self.seed, run, position).get_state())
+        with drawing_from(self.seed, run, position):
             image = self.transform(self._images[index])
         return {"image": image, "key": f"{self.files[index].stem}-{item}"}
 
@@ -116,11 +115,8 @@ class PhotosDataModule(ImageDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch)
-        if not 0 < crop_fraction <= 1:
-            raise ValueError(f"crop_fraction must be in (0, 1], got {crop_fraction}")
-        self.size = size
-        self.crop_fraction = crop_fraction
-        self.scale = tuple(scale)
+        self.training = random_scale_transform(size, scale)
+        self.evaluation = evaluation_transform(size, crop_fraction)
         self.seed = seed
         self.training_files = [
             _package_data("skimage", "scikit-image") / name for name in TRAINING_PHOTOGRAPHS
@@ -129,22 +125,9 @@ class PhotosDataModule(ImageDataModule):
 
     def setup(self, stage: str) -> None:
         """Build the splits; the photographs are read when they are needed."""
-        bicubic: dict[str, Any] = {"interpolation": InterpolationMode.BICUBIC}
-        to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-        random_crop = [
-            v2.RandomResizedCrop(self.size, scale=self.scale, **bicubic),
-            v2.RandomHorizontalFlip(),
-        ]
-        central_crop = [
-            v2.Resize(int(self.size / self.crop_fraction), **bicubic),
-            v2.CenterCrop(self.size),
-        ]
         labels = [int(path.stem.rpartition("_")[2]) for path in self.evaluation_files]
-        self.train_set = Crops(
-            self.training_files, v2.Compose([*random_crop, *to_tensor]), self.seed
-        )
-        evaluation = v2.Compose([*central_crop, *to_tensor])
-        self.val_set = self.test_set = Photographs(self.evaluation_files, labels, evaluation)
+        self.train_set = Crops(self.training_files, self.training, self.seed)
+        self.val_set = self.test_set = Photographs(self.evaluation_files, labels, self.evaluation)
 
 
 def _open(path: Path) -> Image.Image:

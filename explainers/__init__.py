@@ -6,19 +6,27 @@ from explainers.base import Explainer
 from explainers.cdam import CDAM, IntegratedCDAM, SmoothCDAM
 from explainers.classifier import FrozenClassifier
 from explainers.explanation import Explanation
+from explainers.lcam import LCAM
 from explainers.learned import LearnedExplainer
+from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
+from explainers.ptame_plus import PTAMEPlus
 from explainers.relevance import RelevancePropagation
+from explainers.tame import TAME
 
 __all__ = [
     "CDAM",
+    "LCAM",
     "PTAME",
+    "TAME",
     "AttentionMap",
     "Explainer",
     "Explanation",
     "FrozenClassifier",
     "IntegratedCDAM",
     "LearnedExplainer",
+    "OptiCAM",
+    "PTAMEPlus",
     "RelevancePropagation",
     "SmoothCDAM",
     "TokenAblation",

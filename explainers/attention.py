@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explainers.classifier import FrozenClassifier
+from explainers.masking_network import MaskingNetwork
+
 
 class Branch(nn.Module):
     """One depth: ReLU(x + norm(conv1x1(x))), channels and resolution unchanged."""
@@ -33,12 +36,20 @@ class AttentionHead(nn.Module):
         channels: of each feature map, in the order in which they will come.
         num_classes: K, the rows of the fuser.
         bias: give each class a bias, as TAME does and P-TAME does not.
+        branch: what refines the features of one depth, built from their channels; `nn.Identity`
+            leaves them as they are.
     """
 
-    def __init__(self, channels: Sequence[int], num_classes: int, bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        bias: bool = False,
+        branch: type[nn.Module] = Branch,
+    ) -> None:
         super().__init__()
         self.channels = list(channels)
-        self.branches = nn.ModuleList(Branch(count) for count in channels)
+        self.branches = nn.ModuleList(branch(count) for count in channels)
         self.fuser = nn.Linear(sum(channels), num_classes, bias=bias)
         self.gain: nn.Parameter | None = None
         self.offset: nn.Parameter | None = None
@@ -70,23 +81,72 @@ class AttentionHead(nn.Module):
 
         Args:
             features: maps (b channels _ _), one a branch.
-            labels: int64, (b) for one class an image, or (1 n) for the same n classes for all.
+            labels: int64, (b) for one class an image, (b n) for n classes of each, or (1 n) for the
+                same n classes of all.
 
         Returns:
             Scores (b 1 h w) or (b n h w), unbounded, at the size of the largest map.
         """
-        rows = self.fuser.weight[labels].split(self.channels, dim=-1)
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        rows = self.fuser.weight[labels].split(self.channels, dim=-1)  # each (b n c) or (1 n c)
         size = max((list(maps.shape[-2:]) for maps in features), key=lambda hw: hw[0] * hw[1])
         total: Tensor | float = 0.0
         for branch, maps, weights in zip(self.branches, features, rows, strict=True):
-            if labels.ndim == 1:
-                scores = torch.einsum("bchw,bc->bhw", branch(maps), weights)[:, None]
-            else:
+            if len(labels) == 1:
                 scores = F.conv2d(branch(maps), weights[0][..., None, None])
+            else:
+                scores = torch.einsum("bchw,bnc->bnhw", branch(maps), weights)
             total = total + F.interpolate(scores, size, mode="bilinear", align_corners=False)
         if self.fuser.bias is not None:
-            bias = self.fuser.bias[labels]
-            total = total + (bias[:, None] if labels.ndim == 1 else bias)[..., None, None]
+            total = total + self.fuser.bias[labels][..., None, None]
         if self.gain is not None and self.offset is not None:
             total = total * self.gain + self.offset
         return total
+
+
+class AttentionNetwork(MaskingNetwork):
+    """The features of a frozen network, and the head that reads them.
+
+    Args:
+        backbone: whose features are read.
+        stages: which of its stages, in the order of the head's branches.
+        num_classes: classes of the classifier that is explained.
+        bias: as `AttentionHead` takes it.
+        branch: likewise.
+    """
+
+    def __init__(
+        self,
+        backbone: FrozenClassifier,
+        stages: Sequence[int],
+        num_classes: int,
+        bias: bool = False,
+        branch: type[nn.Module] = Branch,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.stages = list(stages)
+        channels = [backbone.stages[stage].channels for stage in stages]
+        self.head = AttentionHead(channels, num_classes, bias, branch)
+
+    def read(self, images: Tensor) -> list[Tensor]:
+        """Map images (b 3 h w) to the features (b channels _ _) of each stage."""
+        return self.backbone.features(images, self.stages)
+
+    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Masks in [0, 1] at the features' own size; labels as `AttentionHead` takes them."""
+        with torch.no_grad():
+            features = self.read(images)
+        scores: Tensor = self.head(features, labels)
+        # Under bf16, masks and their losses would have three digits.
+        return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()
+
+
+def default_stages(backbone: FrozenClassifier) -> list[int]:
+    """The last stage at each of the strides 4 to 32, or a transformer's last four blocks."""
+    listed = backbone.stages[:-1]
+    last_at = {stage.reduction: index for index, stage in enumerate(listed) if stage.reduction >= 4}
+    if len(last_at) > 1:
+        return sorted(last_at.values())
+    return list(range(len(listed)))[-4:]

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from huggingface_hub import snapshot_download
 from torch import Tensor
 
 import explainers
+from explainers.bundle_reader import FORMAT, bundle_folder, read_config
 from explainers.drawing import save_picture
 from explainers.errors import InputError
+from explainers.finetuning import STARTING_POINT
 from explainers.learned import LearnedExplainer
 from explainers.scores import PROTOCOL, Row, as_json, table
 from explainers.weights import closest, read_state
-
-FORMAT = 1
 
 
 def save_bundle(
@@ -44,12 +43,15 @@ def save_bundle(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    settings = _hyperparameters(explainer)
+    # A bundle stands alone: what it was started from is told, and not needed to load it.
+    start = {name: value for name in STARTING_POINT if (value := settings.pop(name, None))}
     config = {
         "format": FORMAT,
         "class": type(explainer).__name__,
-        "hyperparameters": _hyperparameters(explainer),
+        "hyperparameters": settings,
         "fingerprints": explainer.fingerprints(),
-        "training": training,
+        "training": training | start,
         "protocol": PROTOCOL,
         "scores": scores,
         "versions": _versions(),
@@ -79,8 +81,8 @@ def load_explainer(
     Raises:
         InputError: the bundle is missing, incomplete or damaged, or was made for other weights.
     """
-    folder = _folder(source)
-    config = _read_config(folder / "config.json")
+    folder = bundle_folder(source)
+    config = read_config(folder / "config.json")
     learned = {
         name: kind
         for name in explainers.__all__
@@ -99,36 +101,6 @@ def load_explainer(
         {} if allow_other_weights else config["fingerprints"],
     )
     return explainer.eval()
-
-
-def _folder(source: str | Path) -> Path:
-    if str(source).startswith("hf-hub:"):
-        return Path(snapshot_download(str(source).removeprefix("hf-hub:")))
-    folder = Path(source)
-    if not (folder / "config.json").is_file():
-        raise InputError(
-            f"no bundle at {folder.resolve()}: it has no config.json; "
-            "`python train.py fit --config … --bundle FOLDER` writes one"
-        )
-    return folder
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads(path.read_text())
-        missing = {"format", "class", "hyperparameters", "fingerprints"} - config.keys()
-    except (ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not a bundle's config.json: {error}; fetch it again"
-        ) from error
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
-    if config["format"] > FORMAT:
-        raise InputError(
-            f"{path} has format {config['format']}, this version reads up to {FORMAT}; "
-            "run: pip install --upgrade learned-explainers"
-        )
-    return config
 
 
 def _hyperparameters(explainer: LearnedExplainer) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -13,14 +12,7 @@ from torch import Tensor, nn
 from explainers import weights as weight_files
 from explainers.class_names import class_names as names_of
 from explainers.errors import InputError
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A depth at which features can be read: how many channels, at what stride in pixels."""
-
-    channels: int
-    reduction: int
+from explainers.stages import Stage, as_maps, read_features, require_timm, stages_of
 
 
 class FrozenClassifier(nn.Module):
@@ -111,14 +103,14 @@ class FrozenClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to logits (b classes)."""
-        logits: Tensor = self.model(self._prepare(images))
+        logits: Tensor = self.model(self.prepare(images))
         return logits
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to the embeddings (b d) that the last layer reads."""
-        model = self._timm("embed")
+        model = require_timm(self.model, "embed")
         pooled: Tensor = model.forward_head(
-            model.forward_features(self._prepare(images)), pre_logits=True
+            model.forward_features(self.prepare(images)), pre_logits=True
         )
         return pooled
 
@@ -130,34 +122,12 @@ class FrozenClassifier(nn.Module):
             stages: positions in `stages`; negative counts from the last, which is what the
                 network pools for its decision.
         """
-        model = self._timm("features")
-        prepared = self._prepare(images)
-        count = len(self.stages)
-        wanted = [stage % count for stage in stages]
-        indices = sorted({stage for stage in wanted if stage < count - 1})
-        options: dict[str, Any] = {"indices": indices, "output_fmt": "NCHW"}
-        if self._is_transformer:
-            options["norm"] = True  # the tokens that the head would read at that depth
-        last, read = None, []
-        if count - 1 not in wanted:
-            read = model.forward_intermediates(
-                prepared, intermediates_only=True, stop_early=True, **options
-            )
-        elif indices:
-            last, read = model.forward_intermediates(prepared, **options)
-        else:
-            last = model.forward_features(prepared)
-        maps = dict(zip(indices, read, strict=True))
-        if last is not None:
-            maps[count - 1] = self._as_maps(last, prepared.shape[-2:])
-        return [maps[stage] for stage in wanted]
+        return read_features(self.model, self.prepare(images), stages)
 
     @property
     def stages(self) -> list[Stage]:
         """Where features can be read: timm's stages, shallowest first, then what is pooled."""
-        model = self._timm("features")
-        listed = [Stage(info["num_chs"], info["reduction"]) for info in model.feature_info]
-        return [*listed, Stage(model.num_features, listed[-1].reduction)]
+        return stages_of(self.model)
 
     @property
     def num_classes(self) -> int:
@@ -175,13 +145,20 @@ class FrozenClassifier(nn.Module):
         Raises:
             InputError: the network decides by anything but one linear layer on pooled features.
         """
-        layer = self._timm("class_weights").get_classifier()
+        layer = require_timm(self.model, "class_weights").get_classifier()
         weight: Tensor | None = getattr(layer, "weight", None)
         if weight is None or weight.flatten(1).shape[1] != self.stages[-1].channels:
             raise InputError(
                 f"{self.name} does not decide by one linear layer on its pooled features"
             )
         return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
+
+    @property
+    def class_bias(self) -> Tensor:
+        """The bias (classes) beside `class_weights`; zeros where there is none."""
+        weights = self.class_weights
+        bias: Tensor | None = require_timm(self.model, "class_bias").get_classifier().bias
+        return weights.new_zeros(len(weights)) if bias is None else bias
 
     @property
     def name(self) -> str:
@@ -203,53 +180,47 @@ class FrozenClassifier(nn.Module):
         """Stay in eval mode: the batch statistics are as frozen as the weights."""
         return super().train(False)
 
-    def _prepare(self, images: Tensor) -> Tensor:
-        size = self._nearest_size(images.shape[-2:])
+    def prepare(self, images: Tensor) -> Tensor:
+        """Resize images (b 3 h w) in [0, 1] where need be, and normalise them for the model."""
+        size = self.nearest_size(images.shape[-2:])
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         normalised = (images - self.mean) / self.std
         return normalised.contiguous(memory_format=torch.channels_last)
 
-    def _nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
+    def nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
         """The size (h w) nearest to `size` that the model can take."""
         height, width = size
         config: Any = getattr(self.model, "pretrained_cfg", None)
         if config is None:
             return self.size
         if getattr(self.model, "dynamic_img_size", False):
-            patch = self._timm("size").patch_embed.patch_size
+            patch = require_timm(self.model, "size").patch_embed.patch_size
             return (
                 max(1, round(height / patch[0])) * patch[0],
                 max(1, round(width / patch[1])) * patch[1],
             )
         return self.size if config.get("fixed_input_size") else (height, width)
 
-    @property
-    def _is_transformer(self) -> bool:
-        return hasattr(self.model, "num_prefix_tokens")
+    def as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
+        """Bring what a layer of the model puts out to maps (b channels _ _), whatever its layout.
 
-    def _as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
-        """Bring what the network pools to (b channels h w), whatever its own layout."""
-        if features.ndim == 3:  # tokens: the class and register tokens come first
-            tokens = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
-            grid = [side // self.stages[-1].reduction for side in size]
-            maps: Tensor = tokens.transpose(1, 2).unflatten(2, grid)
-            return maps
-        if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
-            return features.permute(0, 3, 1, 2)
-        return features
-
-    def _timm(self, what: str) -> Any:  # noqa: ANN401  timm's models have no common type
-        if not hasattr(self.model, "forward_intermediates"):
-            raise InputError(
-                f"{what!r} needs a timm model, and {type(self.model).__name__} is none; "
-                "only its logits can be used"
-            )
-        return self.model
+        Args:
+            features: maps, the channels first or last, or tokens (b _ channels).
+            size: height and width in pixels of the images, as they came.
+        """
+        return as_maps(self.model, features, self.nearest_size(size))
 
 
 ClassifierSource = str | dict[str, Any] | FrozenClassifier
 """A classifier by name, by the arguments of `FrozenClassifier`, or ready made."""
+
+
+def frozen_networks(module: nn.Module) -> dict[str, FrozenClassifier]:
+    """The frozen networks inside a module, by where they are."""
+    return {
+        name: part for name, part in module.named_modules() if isinstance(part, FrozenClassifier)
+    }
 
 
 def _check_described(model: nn.Module, **given: Sequence[float] | None) -> None:

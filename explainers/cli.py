@@ -10,12 +10,12 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import explainers
-from explainers.base import distinct_names
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.errors import InputError
+from explainers.images import distinct_names
 from explainers.scores import table
 
 
@@ -34,7 +34,9 @@ def explain(arguments: argparse.Namespace) -> int:
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
-            explanation = explainer.explain(path, target, crop=arguments.crop)
+            explanation = explainer.explain(
+                path, target, crop=arguments.crop, uncertainty=arguments.uncertainty
+            )
         except InputError as error:
             if len(todo) == 1:
                 raise
@@ -46,6 +48,8 @@ def explain(arguments: argparse.Namespace) -> int:
         text = f"{picture}: {explanation.captions[0]}"
         if not arguments.concept:
             text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
+        if arguments.uncertainty:
+            text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
         tqdm.write(text)
     return 2 if failed else 0
 
@@ -100,6 +104,11 @@ def main(argv: list[str] | None = None) -> int:
         "--crop",
         action="store_true",
         help="show the model its evaluation crop, not the whole image",
+    )
+    command.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
     )
     command.add_argument(
         "--allow-other-weights",

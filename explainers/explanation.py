@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ class Explanation:
         probabilities: the classifier's softmax probability of the label (b); NaN for references.
         captions: a class name an image.
         names: what `save` calls the files, without suffix.
+        uncertainty_list: each (1 h w), the standard deviation of the map under small changes of
+            the image; see `agreement.disagreement`. None where it was not asked for.
         signed: whether scores below 0 are counter-evidence.
     """
 
@@ -40,6 +43,7 @@ class Explanation:
     probabilities: Tensor
     captions: Sequence[str]
     names: Sequence[str]
+    uncertainty_list: Sequence[Tensor] | None = None
     signed: bool = False
 
     @property
@@ -56,6 +60,17 @@ class Explanation:
         """The method's scores (b 1 h w); raises as `maps` does."""
         return _stack(self.score_list)
 
+    @property
+    def uncertainties(self) -> Tensor:
+        """The mean uncertainty (b) of each map, from 0, certain, to 0.5.
+
+        Raises:
+            ValueError: it was not asked for.
+        """
+        if self.uncertainty_list is None:
+            raise ValueError("not known; ask for it by explain(…, uncertainty=True)")
+        return torch.stack([one.mean() for one in self.uncertainty_list])
+
     def __len__(self) -> int:
         return len(self.map_list)
 
@@ -71,6 +86,7 @@ class Explanation:
             self.probabilities[one],
             self.captions[one],
             self.names[one],
+            None if self.uncertainty_list is None else self.uncertainty_list[one],
             self.signed,
         )
 
@@ -82,7 +98,8 @@ class Explanation:
 
         The overlay of signed scores is red for evidence, blue for counter-evidence.
 
-        The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`.
+        The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;
+        and `uncertainty` (h w), if it was asked for.
 
         Returns:
             The PNG files.
@@ -102,13 +119,15 @@ class Explanation:
             if not np.isnan(probability):
                 text += f"  {100 * probability:.1f} %"
             files.append(save_picture(captioned(picture, text), path.with_name(path.name + ".png")))
-            np.savez_compressed(
-                path.with_name(path.name + ".npz"),
-                map=one.map_list[0][0].numpy(),
-                scores=one.score_list[0][0].numpy(),
-                target=one.target[0].numpy(),
-                probability=np.float32(probability),
-            )
+            arrays: dict[str, Any] = {
+                "map": one.map_list[0][0].numpy(),
+                "scores": one.score_list[0][0].numpy(),
+                "target": one.target[0].numpy(),
+                "probability": np.float32(probability),
+            }
+            if one.uncertainty_list is not None:
+                arrays["uncertainty"] = one.uncertainty_list[0][0].numpy()
+            np.savez_compressed(path.with_name(path.name + ".npz"), **arrays)
         return files
 
 

@@ -1,4 +1,4 @@
-"""Reading the images that people have: any mode, any rotation, whole or cropped."""
+"""The images that people have: any mode, any rotation, whole or cropped; and their maps."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -53,6 +54,61 @@ def to_tensor(image: Image.Image, size: Sequence[int], crop_fraction: float | No
         left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
         image = image.crop((left, top, left + width, top + height))
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def to_batch(
+    images: Tensor | ImageSource | Sequence[ImageSource],
+    size: Sequence[int],
+    crop_fraction: float | None,
+) -> tuple[Tensor, list[Tensor], list[str]]:
+    """Bring images as they come into one tensor.
+
+    Args:
+        images: a tensor (b 3 h w) or (3 h w), taken as it is; or a PIL image, a path, or a list of
+            these.
+        size: height and width in pixels that images which are no tensor get.
+        crop_fraction: as for `to_tensor`.
+
+    Returns:
+        The images (b 3 h w); each as it is to be looked at (3 _ _), which is whole and in its own
+        size unless it was cropped; and a file name for each.
+
+    Raises:
+        InputError: as `open_image`.
+    """
+    if isinstance(images, Tensor):
+        tensors = images[None] if images.ndim == 3 else images
+        shown = list(tensors.detach().float().cpu())
+        return tensors, shown, [f"image-{index:03d}" for index in range(len(shown))]
+    sources = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+    files = [open_image(source) for source in sources]
+    tensors = torch.stack([to_tensor(file, size, crop_fraction) for file in files])
+    shown = (
+        list(tensors)
+        if crop_fraction is not None
+        else [to_tensor(file, (file.height, file.width), None) for file in files]
+    )
+    return tensors, shown, distinct_names(sources)
+
+
+def at_sizes_of(images: Sequence[Tensor], maps: Tensor) -> list[Tensor]:
+    """Bring each of the maps (b 1 h w) to its image's own height and width (1 _ _), on the CPU."""
+    maps = maps.cpu()
+    return [
+        one
+        if one.shape[-2:] == image.shape[-2:]
+        else F.interpolate(one[None], image.shape[-2:], mode="bilinear", antialias=True)[0]
+        for one, image in zip(maps, images, strict=True)
+    ]
+
+
+def distinct_names(sources: Sequence[ImageSource]) -> list[str]:
+    """A file name an image: the path's stem, numbered where that is missing or taken."""
+    names: list[str] = []
+    for index, source in enumerate(sources):
+        name = Path(source).stem if isinstance(source, str | Path) else f"image-{index:03d}"
+        names.append(f"{name}-{index:03d}" if name in names else name)
+    return names
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -1,42 +1,31 @@
 """The half of the contract that trains: what all learned explainers share.
 
-Their objective looks, for every image of a batch, at the masks of all classes of the batch: the
-image's own class on the diagonal, and those that it does not show beside it.
+Their objective looks, for every image of a batch, at the masks of its own class and of others,
+which it does not show.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
-from explainers.base import Batch, Explainer, frozen_networks
-from explainers.classifier import ClassifierSource
+from explainers.alarms import CollapseAlarms, constant_share
+from explainers.base import Explainer
+from explainers.bundle_reader import bundle_folder
+from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
+from explainers.finetuning import STARTING_POINT, fitting, freeze, hold
 from explainers.losses import mean_areas
+from explainers.masking_network import MaskingNetwork
+from explainers.schedule import one_cycle
+from explainers.scored import Batch
+from explainers.weights import read_state
 
-
-class MaskingNetwork(nn.Module, ABC):
-    """All of inference in plain torch: tensors in, a tensor out, what is exported."""
-
-    @abstractmethod
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels to masks in [0, 1] at a size of the network's own.
-
-        Labels (b) ask for one class an image and give (b 1 _ _); labels (1 n) ask for the same n
-        classes for all and give (b n _ _).
-        """
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
-        return enlarge(self.masks(images, labels), images)
-
-
-def enlarge(masks: Tensor, images: Tensor) -> Tensor:
-    """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
-    return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
+logger = logging.getLogger(__name__)
 
 
 class LearnedExplainer(Explainer):
@@ -47,15 +36,55 @@ class LearnedExplainer(Explainer):
 
     Attributes:
         network: what is trained.
+        cycle_momentum: as `schedule.one_cycle` takes it.
     """
 
-    network: "MaskingNetwork"
+    network: MaskingNetwork
+    cycle_momentum = True
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
         super().__init__(classifier)
         self.lr = lr
         self.weight_decay = weight_decay
         self._fingerprints: dict[str, str] = {}
+        self._kept: list[str] = []
+        self._alarms = CollapseAlarms()
+
+    def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
+        """Take from a bundle what fits by name and shape, and say what does not.
+
+        A subclass calls it when its network is there.
+
+        Args:
+            bundle: a folder or `hf-hub:org/name`; None to start afresh.
+            freeze_taken: whether what is taken stays as it is.
+
+        Raises:
+            InputError: there is no such bundle, nothing of it fits, or nothing is left to train.
+        """
+        if bundle is None:
+            if freeze_taken:
+                raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
+            return
+        given = read_state(bundle_folder(bundle) / "model.safetensors")
+        taken, report = fitting(self.trained_state(), given, bundle)
+        self.load_state_dict(self.trained_state() | taken)
+        rank_zero_only(logger.warning)(report)
+        if freeze_taken:
+            self._keep(taken)
+            if not any(weight.requires_grad for weight in self.parameters()):
+                raise InputError(f"all weights fit {bundle}: with freeze_taken, none is trained")
+
+    def _keep(self, names: Iterable[str]) -> None:
+        self._kept = list(names)
+        freeze(self, self._kept)
+        hold(self, self._kept)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but what is frozen."""
+        super().train(mode)
+        hold(self, self._kept)
+        return self
 
     @abstractmethod
     def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
@@ -64,7 +93,8 @@ class LearnedExplainer(Explainer):
         Args:
             images: (b 3 h w) in [0, 1].
             labels: the predicted classes (b).
-            masks: (b b _ _) in [0, 1], of every image for every class in `labels`.
+            masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
+                default all in `labels`.
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -80,32 +110,45 @@ class LearnedExplainer(Explainer):
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
         labels = self.resolve_target(images, None)
-        masks = self.network.masks(images, labels[None])
+        asked = self.asked(labels)
+        masks = self.network.masks(images, asked)
         losses = self.losses(images, labels, masks)
         total = torch.stack(list(losses.values())).sum()
-        self._log_training(labels, masks.detach(), losses | {"loss": total})
+        self._log_training(labels, asked, masks.detach(), losses | {"loss": total})
         return total
 
-    def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
-        on_target, off_target = mean_areas(masks, labels)
-        values = {f"train/{name}": value.detach() for name, value in losses.items()}
-        values["train/target_area"] = on_target
+    def asked(self, labels: Tensor) -> Tensor:
+        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b)."""
+        return labels[None]
+
+    def _log_training(
+        self, labels: Tensor, asked: Tensor, masks: Tensor, losses: dict[str, Tensor]
+    ) -> None:
+        on_target, off_target = mean_areas(masks, labels, asked)
+        own = masks[(asked == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
+        state = {"target_area": on_target, "constant_share": constant_share(own)}
         if not off_target.isnan():
-            values["train/off_target_area"] = off_target
-        self.log_dict(values, batch_size=len(labels))
+            state["off_target_area"] = off_target
+        for message in self._alarms.update(state):
+            rank_zero_only(logger.warning)(message)
+        values = {name: value.detach() for name, value in losses.items()} | state
+        self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log("train/lr", rate)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
-        """AdamW on what is trainable, on a one-cycle schedule over the whole fit."""
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW with AMSGrad, as published for P-TAME, on what is trainable."""
         weights = [weight for weight in self.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(
+        return torch.optim.AdamW(
             weights, lr=self.lr, betas=(0.95, 0.999), weight_decay=self.weight_decay, amsgrad=True
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=int(self.trainer.estimated_stepping_batches)
-        )
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
+        """The optimiser on the one-cycle schedule of all papers of the TAME family."""
+        optimizer = self.build_optimizer()
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = one_cycle(optimizer, self.lr, steps, self.cycle_momentum)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -139,7 +182,9 @@ class LearnedExplainer(Explainer):
         return type(result)(missing, result.unexpected_keys)
 
     def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(f"{name}." for name in frozen_networks(self))
+        # One that is shared has several names, and the state lists it under each.
+        everywhere = self.named_modules(remove_duplicate=False)
+        return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
     def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         """Take trained weights, if they fit and were trained for these frozen networks.
@@ -160,10 +205,14 @@ class LearnedExplainer(Explainer):
         """Leave the frozen networks out, and record their fingerprints instead."""
         checkpoint["state_dict"] = self.trained_state()
         checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
+        checkpoint["kept"] = self._kept
+        # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
+        checkpoint.get("hyper_parameters", {}).update(STARTING_POINT)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
         self._check(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+        self._keep(checkpoint.get("kept", []))
 
     def _check(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
         mine = {name: tuple(value.shape) for name, value in self.trained_state().items()}

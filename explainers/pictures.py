@@ -1,4 +1,4 @@
-"""An explainer at a glance: a panel of images and their maps, and TensorBoard's of validation."""
+"""An explainer at a glance: a panel of images and their maps, and TensorBoard's of a split."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from explainers.base import Explainer
 from explainers.drawing import captioned, colourise, overlay, panel
 from explainers.masking import keep
+from explainers.opticam import OptiCAM
 
 
 def explained_panel(explainer: Explainer, images: Tensor) -> Tensor:
@@ -39,10 +40,12 @@ def explained_panel(explainer: Explainer, images: Tensor) -> Tensor:
 
 
 class PanelLogger(Callback):
-    """Shows the same few validation images and their maps in TensorBoard, each validation.
+    """Shows the same few images and their maps in TensorBoard, each validation and test.
+
+    Beside them, for an explainer that optimises each map: how each image's objective rose.
 
     Args:
-        count: how many of the first validation batch's images to show.
+        count: how many of the first batch's images to show.
     """
 
     def __init__(self, count: int = 4) -> None:
@@ -58,9 +61,33 @@ class PanelLogger(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw the panel from the first batch."""
+        if not batch_idx and not dataloader_idx:
+            self._show("val", trainer, pl_module, batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw the panel from the first batch."""
+        if not batch_idx and not dataloader_idx:
+            self._show("test", trainer, pl_module, batch)
+
+    def _show(
+        self, split: str, trainer: Trainer, explainer: LightningModule, batch: dict[str, Tensor]
+    ) -> None:
         board: Any = getattr(trainer.logger, "experiment", None)
         shown = batch["image"][: self.count]
-        if batch_idx or dataloader_idx or not len(shown) or not hasattr(board, "add_image"):
+        if not len(shown) or not hasattr(board, "add_image"):
             return
-        picture = explained_panel(pl_module, shown)  # type: ignore[arg-type]
-        board.add_image("val/panel", picture, trainer.global_step)
+        picture = explained_panel(explainer, shown)  # type: ignore[arg-type]
+        board.add_image(f"{split}/panel", picture, trainer.global_step)
+        if isinstance(explainer, OptiCAM):
+            curves = explainer.optimise(shown, explainer.resolve_target(shown, None)).curve
+            for image, curve in enumerate(curves.tolist()):
+                for step, value in enumerate(curve):
+                    board.add_scalar(f"{split}/objective/{image}", value, step)

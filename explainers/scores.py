@@ -25,8 +25,9 @@ Row = dict[str, Any]
 def annotate(row: Row, records: Sequence[Row]) -> Row:
     """Add to a row of figures how certain they are.
 
-    `METRIC_interval`, [low, high], for each metric that has a value an image, and `undefined`: for
-    how many images it has none, where there are any.
+    `METRIC_interval`, [low, high], for each metric that has a value an image; where there are any,
+    `undefined`: for how many images it has none, and `maps_left_out`: how many maps no metric saw,
+    as they were constant or had a NaN.
     """
     extra: Row = {}
     undefined: dict[str, int] = {}
@@ -37,7 +38,11 @@ def annotate(row: Row, records: Sequence[Row]) -> Row:
         extra[f"{name}_interval"] = list(bootstrap_interval(values))
         if missing := int(values.isnan().sum()):
             undefined[name] = missing
-    return row | extra | ({"undefined": undefined} if undefined else {})
+    if undefined:
+        extra["undefined"] = undefined
+    if left_out := int(sum(record.get("map_left_out", 0) for record in records)):
+        extra["maps_left_out"] = left_out
+    return row | extra
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -74,6 +79,15 @@ def write_records(records: Sequence[Row], path: Path) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(records)
+
+
+def gathered(records: list[Row]) -> list[Row]:
+    """The records of all processes, which all have to ask."""
+    if not torch.distributed.is_initialized():
+        return records
+    parts: list[list[Row]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(parts, records)
+    return [record for part in parts for record in part]
 
 
 def read_records(path: Path) -> list[Row]:

@@ -13,7 +13,7 @@ from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
 from explainers.metrics import CHOICES
 from explainers.metrics.base import ImageMean, ResponseMetric
-from explainers.metrics.box_accuracy import boxes_of
+from explainers.metrics.boxes import boxes_of
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
 from explainers.metrics.max_sensitivity import max_sensitivity
 from explainers.metrics.randomisation import randomised
@@ -131,17 +131,25 @@ class Scoreboard(nn.Module):
     def update(self, case: Case) -> dict[str, Tensor]:
         """Add a batch, with one pass of the classifier over each perturbation that is needed.
 
+        All of it, also what metrics have explained again, is in float32 whatever the caller is in.
+
         Returns:
-            The values (b) of those metrics that have one an image; NaN where one is undefined.
+            The values (b) of those metrics that have one an image, NaN where one is undefined; and
+            under `map_left_out` 1 where the map was not scored, else 0.
 
         Raises:
             InputError: a metric needs masks or boxes that the data set does not have.
         """
+        with torch.autocast(case.images.device.type, enabled=False):
+            return self._add(case)
+
+    def _add(self, case: Case) -> dict[str, Tensor]:
         usable = self._usable(case.scores)
-        everything = len(usable)
+        nothing = case.images.new_full((len(usable),), torch.nan)
+        values = {name: nothing for name, metric in self.items() if isinstance(metric, ImageMean)}
+        values["map_left_out"] = (~usable).float()
         if not usable.any():
-            nothing = case.images.new_full((everything,), torch.nan)
-            return {name: nothing for name, metric in self.items() if isinstance(metric, ImageMean)}
+            return values
         case = case.select(usable)
         needs = [
             perturbation
@@ -152,7 +160,6 @@ class Scoreboard(nn.Module):
         responses = sweep(
             case.classifier, needs, case.images, case.maps, case.labels, self.chunk_size
         )
-        values = {}
         for name, metric in self.items():
             arguments = []
             if isinstance(metric, ResponseMetric):
@@ -166,8 +173,7 @@ class Scoreboard(nn.Module):
                 arguments.append(getattr(case, field))
             metric.update(*arguments)
             if isinstance(metric, ImageMean):
-                values[name] = case.images.new_full((everything,), torch.nan)
-                values[name][usable] = metric.values[-1]
+                values[name] = nothing.masked_scatter(usable, metric.values[-1])
         return values
 
     def compute(self) -> dict[str, float]:

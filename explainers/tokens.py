@@ -82,11 +82,11 @@ class Transformer:
 
     def prepare(self, images: Tensor) -> Tensor:
         """Bring images (b 3 h w) in [0, 1] to what the network takes (b 3 _ _)."""
-        return self.classifier._prepare(images)
+        return self.classifier.prepare(images)
 
     def grid(self, images: Tensor) -> tuple[int, int]:
         """How many rows and columns of patches there are of images (b 3 h w)."""
-        size = self.classifier._nearest_size(images.shape[-2:])
+        size = self.classifier.nearest_size(images.shape[-2:])
         rows, columns = self.model.patch_embed.dynamic_feat_size(size)
         return rows, columns
 

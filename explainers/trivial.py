@@ -6,7 +6,10 @@ Each is a function of the images alone, (b 3 h w) to maps (b 1 h w) in [0, 1].
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from explainers.scoring import min_max
 
 
 def ones(images: Tensor) -> Tensor:
@@ -40,7 +43,21 @@ def random(images: Tensor) -> Tensor:
     return maps.expand_as(images[:, :1])
 
 
+def edges(images: Tensor) -> Tensor:
+    """Where the grey image changes: its Sobel gradient's magnitude, from its own min to max.
+
+    Adebayo et al. 2018 (https://arxiv.org/abs/1810.03292): it looks like an explanation, and knows
+    nothing of any model.
+    """
+    grey = F.pad(images.mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    across = grey[..., 2:] - grey[..., :-2]  # (b 1 h+2 w)
+    across = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
+    down = grey[..., 2:, :] - grey[..., :-2, :]  # (b 1 h w+2)
+    down = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    return min_max(torch.hypot(across, down))
+
+
 ROWS: dict[str, Callable[[Tensor], Tensor]] = {
-    function.__name__: function for function in (ones, fake_cam, centre_gaussian, random)
+    function.__name__: function for function in (ones, fake_cam, centre_gaussian, random, edges)
 }
 """The trivial maps by the name that tables give them."""

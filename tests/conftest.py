@@ -1,7 +1,11 @@
-"""What the tests share: a seed, one thread, three tiny classifiers and images for them."""
+"""What the tests share: a seed, one thread, tiny classifiers, images for them, two processes."""
+
+import time
+from datetime import timedelta
 
 import pytest
 import torch
+import torch.multiprocessing
 
 # On a busy machine, threads that wait for each other make these tiny models 20 times slower.
 torch.set_num_threads(1)
@@ -38,3 +42,58 @@ def images():
 @pytest.fixture
 def labels():
     return torch.tensor([0, 2, 3])
+
+
+@pytest.fixture
+def assert_untouched():
+    """Check that a frozen classifier is as it was: no hook, no flag, no gradient left on it."""
+
+    def check(classifier, fingerprint):
+        for module in classifier.modules():
+            assert not module._forward_hooks
+            assert not module._forward_pre_hooks
+            assert not module._backward_hooks
+            assert not module._backward_pre_hooks
+            assert not module.training
+        assert all(not weight.requires_grad for weight in classifier.parameters())
+        assert all(weight.grad is None for weight in classifier.parameters())
+        assert classifier.fingerprint() == fingerprint
+
+    return check
+
+
+def _take_part(rank, work, folder, seconds):
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=seconds),
+    )
+    torch.save(work(rank), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="session")
+def in_two_processes(tmp_path_factory):
+    """Call `work(rank)` in two gloo processes, and return what each answers: tensors or numbers.
+
+    An exception in one is raised here; TimeoutError if they wait for each other for too long.
+    """
+
+    def run(work, seconds=60):
+        folder = tmp_path_factory.mktemp("processes")
+        processes = torch.multiprocessing.start_processes(
+            _take_part, (work, folder, seconds), nprocs=2, join=False, start_method="fork"
+        )
+        end = time.monotonic() + seconds
+        try:
+            while not processes.join(max(0, end - time.monotonic())):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"two processes were not done after {seconds} seconds")
+        finally:
+            for process in processes.processes:
+                process.kill()
+        return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+    return run

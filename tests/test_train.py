@@ -8,10 +8,14 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from webdataset import TarWriter
 
-from explainers import PTAME
+from explainers import PTAME, TAME
+from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
 from train import main
 
@@ -61,7 +65,7 @@ def run(*arguments):
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
-    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random"):
+    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random", "edges"):
         assert f"| {row}" in printed
     images = torch.rand(2, 3, 64, 64)
     loaded = load_explainer(tmp_path / "bundle")
@@ -80,6 +84,7 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
         "train/area",
         "train/variation",
         "train/target_area",
+        "train/constant_share",
         "train/lr",
         "val/average_drop",
         "val/average_increase",
@@ -116,6 +121,23 @@ def test_checkpoint_holds_no_frozen_weights_and_loads_in_python(networks):
     torch.testing.assert_close(loaded(images), cli.model(images))
 
 
+def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(networks):
+    classifier = networks[0].removeprefix("--model.init_args.classifier=")
+    tame = [
+        "--model=explainers.TAME",
+        f"--model.classifier={classifier}",
+        "--data=datamodules.ShapesDataModule",
+        "--data.length=4",
+    ]
+    cli = main(["fit", *tame, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    path = cli.trainer.checkpoint_callback.best_model_path
+    state = torch.load(path, weights_only=True)["state_dict"]
+    assert state
+    assert all(name.startswith("network.head.") for name in state)
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     networks, workers, monkeypatch
@@ -150,6 +172,18 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     expected = whole.model.trained_state()
     for name, value in resumed.model.trained_state().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
+    flooded = ["--model.init_args.area_weight=0", "--model.init_args.lr=1000"]
+    config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explainers.learned.CollapseAlarms", lambda: CollapseAlarms(window=2))
+        cli = main(["fit", *config, *flooded, *networks])
+    assert cli.trainer.global_step == 8
+    messages = [record.getMessage() for record in caplog.records if "masks" in record.getMessage()]
+    assert messages
+    assert len(messages) == len(set(messages))
 
 
 @pytest.mark.slow
@@ -223,12 +257,96 @@ def test_unknown_key_in_a_file_is_named(tmp_path, capsys):
     assert len(printed.splitlines()) == 1
 
 
+@pytest.fixture
+def opticam(tmp_path):
+    """A config of a method that trains nothing."""
+    smoke = SMOKE.read_text()
+    data = smoke[smoke.index("data:") :]
+    path = tmp_path / "opticam.yaml"
+    path.write_text(
+        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n    steps: 3\n"
+        "    classifier: {model: test_resnet, pretrained: false, num_classes: 4}\n" + data
+    )
+    return path
+
+
+def test_what_cannot_be_trained_is_tested(opticam, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    cli = main(["test", f"--config={opticam}"])
+    printed = capsys.readouterr().out
+    assert "| opticam" in printed
+    assert "| fake_cam" in printed
+    events = EventAccumulator(cli.trainer.log_dir).Reload()
+    assert len(events.Images("test/panel")) == 1
+    assert len(events.Scalars("test/objective/0")) == 3
+    assert "test/objective/3" in events.Tags()["scalars"]
+
+
+def test_what_cannot_be_trained_is_predicted(opticam):
+    cli = main(["predict", f"--config={opticam}"])
+    folder = Path(cli.trainer.log_dir) / "maps"
+    assert len(list(folder.glob("*.png"))) == len(list(folder.glob("*.npz"))) == 10
+    assert cli.trainer.predict_loop.predictions == []
+    batches = cli.trainer.predict(cli.model, cli.datamodule)
+    assert [len(batch["maps"]) for batch in batches] == [8, 2]
+    with np.load(folder / f"{batches[1]['key'][1]}.npz") as arrays:
+        np.testing.assert_array_equal(arrays["map"], batches[1]["maps"][1, 0])
+
+
+def test_what_cannot_be_trained_refuses_to(opticam, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", f"--config={opticam}"])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err.splitlines()
+    errors = [line for line in printed if line.startswith("error")]
+    assert len(errors) == 1
+    assert "OptiCAM has nothing to train" in errors[0]
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_accepted(config, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fit", f"--config={config}", "--print_config"])
     assert stop.value.code == 0
     assert "class_path" in capsys.readouterr().out
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Options that put a shard of three noisy photographs in ImageNet's place."""
+    noise = np.random.default_rng(0)
+    with TarWriter(str(tmp_path / "noise.tar")) as tar:
+        for index in range(3):
+            pixels = noise.integers(0, 255, (240, 300, 3), dtype=np.uint8)
+            tar.write({"__key__": f"{index}", "jpg": Image.fromarray(pixels), "cls": index})
+    return [
+        *(f"--data.init_args.{split}={tmp_path}/noise.tar" for split in ("train", "val", "test")),
+        "--data.init_args.batch_size=2",
+        "--data.init_args.num_workers=0",
+        "--trainer.precision=32-true",  # bf16 is emulated on many CPUs
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("explainer", ["ptame", "tame", "lcam"])
+def test_published_settings_train_a_step_on_shards(explainer, shards, capsys):
+    networks = ["--model.init_args.classifier={model: resnet50, pretrained: false}"]
+    if explainer == "ptame":
+        networks.append("--model.init_args.auxiliary={model: resnet18, pretrained: false}")
+    config = ROOT / f"configs/{explainer}_resnet50_imagenet.yaml"
+    cli = main(["fit", f"--config={config}", "--trainer.fast_dev_run=1", *shards, *networks])
+    assert f"| {explainer}" in capsys.readouterr().out
+    assert cli.model.trained_state().keys() >= {"network.head.fuser.weight"}
+    assert all(value.isfinite().all() for value in cli.model.trained_state().values())
+
+
+def test_scores_of_a_mixed_precision_run_are_those_of_full_precision(networks):
+    scores = []
+    for precision in ("bf16-mixed", "32-true"):
+        cli = main(["test", f"--config={SMOKE}", f"--trainer.precision={precision}", *networks])
+        scores.append({name: float(v) for name, v in cli.trainer.callback_metrics.items()})
+    assert scores[0] == scores[1]
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ class AverageDrop(ResponseMetric):
     """Mean relative drop over a data set, in percent; lower is better.
 
     100 mean([p - o]+ / p), with p the target's probability on the image and o on the masked one.
-    Defined in Grad-CAM++ (https://arxiv.org/abs/1710.11063), section 4.1.
+    Defined in Grad-CAM++ (https://arxiv.org/abs/1710.11063).
 
     Args:
         percent: share of the map's highest pixels that are kept.

@@ -20,7 +20,7 @@ class AverageGain(ResponseMetric):
     """Mean relative gain over a data set, in percent; higher is better.
 
     100 mean([o - p]+ / (1 - p)), with p the target's probability on the image and o on the masked
-    one. Defined in Opti-CAM (https://arxiv.org/abs/2301.07002), section 4.1: unlike the average
+    one. Defined in Opti-CAM (https://arxiv.org/abs/2301.07002): unlike the average
     increase, it gives a map that changes next to nothing next to nothing.
 
     Args:

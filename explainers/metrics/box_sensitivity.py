@@ -93,7 +93,7 @@ class BoxSensitivity(ResponseMetric):
 
     Pearson's r, from -1 to 1, over random squares: the sum of the map in each against the drop of
     the target's logit when it is made black. Sensitivity-n of Ancona et al.
-    (https://arxiv.org/abs/1711.06104), section 4, with squares for its random sets of pixels.
+    (https://arxiv.org/abs/1711.06104), with squares for its random sets of pixels.
 
     Args:
         size: side of the squares, in pixels; report several.

@@ -8,13 +8,8 @@ from torch import Tensor
 
 from explainers.masking import Fill, black
 from explainers.metrics.base import ResponseMetric
-from explainers.metrics.insertion import (
-    area_under_curve,
-    check_step,
-    counts,
-    mark_undefined,
-    ranks,
-)
+from explainers.metrics.insertion import area_under_curve, check_step, counts
+from explainers.metrics.keeping import mark_undefined, ranks
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Deletion(ResponseMetric):
     """Mean area under the target's probability as pixels go, in percent; lower is better.
 
     Trapezoid of the probability over the share of pixels deleted, most important first. Defined in
-    RISE (https://arxiv.org/abs/1806.07421), section 4.2.
+    RISE (https://arxiv.org/abs/1806.07421).
 
     Args:
         step: pixels that go at a time, at most.

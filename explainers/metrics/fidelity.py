@@ -8,7 +8,7 @@ from torch import Tensor
 
 from explainers.masking import Fill, black
 from explainers.metrics.base import ResponseMetric
-from explainers.metrics.insertion import mark_undefined, ranks
+from explainers.metrics.keeping import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from explainers.metrics.base import ResponseMetric
+from explainers.metrics.keeping import mark_undefined, ranks
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,10 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     return blurred
 
 
-def ranks(maps: Tensor) -> Tensor:
-    """Place (b 1 h w) of each pixel of maps (b 1 h w), 0 the highest; the first of equals first."""
-    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    return torch.empty_like(order).scatter(1, order, places).view_as(maps)
-
-
 def counts(pixels: int, step: int) -> list[int]:
     """How many of the pixels are done after each of the equal steps of at most `step`, 0 to all."""
     steps = ceil(pixels / step)
     return [round(pixels * done / steps) for done in range(steps + 1)]
-
-
-def mark_undefined(images: Tensor, maps: Tensor) -> Tensor:
-    """Make NaN of each of the images (b 3 h w) whose map (b 1 h w) has a NaN, hence no order.
-
-    The classifier's responses are then NaN too, and the metric is not defined for the image.
-    """
-    undefined = maps.isnan().flatten(1).any(dim=1)
-    return images.masked_fill(undefined[:, None, None, None], torch.nan)
 
 
 def check_step(step: int) -> None:
@@ -95,7 +80,7 @@ class Insertion(ResponseMetric):
     """Mean area under the target's probability as pixels come in, in percent; higher is better.
 
     Trapezoid of the probability over the share of pixels inserted into the blurred image, most
-    important first. Defined in RISE (https://arxiv.org/abs/1806.07421), section 4.2.
+    important first. Defined in RISE (https://arxiv.org/abs/1806.07421).
 
     Args:
         step: pixels that come in at a time, at most.

@@ -1,8 +1,9 @@
-"""Showing the classifier the image, and the part of it that a map keeps."""
+"""What the perturbations share: the order of a map's pixels, the image, and the part it keeps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from explainers.masking import Fill, black, keep
@@ -46,3 +47,19 @@ def highest(maps: Tensor, percent: float) -> Tensor:
     order = pixels.flip(1).argsort(dim=1, stable=True)  # lowest first, of equals the last first
     lowest = pixels.shape[1] - 1 - order[:, :dropped]
     return pixels.scatter(1, lowest, 0.0).view_as(maps)
+
+
+def ranks(maps: Tensor) -> Tensor:
+    """Place (b 1 h w) of each pixel of maps (b 1 h w), 0 the highest; the first of equals first."""
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter(1, order, places).view_as(maps)
+
+
+def mark_undefined(images: Tensor, maps: Tensor) -> Tensor:
+    """Make NaN of each of the images (b 3 h w) whose map (b 1 h w) has a NaN, hence no order.
+
+    The classifier's responses are then NaN too, and the metric is not defined for the image.
+    """
+    undefined = maps.isnan().flatten(1).any(dim=1)
+    return images.masked_fill(undefined[:, None, None, None], torch.nan)

@@ -1,6 +1,6 @@
 """Model randomisation test: whether a map changes with the weights that it claims to explain.
 
-Adebayo et al. 2018 (https://arxiv.org/abs/1810.03292), section 3, cascading.
+Adebayo et al. 2018 (https://arxiv.org/abs/1810.03292), cascading.
 
     labels = explainer.resolve_target(images, None)  # those of the model as it was, throughout
     maps = explainer(images, labels)

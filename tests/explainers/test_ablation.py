@@ -18,7 +18,7 @@ def without_row(table, row):
 def logits_without(classifier, images, token, monkeypatch):
     """Run the blocks by hand on sequences that lack a token, with the positions of the others."""
     model = classifier.model
-    prepared = classifier._prepare(images)
+    prepared = classifier.prepare(images)
     options = {}
     with monkeypatch.context() as patch:
         if isinstance(model, timm.models.Beit):

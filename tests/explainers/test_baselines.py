@@ -62,18 +62,7 @@ def additive():
     return classifier, module[2].weight.view(5, 3, 3, 4)
 
 
-def _assert_untouched(classifier, parts):
-    assert dict(classifier.named_modules()) == parts
-    for module in classifier.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
-        assert not module._backward_hooks
-        assert not module.training
-    assert all(not weight.requires_grad for weight in classifier.parameters())
-    assert all(weight.grad is None for weight in classifier.parameters())
-
-
-def test_every_method_keeps_the_contract(explainer, images, labels):
+def test_every_method_keeps_the_contract(explainer, images, labels, assert_untouched):
     parts = dict(explainer.classifier.named_modules())
     fingerprint = explainer.classifier.fingerprint()
     given = images.clone()
@@ -89,8 +78,8 @@ def test_every_method_keeps_the_contract(explainer, images, labels):
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(images, given)
     assert not images.requires_grad
-    assert explainer.classifier.fingerprint() == fingerprint
-    _assert_untouched(explainer.classifier, parts)
+    assert_untouched(explainer.classifier, fingerprint)
+    assert dict(explainer.classifier.named_modules()) == parts
     with torch.inference_mode():
         again = explainer(images.clone(), labels.clone())
     torch.testing.assert_close(again.clone(), scores, rtol=0, atol=0)
@@ -102,8 +91,11 @@ def test_every_method_keeps_the_contract(explainer, images, labels):
 
 
 @pytest.mark.parametrize("passes", [1, 3])
-def test_nothing_is_left_after_an_exception(explainer, images, labels, monkeypatch, passes):
+def test_nothing_is_left_after_an_exception(
+    explainer, images, labels, monkeypatch, passes, assert_untouched
+):
     parts = dict(explainer.classifier.named_modules())
+    fingerprint = explainer.classifier.fingerprint()
     count = 0
 
     def fail(images):
@@ -120,7 +112,8 @@ def test_nothing_is_left_after_an_exception(explainer, images, labels, monkeypat
         with pytest.raises(IndexError, match="in between"):
             explainer(images, labels)
         assert count == passes
-    _assert_untouched(explainer.classifier, parts)
+    assert_untouched(explainer.classifier, fingerprint)
+    assert dict(explainer.classifier.named_modules()) == parts
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -173,7 +166,7 @@ def test_grid_of_tokens_follows_a_wide_image(method, labels):
     explainer = CAMBaseline(classifier, method)
     tokens = torch.zeros(1, 1 + 6 * 8, 64)
     tokens[0, 1 + 2 * 8 + 5] = 1.0  # row 2, column 5
-    maps = explainer._as_maps(tokens, (96, 128))
+    maps = classifier.as_maps(tokens, (96, 128))
     assert maps.shape == (1, 64, 6, 8)
     assert maps[0, 0].nonzero().tolist() == [[2, 5]]
     assert explainer(torch.rand(3, 3, 48, 160), labels).shape == (3, 1, 48, 160)

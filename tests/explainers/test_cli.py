@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from explainers import PTAME
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.cli import main
+from explainers.scored import CONFIDENCE_METRICS
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,18 @@ def test_explain_writes_picture_and_arrays(bundle, photo, tmp_path, capsys):
         assert arrays["target"] == 243
         assert 0 <= arrays["probability"] <= 1
     assert (tmp_path / "out/photo.png").is_file()
+
+
+def test_uncertainty_is_told_and_saved_when_asked_for(bundle, photo, tmp_path, capsys):
+    assert explain(bundle, tmp_path / "out", photo, more=["--uncertainty"]) == 0
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["uncertainty"].shape == (40, 60)
+        mean = arrays["uncertainty"].mean()
+    assert 0 < mean < 0.5
+    assert f"uncertainty {mean:.3f}" in capsys.readouterr().out
+    assert explain(bundle, tmp_path / "plain", photo) == 0
+    with np.load(tmp_path / "plain/photo.npz") as arrays:
+        assert "uncertainty" not in arrays
 
 
 @pytest.mark.parametrize(
@@ -104,6 +116,16 @@ def test_output_that_cannot_be_written(bundle, photo, capsys):
 
 
 @pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "opticam.yaml"
+    path.write_text(
+        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n"
+        "    classifier: {model: test_resnet, pretrained: false}\n    steps: 2\n"
+    )
+    return path
+
+
+@pytest.fixture
 def cdam(tmp_path):
     """A config of CDAM on a tiny transformer of random weights."""
     path = tmp_path / "cdam.yaml"
@@ -112,6 +134,43 @@ def cdam(tmp_path):
         "    classifier: {model: test_vit, pretrained: false, num_classes: 4}\n"
     )
     return path
+
+
+def test_explain_with_the_config_of_a_method_without_training(config, photo, tmp_path, capsys):
+    arguments = ["explain", "--config", str(config), "--image", str(photo), "--target", "243"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    assert "bull mastiff" in capsys.readouterr().out
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["map"].shape == (40, 60)
+        assert arrays["map"].std() > 0
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "message"),
+    [
+        ("model:", "models:", "lacks 'model'"),
+        ("OptiCAM", "PTAME", "PTAME in"),
+        ("OptiCAM", "OptiCamera", "explainers.OptiCamera cannot be built"),
+        ("explainers.OptiCAM", "os.system", "must be a class of explainers"),
+        ("steps: 2", "step: 2", "unexpected keyword argument 'step'"),
+        ("steps: 2", "steps: 0", "steps must be at least 1, got 0"),
+    ],
+)
+def test_config_that_cannot_be_used(config, photo, tmp_path, capsys, replaced, by, message):
+    text = config.read_text().replace(replaced, by)
+    if by == "PTAME":
+        text = text.replace("steps: 2", "auxiliary: {model: test_resnet, pretrained: false}")
+    config.write_text(text)
+    arguments = ["explain", "--config", str(config), "--image", str(photo)]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    assert message in one_line(capsys)
+
+
+def test_explain_takes_either_a_checkpoint_or_a_config(config, bundle, photo, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        explain(bundle, tmp_path / "out", photo, more=["--config", str(config)])
+    assert stop.value.code == 2
+    assert "not allowed with argument --checkpoint" in one_line(capsys)
 
 
 def explain_untrained(config, output, photo, *more):
@@ -170,9 +229,9 @@ def test_one_explainer_and_one_target(cdam, photo, tmp_path, capsys, more):
 
 def test_unknown_argument(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["explain", "--speed", "3"])
+        main(["explain", "--image", "photo.png", "--output", "maps", "--speed", "3"])
     assert stop.value.code == 2
-    assert "--image" in one_line(capsys)
+    assert "one of the arguments --checkpoint --config is required" in one_line(capsys)
 
 
 def test_list_names_every_explainer(capsys):

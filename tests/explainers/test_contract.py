@@ -87,20 +87,12 @@ def test_no_target_means_the_prediction(explainer, images):
     torch.testing.assert_close(explainer(images), explainer(images, predicted))
 
 
-def test_nothing_is_left_on_the_classifier(explainer, images, labels):
+def test_nothing_is_left_on_the_classifier(explainer, images, labels, assert_untouched):
     before = explainer.classifier.fingerprint()
     explainer.train()
     explainer.explain(images, labels)
     explainer(images, labels)
-    classifier = explainer.classifier
-    assert classifier.fingerprint() == before
-    for module in classifier.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
-        assert not module._backward_hooks
-        assert not module.training
-    assert all(not weight.requires_grad for weight in classifier.parameters())
-    assert all(weight.grad is None for weight in classifier.parameters())
+    assert_untouched(explainer.classifier, before)
 
 
 @pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])

@@ -2,16 +2,9 @@
 
 import pytest
 import torch
-import torch.multiprocessing
 
-from explainers.metrics.box_accuracy import (
-    BoxIoU,
-    MaxBoxAccuracy,
-    best_iou,
-    box_iou,
-    boxes_of,
-    components,
-)
+from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy, best_iou
+from explainers.metrics.boxes import boxes_of
 
 METRICS = [MaxBoxAccuracy, lambda: MaxBoxAccuracy(every_component=True), BoxIoU]
 
@@ -38,34 +31,6 @@ def batch():
     boxes = torch.cat([start, start + torch.randint(1, 7, (21, 2, 2))], dim=2)
     boxes[::3, 1] = 0
     return scores, boxes
-
-
-def test_box_of_a_mask_ends_after_its_last_pixel():
-    masks = torch.zeros(2, 1, 4, 9, dtype=torch.bool)
-    masks[0, 0, 1:3, 5:9] = True
-    masks[1, 0, 3, 0] = masks[1, 0, 0, 1] = True
-    assert boxes_of(masks).tolist() == [[[5, 1, 9, 3]], [[0, 0, 2, 4]]]
-
-
-def test_box_of_an_empty_mask_is_zeros():
-    assert boxes_of(torch.zeros(1, 1, 4, 9, dtype=torch.bool)).tolist() == [[[0, 0, 0, 0]]]
-
-
-@pytest.mark.parametrize(
-    ("box", "other", "expected"),
-    [
-        ([0, 0, 4, 3], [0, 0, 4, 3], 1),
-        ([0, 0, 4, 3], [2, 1, 6, 4], 4 / 20),  # 2 x 2 in common, of 12 + 12 - 4
-        ([0, 0, 4, 3], [4, 0, 6, 3], 0),  # side by side
-        ([0, 0, 4, 3], [5, 4, 6, 5], 0),  # apart both ways, which must not multiply to an overlap
-        ([0, 0, 4, 3], [0, 0, 0, 0], 0),
-        ([0.5, 0.0, 1.5, 2.0], [0.0, 0.0, 1.0, 1.0], 0.5 / 2.5),
-    ],
-)
-def test_iou_of_two_boxes(box, other, expected):
-    box, other = torch.tensor(box), torch.tensor(other)
-    assert box_iou(box, other).item() == pytest.approx(expected)
-    assert box_iou(other, box).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -191,16 +156,6 @@ def test_boxes_are_those_of_a_flood_fill(kind, every_component):
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
 
 
-def test_components_are_counted_and_measured_as_by_a_flood_fill():
-    levels = torch.randint(-1, 3, (2, 1, 9, 13))
-    for level, (areas, _) in zip((2, 1, 0), components(levels, 3), strict=True):
-        for image in range(2):
-            expected = [
-                len(component) for component in _flood((levels[image, 0] >= level).tolist())
-            ]
-            assert areas[image][areas[image] > 0].tolist() == expected
-
-
 def test_neither_scale_nor_offset_nor_mirroring_matters(batch):
     scores, boxes = batch
     thresholds = torch.linspace(0.03, 0.97, 11)
@@ -226,6 +181,21 @@ def test_the_threshold_is_chosen_once_for_all_images():
     metric.reset()
     metric.update(scores, boxes)
     assert metric.compute() == 100
+
+
+def test_accuracy_is_that_of_a_slow_loop(batch):
+    scores, boxes = batch
+    metric = MaxBoxAccuracy(step=0.05)
+    metric.update(scores, boxes)
+    ious = best_iou(scores, boxes, torch.linspace(0, 1, 21)).tolist()
+    expected = {}
+    for limit in (0.3, 0.5, 0.7):
+        right = [sum(image[t] >= limit for image in ious) for t in range(21)]
+        expected[limit] = 100 * max(right) / 21
+    assert {limit: value.item() for limit, value in metric.each().items()} == pytest.approx(
+        expected
+    )
+    assert metric.compute() == pytest.approx(sum(expected.values()) / 3)
 
 
 def test_each_iou_has_its_own_accuracy():
@@ -305,32 +275,17 @@ def test_batches_of_unequal_length_give_the_figure_of_one(metric, batch):
     assert parts.compute() == alone.compute()
 
 
-def _figures(scores, boxes):
-    """Each metric's figure, and the accuracies for each IoU."""
-    metrics = [metric() for metric in METRICS]
-    if len(scores):
-        for metric in metrics:
-            metric.update(scores, boxes)
-    each = metrics[0].each()  # before compute, which must not add up twice what is synced here
-    return torch.stack([*(metric.compute() for metric in metrics), *each.values()])
-
-
-def _score_part(rank, folder, scores, boxes, split):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
-    part = slice(0, split) if rank == 0 else slice(split, None)
-    torch.save(_figures(scores[part], boxes[part]), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("split", [20, 21], ids=["uneven", "one without images"])
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
-def test_two_processes_give_the_figures_of_one(tmp_path, batch, split):
-    expected = _figures(*batch)
-    torch.multiprocessing.start_processes(
-        _score_part, (tmp_path, *batch, split), nprocs=2, start_method="fork"
-    )
-    for rank in range(2):
-        actual = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
+def test_each_is_that_of_all_processes_and_leaves_the_figure_alone(batch, in_two_processes):
+    scores, boxes = batch
+    whole = MaxBoxAccuracy()
+    whole.update(scores, boxes)
+
+    def work(rank):
+        metric = MaxBoxAccuracy()
+        part = slice(0, 20) if rank == 0 else slice(20, None)
+        metric.update(scores[part], boxes[part])
+        return [*metric.each().values(), metric.compute()]
+
+    for answer in in_two_processes(work):
+        assert answer == [*whole.each().values(), whole.compute()]

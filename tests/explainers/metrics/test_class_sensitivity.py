@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -63,3 +64,16 @@ def test_metric_is_the_mean_correlation_of_the_images_that_have_one():
     metric = ClassSensitivity()
     metric.update(maps, others)
     assert metric.compute() == pytest.approx(0, abs=1e-6)
+
+
+def test_value_is_that_of_numpy_and_ignores_scale_and_offset():
+    maps, others = torch.rand(5, 1, 4, 7), torch.rand(5, 1, 4, 7)
+    expected = [
+        np.corrcoef(one.flatten(), other.flatten())[0, 1]
+        for one, other in zip(maps.numpy(), others.numpy(), strict=True)
+    ]
+    metric, moved = ClassSensitivity(), ClassSensitivity()
+    metric.update(maps, others)
+    moved.update(3 * maps - 1, others / 9 + 4)
+    assert metric.compute() == pytest.approx(np.mean(expected), abs=1e-6)
+    assert moved.compute() == pytest.approx(np.mean(expected), abs=1e-5)

@@ -20,6 +20,16 @@ def test_neither_sign_nor_scale_nor_order_of_pixels_matters():
     torch.testing.assert_close(compactness(scores.flip(3).transpose(2, 3)), expected)
 
 
+def test_value_is_that_of_a_slow_loop():
+    scores = torch.randn(4, 1, 6, 9) ** 5
+    expected = []
+    for image in scores:
+        sizes = [abs(value) for value in image.flatten().tolist()]
+        expected.append(100 * sum(size <= 0.05 * max(sizes) for size in sizes) / len(sizes))
+    assert min(expected) > 0
+    assert compactness(scores).tolist() == pytest.approx(expected)
+
+
 def test_an_image_counts_the_share_of_its_own_largest():
     scores = torch.stack([torch.eye(4), 1000 * torch.eye(4)])[:, None]
     assert compactness(scores).tolist() == [75.0, 75.0]  # 12 of 16 are 0

@@ -13,6 +13,20 @@ def test_known_value():
     assert energy_pointing(scores, masks).tolist() == [37.5]
 
 
+def test_value_is_that_of_a_slow_loop():
+    scores, masks = torch.randn(3, 1, 5, 8), torch.rand(3, 1, 5, 8) > 0.5
+    expected = []
+    for image, mask in zip(scores, masks, strict=True):
+        inside = total = 0.0
+        for row in range(5):
+            for column in range(8):
+                score = max(0.0, image[0, row, column].item())
+                total += score
+                inside += score if mask[0, row, column] else 0
+        expected.append(100 * inside / total)
+    assert energy_pointing(scores, masks).tolist() == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_perfect_map_of_an_image_wider_than_high_scores_100():
     masks = torch.zeros(1, 1, 4, 9, dtype=torch.bool)
     masks[..., 1:3, 5:9] = True

@@ -39,6 +39,17 @@ def test_of_equal_peaks_the_first_in_reading_order_counts():
     assert pointing(torch.cat([outside_first, inside_first]), masks).tolist() == [0, 100]
 
 
+def test_value_is_that_of_a_slow_loop():
+    scores, masks = torch.randn(30, 1, 4, 9), torch.rand(30, 1, 4, 9) > 0.5
+    expected = []
+    for image, mask in zip(scores, masks, strict=True):
+        places = [(row, column) for row in range(4) for column in range(9)]
+        peak = max(places, key=lambda place: image[0, place[0], place[1]].item())
+        expected.append(100.0 if mask[0, peak[0], peak[1]] else 0.0)
+    assert 0 < sum(expected) < 3000
+    assert pointing(scores, masks).tolist() == expected
+
+
 def test_scale_and_offset_do_not_matter():
     scores, masks = torch.randn(8, 1, 4, 9), torch.rand(8, 1, 4, 9) > 0.5
     assert torch.equal(pointing(3 * scores - 5, masks), pointing(scores, masks))

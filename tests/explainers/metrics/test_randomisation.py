@@ -176,3 +176,21 @@ def test_metric_is_the_mean_over_the_images_that_have_a_value(metric):
     metric.update(maps[:2], changed[:2])
     metric.update(torch.zeros_like(maps[2:]), changed[2:])
     assert metric.compute() == pytest.approx(1)
+
+
+def test_known_rank_correlation():
+    # Ranks (1 2 3 4) against (2 1 4 3): 1 - 6 * 4 / (4 * 15) = 0.6; against (4 3 2 1): -1.
+    maps = torch.tensor([1.0, 2.0, 3.0, 9.0]).view(1, 1, 2, 2)
+    changed = torch.tensor([[0.2, 0.1, 0.4, 0.3], [8.0, 3.0, 2.0, 1.0]]).view(1, 2, 2, 2)
+    metric = ModelRandomisationRank()
+    metric.update(maps, changed)
+    assert metric.compute() == pytest.approx((0.6 - 1) / 2)
+
+
+@pytest.mark.parametrize("function", [randomisation_ssim, randomisation_rank])
+def test_neither_scale_nor_order_of_the_layers_matters(function):
+    maps, changed = torch.rand(2, 1, 12, 14), torch.rand(2, 3, 12, 14)
+    expected = function(maps, changed)
+    scale = torch.tensor([3.0, 0.2, 50.0]).view(1, 3, 1, 1)
+    moved = function(7 * maps + 1, (scale * changed - 2).flip(1))
+    torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-5)

@@ -29,7 +29,7 @@ def _slow_ranks(values):
 
 
 def _slow_ssim(a, b):
-    """Wang et al. 2004, equation 13, a window at a time, in float64."""
+    """Wang et al. 2004, a window at a time, in float64."""
     a, b = ((m - m.min()) / (m.max() - m.min()) for m in (a.double(), b.double()))
     weights = torch.tensor(
         [[math.exp(-(y**2 + x**2) / 4.5) for x in range(-5, 6)] for y in range(-5, 6)]

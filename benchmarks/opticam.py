@@ -1,0 +1,138 @@
+"""What Opti-CAM costs beyond its passes: `python benchmarks/opticam.py [--model NAME …]`.
+
+Explains random images with random weights, which take as long as any others, and times in the
+same run, the fastest of a few repetitions each:
+
+- floor: steps + 1 forward passes and, of all but the first, a backward pass to the images;
+- together: `OptiCAM` on the whole batch;
+- loop: the same one image at a time, with the gradients of all weights;
+- loop_twice: that, and after each step a second pass with a graph, for the mask that is kept.
+
+On a CPU the time is the processor's, which other processes hardly disturb: run it with
+OMP_NUM_THREADS=1, as threads that wait count too. Prints the ratios and writes them to
+`opticam.json` beside this file.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers import FrozenClassifier, OptiCAM
+from explainers.channels import channel_maps, combine, min_to_max
+
+
+def floor(classifier: FrozenClassifier, images: Tensor, labels: Tensor, steps: int) -> None:
+    """The passes alone, on normalised images."""
+    with torch.no_grad():
+        classifier.model(images)
+    for _ in range(steps):
+        shown = images.detach().requires_grad_()
+        logits = classifier.model(shown)
+        torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), shown)
+
+
+def loop(
+    classifier: FrozenClassifier, images: Tensor, labels: Tensor, steps: int, twice: bool
+) -> None:
+    """The method as its text reads, one image at a time."""
+    classifier.model.requires_grad_(True)
+    for image, label in zip(images, labels, strict=True):
+        features = channel_maps(classifier, image[None]).detach()
+        u = features.new_zeros(features.shape[:2]).requires_grad_()
+        adam = torch.optim.Adam([u], lr=0.1)
+
+        def mask(u: Tensor = u, features: Tensor = features) -> Tensor:
+            return min_to_max(
+                F.interpolate(combine(features, u), images.shape[-2:], mode="bilinear")
+            )
+
+        for _ in range(steps):
+            loss = -classifier(image * mask())[0, label]
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            if twice:
+                classifier(image * mask())[0, label]
+    classifier.model.requires_grad_(False)
+    for weight in classifier.model.parameters():
+        weight.grad = None
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time of one call: the clock's on a GPU, the processor's otherwise."""
+    on_gpu = torch.cuda.is_available()
+    clock = time.perf_counter if on_gpu else time.process_time
+    started = clock()
+    work()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return clock() - started
+
+
+def measure(name: str, batch: int, steps: int, repetitions: int, device: str) -> dict[str, object]:
+    """Time all three in turn."""
+    classifier = FrozenClassifier(name, pretrained=False).to(device)
+    explainer = OptiCAM(classifier, steps=steps, chunk_size=batch)
+    images = torch.rand(batch, 3, *classifier.size, device=device)
+    labels = torch.arange(batch, device=device)
+    prepared = classifier.prepare(images)
+    works: dict[str, Callable[[], object]] = {
+        "floor": lambda: floor(classifier, prepared, labels, steps),
+        "together": lambda: explainer.attribute(images, labels),
+        "loop": lambda: loop(classifier, images, labels, steps, twice=False),
+        "loop_twice": lambda: loop(classifier, images, labels, steps, twice=True),
+    }
+    times: dict[str, list[float]] = {work: [] for work in works}
+    explainer.optimise(images[:1], labels[:1])  # the first call of all is the slowest
+    for _ in range(repetitions):
+        for work, call in works.items():
+            times[work].append(seconds(call))
+    fastest = {work: min(each) for work, each in times.items()}
+    return {
+        "model": name,
+        "size": list(classifier.size),
+        "batch": batch,
+        "steps": steps,
+        "repetitions": repetitions,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0],
+        "seconds_per_image": fastest["together"] / batch,
+        "together_over_floor": fastest["together"] / fastest["floor"],
+        "loop_over_together": fastest["loop"] / fastest["together"],
+        "loop_twice_over_together": fastest["loop_twice"] / fastest["together"],
+        "seconds": times,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="time Opti-CAM against its passes")
+    parser.add_argument("--model", nargs="+", default=["resnet18", "tf_efficientnet_lite0"])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=2)
+    options = parser.parse_args()
+    results = [
+        measure(
+            name,
+            options.batch,
+            options.steps,
+            options.repetitions,
+            "cuda" if torch.cuda.is_available() else "cpu",
+        )
+        for name in options.model
+    ]
+    (Path(__file__).parent / "opticam.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""How photographs become images of one size: PIL in, tensor (3 h w) in [0, 1] out."""
+
+from collections.abc import Sequence
+
+import torch
+from torchvision.transforms import InterpolationMode, v2
+
+
+def evaluation_transform(
+    size: int, crop_fraction: float, interpolation: str = "bicubic"
+) -> v2.Compose:
+    """Resize and crop the centre, as classifiers are evaluated.
+
+    Args:
+        size: height and width of the crop, in pixels.
+        crop_fraction: the share of the resized image's shorter side that is kept.
+        interpolation: of the resizing.
+
+    Raises:
+        ValueError: the fraction is not in (0, 1].
+    """
+    if not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction must be in (0, 1], got {crop_fraction}")
+    resize = v2.Resize(int(size / crop_fraction), InterpolationMode(interpolation))
+    return v2.Compose([resize, v2.CenterCrop(size), *_to_tensor()])
+
+
+def training_transform(size: int, resize: int, interpolation: str = "bicubic") -> v2.Compose:
+    """Resize the shorter side, crop at random and flip half of the images.
+
+    Args:
+        size: height and width of the crop, in pixels.
+        resize: the shorter side before it, in pixels.
+        interpolation: of the resizing.
+
+    Raises:
+        ValueError: the crop does not fit.
+    """
+    if resize < size:
+        raise ValueError(f"resize must be at least the size of the crop, {size}, got {resize}")
+    scaled = v2.Resize(resize, InterpolationMode(interpolation))
+    return v2.Compose([scaled, v2.RandomCrop(size), v2.RandomHorizontalFlip(), *_to_tensor()])
+
+
+def random_scale_transform(size: int, scale: Sequence[float]) -> v2.Compose:
+    """Crop a random share between two of the image, resize it, and flip half of the images."""
+    crop = v2.RandomResizedCrop(size, tuple(scale), interpolation=InterpolationMode.BICUBIC)
+    return v2.Compose([crop, v2.RandomHorizontalFlip(), *_to_tensor()])
+
+
+def _to_tensor() -> list[v2.Transform]:
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]

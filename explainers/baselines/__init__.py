@@ -1,0 +1,10 @@
+"""Methods of the packages grad-cam and captum as explainers, to compare with.
+
+They come with `pip install "learned-explainers[compare]"`. Each answers as its package does; ours
+are the layer to look at, the layout of tokens, the seeds, and that nothing stays on the classifier.
+"""
+
+from explainers.baselines.cam import CAM_METHODS, CAMBaseline
+from explainers.baselines.captum import CAPTUM_METHODS, CaptumBaseline
+
+__all__ = ["CAM_METHODS", "CAPTUM_METHODS", "CAMBaseline", "CaptumBaseline"]

@@ -1,0 +1,167 @@
+"""Gradients, and what removing regions costs, by the package captum."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.base import Explainer
+from explainers.baselines.packages import check_name, lent, package
+from explainers.classifier import ClassifierSource
+from explainers.errors import InputError
+
+
+@dataclass(frozen=True)
+class _Use:
+    """How a class of captum is called.
+
+    Attributes:
+        options: arguments for images (b 3 h w), from the explainer's hyperparameters.
+        reduce: brings attributions (b 3 h w) to scores (b 1 h w).
+        gradient: it takes gradients, which can be averaged over noisy copies.
+        random: it draws samples.
+    """
+
+    options: Callable[["CaptumBaseline", Tensor], dict[str, Any]]
+    reduce: Callable[[Tensor], Tensor]
+    gradient: bool = False
+    random: bool = False
+
+
+class CaptumBaseline(Explainer):
+    """Explains by a method of the package captum, with black as the absence of information.
+
+    Scores are signed, except those of Saliency, in logits. Regions that are removed as one score
+    the same in all their pixels. Gradients are summed over the colours, so that those of
+    IntegratedGradients add up to the logit less that of a black image; for Saliency, the colour of
+    the largest one counts, as in Simonyan et al. (https://arxiv.org/abs/1312.6034).
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        method: a class of captum.attr, one of `CAPTUM_METHODS`.
+        samples: steps on the path of IntegratedGradients, masked images that KernelShap learns
+            from: raise it to several times the number of regions.
+        window: side in pixels of the regions that are removed; Occlusion's overlap by half.
+        noisy_copies: of the image, to average gradients over; SmoothGrad is Saliency with 50.
+        noise: standard deviation of the noise on the copies, as a share of black to white.
+        seed: of all that is random; the same for every image.
+        chunk_size: images in the classifier at once.
+
+    Raises:
+        InputError: the method is unknown or takes no noisy copies, or captum cannot be imported.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource,
+        method: str = "IntegratedGradients",
+        samples: int = 50,
+        window: int = 32,
+        noisy_copies: int = 0,
+        noise: float = 0.15,
+        seed: int = 0,
+        chunk_size: int = 16,
+    ) -> None:
+        super().__init__(classifier)
+        check_name("method", method, list(CAPTUM_METHODS))
+        package("captum.attr", "captum")
+        if noisy_copies and not CAPTUM_METHODS[method].gradient:
+            gradients = [name for name, use in CAPTUM_METHODS.items() if use.gradient]
+            raise InputError(
+                f"noisy_copies average gradients, and {method} takes none; choose one of "
+                f"{', '.join(gradients)}, or noisy_copies=0"
+            )
+        self.method = method
+        self.signed = method != "Saliency"
+        self.samples = samples
+        self.window = window
+        self.noisy_copies = noisy_copies
+        self.noise = noise
+        self.seed = seed
+        self.chunk_size = chunk_size
+
+    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
+        """Call the package: on one image at a time where it draws, for the sake of the seed."""
+        captum = package("captum.attr", "captum")
+        use = CAPTUM_METHODS[self.method]
+        together = 1 if use.random or self.noisy_copies else self.chunk_size
+        scores = []
+        with lent(self.classifier, images) as copies:
+            method = getattr(captum, self.method)(self.classifier)
+            arguments: dict[str, Any] = {}
+            if self.noisy_copies:
+                method = captum.NoiseTunnel(method)
+                arguments["nt_samples"] = self.noisy_copies
+                arguments["nt_samples_batch_size"] = min(self.chunk_size, self.noisy_copies)
+                arguments["stdevs"] = float(self.noise)
+            labels = target.clone().split(together)
+            for part, label in zip(copies.split(together), labels, strict=True):
+                part = part.detach().requires_grad_()
+                with _seeded(self.seed, part.device):
+                    attributions = method.attribute(
+                        part, target=label, **arguments, **use.options(self, part)
+                    )
+                scores.append(use.reduce(attributions.detach()))
+        return torch.cat(scores)
+
+    def _nothing(self, images: Tensor) -> dict[str, Any]:
+        return {}
+
+    def _path(self, images: Tensor) -> dict[str, Any]:
+        return {"n_steps": self.samples, "internal_batch_size": self.chunk_size}
+
+    def _windows(self, images: Tensor) -> dict[str, Any]:
+        sides = [min(self.window, side) for side in images.shape[-2:]]
+        return {
+            "sliding_window_shapes": (3, *sides),
+            "strides": (3, *(max(1, side // 2) for side in sides)),
+            "perturbations_per_eval": self._room(images),
+        }
+
+    def _cells(self, images: Tensor) -> dict[str, Any]:
+        rows, columns = (
+            torch.arange(side, device=images.device) // self.window for side in images.shape[-2:]
+        )
+        cells = rows[:, None] * (columns[-1] + 1) + columns
+        return {
+            "feature_mask": cells[None, None],  # (1 1 h w)
+            "perturbations_per_eval": self._room(images),
+        }
+
+    def _sampled_cells(self, images: Tensor) -> dict[str, Any]:
+        return {"n_samples": self.samples} | self._cells(images)
+
+    def _room(self, images: Tensor) -> int:
+        """How many versions of each of the images fit into the classifier at once."""
+        return max(1, self.chunk_size // len(images))
+
+
+_sum = partial(torch.sum, dim=1, keepdim=True)
+_mean = partial(torch.mean, dim=1, keepdim=True)
+_largest = partial(torch.amax, dim=1, keepdim=True)
+
+CAPTUM_METHODS = {
+    "Saliency": _Use(CaptumBaseline._nothing, _largest, gradient=True),
+    "InputXGradient": _Use(CaptumBaseline._nothing, _sum, gradient=True),
+    "IntegratedGradients": _Use(CaptumBaseline._path, _sum, gradient=True),
+    "Occlusion": _Use(CaptumBaseline._windows, _mean),
+    "FeatureAblation": _Use(CaptumBaseline._cells, _mean),
+    "KernelShap": _Use(CaptumBaseline._sampled_cells, _mean, random=True),
+}
+"""Classes of captum.attr that need nothing but the classifier's answers and gradients."""
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's own generators, which captum draws from, and put them back afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

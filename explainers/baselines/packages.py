@@ -1,0 +1,54 @@
+"""Lending a classifier to another package: found or asked for, and nothing left behind."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.errors import InputError
+from explainers.weights import closest
+
+
+@contextmanager
+def lent(classifier: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """Lend a classifier out: gradients on, float32, and afterwards all hooks and parts as before.
+
+    Gives a copy of the images that may require gradients, whatever mode the caller is in.
+    """
+    tables = [
+        (table, table.copy())
+        for part in classifier.modules()
+        for table in vars(part).values()
+        if isinstance(table, dict)
+    ]
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(images.device.type, enabled=False),
+        ):
+            yield images.detach().float().clone()
+    finally:
+        for table, entries in tables:
+            table.clear()
+            table.update(entries)
+
+
+def check_name(what: str, name: str, known: Sequence[str]) -> None:
+    """Raise InputError, with the nearest of the known names, if `name` is not among them."""
+    if name not in known:
+        raise InputError(f"unknown {what} {name!r}; {closest(name, known)}")
+
+
+def package(module: str, distribution: str) -> Any:  # noqa: ANN401  a module without types
+    """Import a module of a distribution that is an extra of ours; raise InputError without it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"this method is {distribution}'s, which cannot be imported ({error}); "
+            'pip install "learned-explainers[compare]"'
+        ) from error

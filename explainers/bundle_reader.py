@@ -1,0 +1,60 @@
+"""Reading the files of a bundle, without knowing of explainers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+
+from explainers.errors import InputError
+
+FORMAT = 1
+
+
+def bundle_folder(source: str | Path) -> Path:
+    """The folder of a bundle, fetched first from `hf-hub:org/name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if str(source).startswith("hf-hub:"):
+        try:
+            folder = Path(snapshot_download(str(source).removeprefix("hf-hub:")))
+        except Exception as error:
+            # huggingface_hub, httpx and requests each raise their own kind for what is here one
+            # thing: it cannot be had.
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"the bundle {str(source)!r} cannot be fetched: {reason}; use a local folder"
+            ) from error
+    else:
+        folder = Path(source)
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"no bundle at {folder.resolve()}: it has no config.json; "
+            "`python train.py fit --config … --bundle FOLDER` writes one"
+        )
+    return folder
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a bundle's config.json says.
+
+    Raises:
+        InputError: it is damaged, incomplete, or of a later format.
+    """
+    try:
+        config: dict[str, Any] = json.loads(path.read_text())
+        missing = {"format", "class", "hyperparameters", "fingerprints"} - config.keys()
+    except (ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a bundle's config.json: {error}; fetch it again"
+        ) from error
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
+    if config["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {config['format']}, this version reads up to {FORMAT}; "
+            "run: pip install --upgrade learned-explainers"
+        )
+    return config

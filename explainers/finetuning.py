@@ -1,0 +1,44 @@
+"""Starting an explainer from the trained weights of another: what fits, and what is then frozen."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from explainers.errors import InputError
+
+STARTING_POINT = {"init_from": None, "freeze_taken": False}
+"""Arguments that say where training starts, not what the explainer is, and what says nothing."""
+
+
+def fitting(
+    mine: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], str]:
+    """What of `given` has the name and shape of something of mine, and a line on the rest.
+
+    Args:
+        mine: the weights to start.
+        given: the weights to start from.
+        source: what to call these.
+
+    Raises:
+        InputError: nothing fits.
+    """
+    taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
+    if not taken:
+        raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
+    rest = {"left as they were": mine.keys() - taken, "not used": given.keys() - taken}
+    parts = [f"{what}: {', '.join(sorted(names))}" for what, names in rest.items() if names]
+    return taken, f"took {len(taken)} tensors from {source}; " + ("; ".join(parts) or "all fit")
+
+
+def freeze(module: nn.Module, names: Iterable[str]) -> None:
+    """Take weights out of training."""
+    parameters = dict(module.named_parameters())
+    for name in parameters.keys() & set(names):
+        parameters[name].requires_grad_(False)
+
+
+def hold(module: nn.Module, names: Iterable[str]) -> None:
+    """Put the owners of weights and buffers in eval mode: statistics do not move there."""
+    for name in names:
+        module.get_submodule(name.rpartition(".")[0]).training = False

@@ -1,0 +1,87 @@
+"""Reading features inside any timm model: at which depths, and in one layout, without hooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from explainers.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A depth at which features can be read: how many channels, at what stride in pixels."""
+
+    channels: int
+    reduction: int
+
+
+def stages_of(model: nn.Module) -> list[Stage]:
+    """Where features can be read: timm's stages, shallowest first, then what is pooled."""
+    timm_model = require_timm(model, "features")
+    listed = [Stage(info["num_chs"], info["reduction"]) for info in timm_model.feature_info]
+    return [*listed, Stage(timm_model.num_features, listed[-1].reduction)]
+
+
+def read_features(model: nn.Module, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+    """Map normalised images (b 3 h w) to feature maps (b channels _ _), in the order asked.
+
+    Args:
+        model: timm's.
+        images: of a size that the model takes.
+        stages: positions in `stages_of`; negative counts from the last.
+    """
+    timm_model = require_timm(model, "features")
+    count = len(stages_of(model))
+    wanted = [stage % count for stage in stages]
+    indices = sorted({stage for stage in wanted if stage < count - 1})
+    options: dict[str, Any] = {"indices": indices, "output_fmt": "NCHW"}
+    if hasattr(model, "num_prefix_tokens"):  # a transformer
+        options["norm"] = True  # the tokens that the head would read at that depth
+    last, intermediates = None, []
+    if count - 1 not in wanted:
+        intermediates = timm_model.forward_intermediates(
+            images, intermediates_only=True, stop_early=True, **options
+        )
+    elif indices:
+        last, intermediates = timm_model.forward_intermediates(images, **options)
+    else:
+        last = timm_model.forward_features(images)
+    maps = dict(zip(indices, intermediates, strict=True))
+    if last is not None:
+        maps[count - 1] = as_maps(model, last, images.shape[-2:])
+    return [maps[stage] for stage in wanted]
+
+
+def as_maps(model: nn.Module, features: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring features of the model's own layout to maps (b channels _ _).
+
+    Args:
+        model: what they come from.
+        features: tokens (b _ channels), of which the class and register tokens are left out, or
+            maps with the channels first or, in models that say so, last.
+        size: height and width in pixels of the images in the model.
+    """
+    if features.ndim == 3:
+        tokens = features[:, getattr(model, "num_prefix_tokens", 0) :]
+        grid = [side // stages_of(model)[-1].reduction for side in size]
+        maps: Tensor = tokens.transpose(1, 2).unflatten(2, grid)
+        return maps
+    if getattr(model, "output_fmt", "NCHW") == "NHWC":
+        return features.permute(0, 3, 1, 2)
+    return features
+
+
+def require_timm(model: nn.Module, what: str) -> Any:  # noqa: ANN401  they have no common type
+    """The model itself, if it is one of timm's.
+
+    Raises:
+        InputError: it is not, so there is no `what`.
+    """
+    if not hasattr(model, "forward_intermediates"):
+        raise InputError(
+            f"{what!r} needs a timm model, and {type(model).__name__} is none; "
+            "only its logits can be used"
+        )
+    return model
