@@ -1,8 +1,7 @@
 """Whether CDAM finds the object of a class beside another one: `python benchmarks/cdam_pairs.py`.
 
-Draws discs of one of five textures on noise, trains a small vision transformer to name the texture
-of one disc, and shows it images with two discs of different textures. Each method explains both
-textures of each image. Prints a table with 95 % bootstrap intervals over the images, and writes it
+Draws two discs of different textures, of five, on noise, trains a small vision transformer to name
+both, and explains both on new images. Prints a table with 95 % bootstrap intervals over the images, and writes it
 to `cdam_pairs.json` beside this file:
 
 - own: percent of the explained textures whose disc gets more positive energy than the other one;
@@ -39,11 +38,8 @@ DIRECTIONS = ((0.0, 1.0), (1.0, 0.0), (0.7, 0.7), (0.7, -0.7))  # of stripes; th
 CLASSES = len(DIRECTIONS) + 1
 
 
-def scenes(count: int, discs: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw images (n 3 h w) with one or two discs, their textures (n discs), and masks (n discs h w).
-
-    The second disc is where the first one is, mirrored at the centre, and of another texture.
-    """
+def scenes(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw images (n 3 h w) with two discs, their different textures (n 2), and masks (n 2 h w)."""
     grid = torch.arange(SIZE, dtype=torch.float32)
 
     def uniform(*shape: int) -> Tensor:
@@ -51,14 +47,13 @@ def scenes(count: int, discs: int, generator: torch.Generator) -> tuple[Tensor, 
 
     first = torch.randint(CLASSES, (count,), generator=generator)
     other = (first + torch.randint(1, CLASSES, (count,), generator=generator)) % CLASSES
-    labels = torch.stack([first, other], dim=1)[:, :discs]
+    labels = torch.stack([first, other], dim=1)
     angle, reach = 2 * torch.pi * uniform(1), 14 + 5 * uniform(1)
     offset = reach * torch.cat([angle.sin(), angle.cos()], dim=1)  # (n 2), far enough from 0
     coarse = F.interpolate(uniform(3, 4, 4), (SIZE, SIZE), mode="bilinear")
     images = 0.4 * coarse + 0.3 * uniform(3, SIZE, SIZE) + 0.15
     masks = []
-    for index in range(discs):
-        centre = SIZE / 2 + (offset if index == 0 else -offset)
+    for index, centre in enumerate((SIZE / 2 + offset, SIZE / 2 - offset)):
         y = grid[:, None] - centre[:, 0, None, None]
         x = grid[None] - centre[:, 1, None, None]  # (n h w) together with y
         mask = y.square() + x.square() < RADIUS**2
@@ -76,18 +71,20 @@ def scenes(count: int, discs: int, generator: torch.Generator) -> tuple[Tensor, 
     return images, labels, torch.stack(masks, dim=1)
 
 
-def train(steps: int, seed: int = 0) -> FrozenClassifier:
-    """Train a small vision transformer on images of one disc."""
+def train(steps: int, depth: int, seed: int) -> FrozenClassifier:
+    """Train a small vision transformer to name both textures of images with two discs."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = VisionTransformer(
-        img_size=SIZE, patch_size=PATCH, embed_dim=64, depth=4, num_heads=4, num_classes=CLASSES
+        img_size=SIZE, patch_size=PATCH, embed_dim=64, depth=depth, num_heads=4, num_classes=CLASSES
     )
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
     for step in range(steps):
-        images, labels, _ = scenes(32, 1, generator)
-        loss = F.cross_entropy(model(2 * images - 1), labels[:, 0])
+        images, labels, _ = scenes(32, generator)
+        loss = F.cross_entropy(
+            model(2 * images - 1), F.one_hot(labels, CLASSES).float().mean(dim=1)
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -145,18 +142,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Does CDAM find the object of a class?")
     parser.add_argument("--steps", type=int, default=1000, help="of training, 32 images each")
     parser.add_argument("--images", type=int, default=200, help="with two discs, explained")
+    parser.add_argument("--depth", type=int, default=2, help="blocks of the transformer")
     parser.add_argument("--seed", type=int, default=0, help="of the network and its training")
     arguments = parser.parse_args()
-    classifier = train(arguments.steps, arguments.seed)
+    classifier = train(arguments.steps, arguments.depth, arguments.seed)
     generator = torch.Generator().manual_seed(10_000)
-    single, truth, _ = scenes(500, 1, generator)
-    pairs, labels, masks = scenes(arguments.images, 2, generator)
+    pairs, labels, masks = scenes(arguments.images, generator)
     with torch.no_grad():
-        accuracy = (classifier(single).argmax(dim=1) == truth[:, 0]).float().mean().item()
         top = classifier(pairs).topk(2, dim=1).indices.sort(dim=1).values
     both = (top == labels.sort(dim=1).values).all(dim=1).float().mean().item()
-    print(f"accuracy on one disc {accuracy:.3f}; both of two discs on top {both:.3f}")
-    result: dict[str, object] = {"accuracy": accuracy, "both_on_top": both} | vars(arguments)
+    print(f"both textures on top in {100 * both:.1f} % of the images")
+    result: dict[str, object] = {"both_on_top": both} | vars(arguments)
     rows = {
         name: token_scores(method, pairs, labels) for name, method in methods(classifier).items()
     }
