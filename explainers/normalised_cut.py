@@ -43,7 +43,8 @@ def affinities(tokens: Tensor, tau: float, binary: bool = True) -> Tensor:
     """
     directions = F.normalize(tokens.double(), dim=2)
     cosines = directions @ directions.mT
-    return torch.where(cosines > tau, 1.0 if binary else cosines, FAINT)
+    strengths = torch.ones_like(cosines) if binary else cosines
+    return strengths.where(cosines > tau, FAINT)
 
 
 def cut(graphs: Tensor) -> Cut:
