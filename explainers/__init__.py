@@ -11,6 +11,7 @@ from explainers.learned import LearnedExplainer
 from explainers.opticam import OptiCAM
 from explainers.ptame import PTAME
 from explainers.ptame_plus import PTAMEPlus
+from explainers.rcut import RCut
 from explainers.relevance import RelevancePropagation
 from explainers.tame import TAME
 
@@ -27,6 +28,7 @@ __all__ = [
     "LearnedExplainer",
     "OptiCAM",
     "PTAMEPlus",
+    "RCut",
     "RelevancePropagation",
     "SmoothCDAM",
     "TokenAblation",
