@@ -19,7 +19,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
-from datamodules.tars import find_shards, index_of, recorded_lengths
+from datamodules.tars import find_shards, index_of, members_of, recorded_lengths
 from datamodules.transforms import (
     evaluation_transform,
     random_scale_transform,
@@ -75,12 +75,7 @@ class Shards(Dataset[Sample]):
         key, members = index[position]
         if "jpg" not in members:
             raise ValueError(f"{path}: sample {key!r} has no jpg, only {', '.join(members)}")
-        with path.open("rb") as file:
-            content = {}
-            for name in members.keys() & {"jpg", "cls", "mask.png"}:
-                start, size = members[name]
-                file.seek(start)
-                content[name] = file.read(size)
+        content = members_of(path, position, members.keys() & {"jpg", "cls", "mask.png"})
         return {"key": key} | _decoded(content, self.transform)
 
 
@@ -187,9 +182,9 @@ def _decoded(content: dict[str, bytes], transform: v2.Transform) -> Sample:
     sample: Sample = {}
     if "cls" in content:
         sample["label"] = torch.tensor(int(content["cls"]))
-    image = _open(content["jpg"], "RGB")
+    image = opened(content["jpg"], "RGB")
     if "mask.png" in content:
-        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(_open(content["mask.png"], "L")))
+        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content["mask.png"], "L")))
         image, mask = transform(image, mask)
         sample["mask"] = mask.as_subclass(Tensor) != 0
     else:
@@ -197,7 +192,8 @@ def _decoded(content: dict[str, bytes], transform: v2.Transform) -> Sample:
     return sample | {"image": image.as_subclass(Tensor)}
 
 
-def _open(content: bytes, mode: str) -> Image.Image:
+def opened(content: bytes, mode: str) -> Image.Image:
+    """Decode an image file into a mode of Pillow's."""
     with Image.open(io.BytesIO(content)) as image:
         return image.convert(mode)
 

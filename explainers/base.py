@@ -42,7 +42,7 @@ class Explainer(ScoredModule):
         super().__init__()
         self.classifier = FrozenClassifier.of(classifier)
         # Networks are recorded as their sources: hyperparameters are plain values.
-        self.save_hyperparameters(ignore=["classifier", "auxiliary"])
+        self.save_hyperparameters(ignore=["classifier", "auxiliary", "head"])
         self.save_hyperparameters({"classifier": self.classifier.source})
 
     @abstractmethod
@@ -148,6 +148,11 @@ class Explainer(ScoredModule):
             return self.to_maps(self(images, target))
 
         return at_sizes_of(shown, disagreement(answer, tensors, target))
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images (b 3 h w) in [0, 1] to embeddings (b d) that can be this method's target."""
+        return self.classifier.embed(images).flatten(1)
 
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.images import distinct_names
+from explainers.references import Gallery, Match, draw_pair, reference
 from explainers.scores import table
 
 
@@ -28,14 +30,21 @@ def explain(arguments: argparse.Namespace) -> int:
         explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
     target = arguments.target
     if arguments.concept:
-        target = concept_embedding(explainer.classifier, arguments.concept, arguments.crop)[None]
+        target = concept_embedding(
+            explainer.classifier, arguments.concept, arguments.crop, explainer.embed
+        )[None]
+    matches = _matches(explainer, arguments)
     failed = 0
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
+            match = matches(Path(path))
             explanation = explainer.explain(
-                path, target, crop=arguments.crop, uncertainty=arguments.uncertainty
+                path,
+                match.target if match else target,
+                crop=arguments.crop,
+                uncertainty=arguments.uncertainty,
             )
         except InputError as error:
             if len(todo) == 1:
@@ -46,12 +55,34 @@ def explain(arguments: argparse.Namespace) -> int:
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
         text = f"{picture}: {explanation.captions[0]}"
-        if not arguments.concept:
+        if match and isinstance(explainer, explainers.SimilarityExplainer):
+            pair = picture.with_name(f"{name}-pair.png")
+            similarity = draw_pair(explainer, Path(path), match, pair, arguments.crop)
+            text = f"{pair}: {explainer.metric} {similarity:.3f} to "
+            text += ", ".join(map(str, match.files))
+        elif not arguments.concept:
             text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
         if arguments.uncertainty:
             text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
         tqdm.write(text)
     return 2 if failed else 0
+
+
+def _matches(
+    explainer: explainers.Explainer, arguments: argparse.Namespace
+) -> Callable[[Path], Match | None]:
+    """What to compare each image with, if the command asks for a comparison."""
+    if not arguments.reference and not arguments.gallery:
+        return lambda image: None
+    if not isinstance(explainer, explainers.SimilarityExplainer):
+        raise InputError(
+            f"{type(explainer).__name__} shows no match of two images; ask FAM, or give its "
+            "reference images as --concept"
+        )
+    if arguments.gallery:
+        return Gallery(explainer, arguments.gallery, arguments.crop).nearest
+    match = reference(explainer, arguments.reference, arguments.crop)
+    return lambda image: match
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -99,6 +130,16 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         metavar="FILE",
         help="images of a concept to explain instead of a class, where the method can",
+    )
+    what.add_argument(
+        "--reference",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="an image to compare with, or several of a class; drawn with its own map",
+    )
+    what.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
     )
     command.add_argument(
         "--crop",

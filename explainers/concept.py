@@ -1,6 +1,6 @@
 """A concept given by a few images, as a target for explainers that take reference embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,10 @@ from explainers.images import ImageSource, open_image, to_tensor
 
 @torch.no_grad()
 def concept_embedding(
-    classifier: FrozenClassifier, images: Tensor | Sequence[ImageSource], crop: bool = False
+    classifier: FrozenClassifier,
+    images: Tensor | Sequence[ImageSource],
+    crop: bool = False,
+    embed: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """The mean (d) of the embeddings of images, which are not normalised; CDAM, "concept".
 
@@ -22,6 +25,7 @@ def concept_embedding(
         classifier: what is explained.
         images: a tensor (n 3 h w) in [0, 1], or paths and PIL images.
         crop: show files as the classifier is evaluated, cropped, not whole.
+        embed: maps images (n 3 h w) to embeddings (n d); by default the classifier's own.
 
     Raises:
         InputError: there are no images, one cannot be read, or the classifier is none of timm's.
@@ -33,4 +37,4 @@ def concept_embedding(
         images = torch.stack(
             [to_tensor(open_image(image), classifier.size, fraction) for image in images]
         )
-    return classifier.embed(images.to(classifier.mean)).mean(dim=0)
+    return (embed or classifier.embed)(images.to(classifier.mean)).mean(dim=0)
