@@ -16,11 +16,11 @@ import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
 from datamodules import ImageDataModule
 from explainers import Explainer, LearnedExplainer
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
+from explainers.scored import CONFIDENCE_METRICS
 from explainers.scores import Row, annotate, read_records, table
 
 

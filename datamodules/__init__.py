@@ -1,8 +1,15 @@
 """Where batches come from; every datamodule gives the batch of `ImageDataModule`."""
 
 from datamodules.base import ImageDataModule
+from datamodules.pairs import PairsDataModule
 from datamodules.photos import PhotosDataModule
 from datamodules.shapes import ShapesDataModule
 from datamodules.shards import ShardsDataModule
 
-__all__ = ["ImageDataModule", "PhotosDataModule", "ShapesDataModule", "ShardsDataModule"]
+__all__ = [
+    "ImageDataModule",
+    "PairsDataModule",
+    "PhotosDataModule",
+    "ShapesDataModule",
+    "ShardsDataModule",
+]

@@ -19,8 +19,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
-from datamodules.tars import find_shards, index_of, recorded_lengths
-from datamodules.transforms import evaluation_transform, training_transform
+from datamodules.tars import find_shards, index_of, members_of, recorded_lengths
+from datamodules.transforms import (
+    evaluation_transform,
+    random_scale_transform,
+    training_transform,
+)
 
 
 class Shards(Dataset[Sample]):
@@ -71,12 +75,7 @@ class Shards(Dataset[Sample]):
         key, members = index[position]
         if "jpg" not in members:
             raise ValueError(f"{path}: sample {key!r} has no jpg, only {', '.join(members)}")
-        with path.open("rb") as file:
-            content = {}
-            for name in members.keys() & {"jpg", "cls", "mask.png"}:
-                start, size = members[name]
-                file.seek(start)
-                content[name] = file.read(size)
+        content = members_of(path, position, members.keys() & {"jpg", "cls", "mask.png"})
         return {"key": key} | _decoded(content, self.transform)
 
 
@@ -126,6 +125,8 @@ class ShardsDataModule(ImageDataModule):
         test: shards to test on.
         size: height and width of the images, in pixels.
         resize: for training, the shorter side before the random crop, in pixels.
+        scale: for training, crop a random share of the image between these two instead, and
+            resize the crop: for photographs that are few.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         together: shards whose training samples are shuffled with each other.
@@ -147,6 +148,7 @@ class ShardsDataModule(ImageDataModule):
         test: str | list[str],
         size: int = 224,
         resize: int = 256,
+        scale: list[float] | None = None,
         crop_fraction: float = 0.875,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
         together: int = 8,
@@ -158,7 +160,11 @@ class ShardsDataModule(ImageDataModule):
         if together < 1:
             raise ValueError(f"together must be at least 1, got {together}")
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
-        self.training_shards = Shards(train, training_transform(size, resize, interpolation))
+        if scale is None:
+            training = training_transform(size, resize, interpolation)
+        else:
+            training = random_scale_transform(size, scale)
+        self.training_shards = Shards(train, training)
         self.val_shards, self.test_shards = Shards(val, evaluation), Shards(test, evaluation)
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)
@@ -176,9 +182,9 @@ def _decoded(content: dict[str, bytes], transform: v2.Transform) -> Sample:
     sample: Sample = {}
     if "cls" in content:
         sample["label"] = torch.tensor(int(content["cls"]))
-    image = _open(content["jpg"], "RGB")
+    image = opened(content["jpg"], "RGB")
     if "mask.png" in content:
-        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(_open(content["mask.png"], "L")))
+        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content["mask.png"], "L")))
         image, mask = transform(image, mask)
         sample["mask"] = mask.as_subclass(Tensor) != 0
     else:
@@ -186,7 +192,8 @@ def _decoded(content: dict[str, bytes], transform: v2.Transform) -> Sample:
     return sample | {"image": image.as_subclass(Tensor)}
 
 
-def _open(content: bytes, mode: str) -> Image.Image:
+def opened(content: bytes, mode: str) -> Image.Image:
+    """Decode an image file into a mode of Pillow's."""
     with Image.open(io.BytesIO(content)) as image:
         return image.convert(mode)
 

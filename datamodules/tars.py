@@ -5,7 +5,7 @@ Whatever fetches shards from elsewhere has to do it here, before a shard's index
 
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from glob import glob, has_magic
 from itertools import groupby
@@ -44,6 +44,18 @@ def index_of(path: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
         (key, {extension: (file.offset_data, file.size) for _, extension, file in members})
         for key, members in groupby(named, key=lambda entry: entry[0])
     ]
+
+
+def members_of(path: Path, position: int, names: Iterable[str]) -> dict[str, bytes]:
+    """The content of those members of a shard's sample that have these extensions."""
+    _, members = index_of(path)[position]
+    content = {}
+    with path.open("rb") as file:
+        for name in names:
+            start, size = members[name]
+            file.seek(start)
+            content[name] = file.read(size)
+    return content
 
 
 def recorded_lengths(folder: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.learned import MaskingNetwork
+from explainers.masking_network import MaskingNetwork
 
 
 class Branch(nn.Module):
@@ -81,23 +81,25 @@ class AttentionHead(nn.Module):
 
         Args:
             features: maps (b channels _ _), one a branch.
-            labels: int64, (b) for one class an image, or (1 n) for the same n classes for all.
+            labels: int64, (b) for one class an image, (b n) for n classes of each, or (1 n) for the
+                same n classes of all.
 
         Returns:
             Scores (b 1 h w) or (b n h w), unbounded, at the size of the largest map.
         """
-        rows = self.fuser.weight[labels].split(self.channels, dim=-1)
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        rows = self.fuser.weight[labels].split(self.channels, dim=-1)  # each (b n c) or (1 n c)
         size = max((list(maps.shape[-2:]) for maps in features), key=lambda hw: hw[0] * hw[1])
         total: Tensor | float = 0.0
         for branch, maps, weights in zip(self.branches, features, rows, strict=True):
-            if labels.ndim == 1:
-                scores = torch.einsum("bchw,bc->bhw", branch(maps), weights)[:, None]
-            else:
+            if len(labels) == 1:
                 scores = F.conv2d(branch(maps), weights[0][..., None, None])
+            else:
+                scores = torch.einsum("bchw,bnc->bnhw", branch(maps), weights)
             total = total + F.interpolate(scores, size, mode="bilinear", align_corners=False)
         if self.fuser.bias is not None:
-            bias = self.fuser.bias[labels]
-            total = total + (bias[:, None] if labels.ndim == 1 else bias)[..., None, None]
+            total = total + self.fuser.bias[labels][..., None, None]
         if self.gain is not None and self.offset is not None:
             total = total * self.gain + self.offset
         return total

@@ -1,19 +1,17 @@
-"""The contract that every explainer fulfils, and how each is scored.
+"""The contract that every explainer fulfils.
 
 An explainer looks at an image and a target, and answers with a score for every pixel: how much it
 mattered to a classifier whose weights never change.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from explainers.agreement import disagreement
@@ -21,28 +19,11 @@ from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_net
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images import ImageSource, at_sizes_of, to_batch
-from explainers.scores import gathered, write_records
-from explainers.scoring import Case, Scoreboard, min_max
-from explainers.trivial import ROWS
-
-Batch = dict[str, Any]
-CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
+from explainers.scored import Batch, ScoredModule
+from explainers.scoring import min_max
 
 
-def _in_full_precision(
-    step: Callable[["Explainer", Batch, int], None],
-) -> Callable[["Explainer", Batch, int], None]:
-    """Switch a fit's mixed precision off for a step: under bf16 scores have three digits."""
-
-    @wraps(step)
-    def full(self: "Explainer", batch: Batch, batch_idx: int) -> None:
-        with torch.autocast(self.device.type, enabled=False):
-            step(self, batch, batch_idx)
-
-    return full
-
-
-class Explainer(LightningModule, ABC):
+class Explainer(ScoredModule):
     """Scores the pixels of an image for one target of one frozen classifier.
 
     A target is one tensor: labels (b) int64, reference embeddings (b d) float, or None for the
@@ -51,34 +32,18 @@ class Explainer(LightningModule, ABC):
 
     Attributes:
         classifier: the model under explanation.
+        signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
     """
 
+    signed: bool = False
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:
         super().__init__()
         self.classifier = FrozenClassifier.of(classifier)
         # Networks are recorded as their sources: hyperparameters are plain values.
-        self.save_hyperparameters(ignore=["classifier", "auxiliary"])
+        self.save_hyperparameters(ignore=["classifier", "auxiliary", "head"])
         self.save_hyperparameters({"classifier": self.classifier.source})
-        self.val_scores = Scoreboard(CONFIDENCE_METRICS)
-        self.choose_metrics(CONFIDENCE_METRICS)
-
-    def choose_metrics(self, names: Sequence[str], chunk_size: int = 64) -> None:
-        """Choose what a test reports, for this explainer and for the trivial maps beside it.
-
-        Args:
-            names: keys of `metrics.CHOICES`.
-            chunk_size: images in the classifier at once.
-
-        Raises:
-            InputError: a name is unknown.
-        """
-        self.test_scores = nn.ModuleDict(
-            {"explainer": Scoreboard(names, chunk_size)}
-            | {row: Scoreboard(names, chunk_size, constant_maps=True) for row in ROWS}
-        )
-        self.records: list[dict[str, Any]] = []
 
     @abstractmethod
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -173,6 +138,7 @@ class Explainer(LightningModule, ABC):
             ],
             names=names,
             uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
+            signed=self.signed,
         )
 
     def _uncertainty_of(
@@ -184,45 +150,15 @@ class Explainer(LightningModule, ABC):
         return at_sizes_of(shown, disagreement(answer, tensors, target))
 
     @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images (b 3 h w) in [0, 1] to embeddings (b d) that can be this method's target."""
+        return self.classifier.embed(images).flatten(1)
+
+    @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
         """Softmax probability (b) that the classifier gives to `labels` (b)."""
         logits: Tensor = self.classifier(images)
         return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
-
-    @_in_full_precision
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score the maps of the predicted classes."""
-        images = batch["image"]
-        if len(images):
-            labels = self.resolve_target(images, None)
-            self.val_scores.update(self._case(batch, labels, self(images, labels), self.to_maps))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log what all processes have scored together."""
-        self._log_scores("val", self.val_scores)
-
-    def on_test_epoch_start(self) -> None:
-        """Forget the records of an earlier test."""
-        self.records = []
-
-    @_in_full_precision
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score the maps of the predicted classes, and beside them the trivial ones."""
-        images = batch["image"]
-        if not len(images):
-            return
-        labels = self.resolve_target(images, None)
-        cases = {"explainer": self._case(batch, labels, self(images, labels), self.to_maps)}
-        for row, trivial in ROWS.items():
-            cases[row] = self._case(batch, labels, trivial(images), lambda maps: maps)
-        for row, case in cases.items():
-            board = self.test_scores[row]
-            assert isinstance(board, Scoreboard)  # for the type checker
-            values = board.update(case)
-            for index, key in enumerate(batch.get("key") or [""] * len(labels)):
-                record = {"key": key, "explainer": row, "target": int(labels[index])}
-                scores = {name: float(value[index]) for name, value in values.items()}
-                self.records.append(record | scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Explain the predicted classes; write a picture and arrays an image to `maps`.
@@ -238,37 +174,6 @@ class Explainer(LightningModule, ABC):
         explanation = replace(explanation, names=names)
         explanation.save(Path(self.trainer.log_dir or self.trainer.default_root_dir) / "maps")
         return {"key": names, "target": explanation.target, "maps": explanation.maps}
-
-    def on_test_epoch_end(self) -> None:
-        """Gather the records of all processes, write them to records.csv, and log the figures."""
-        self.records = gathered(self.records)
-        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)  # asks all processes
-        if self.trainer.is_global_zero:
-            write_records(self.records, folder / "records.csv")
-        for row, board in self.test_scores.items():
-            assert isinstance(board, Scoreboard)  # for the type checker
-            self._log_scores(f"test/{row}", board)
-
-    def _log_scores(self, prefix: str, board: Scoreboard) -> None:
-        """Compute together, on every process, also on one that has had no image."""
-        values = board.compute()
-        self.log_dict({f"{prefix}/{name}": v for name, v in values.items()}, sync_dist=True)
-        for metric in board.values():
-            metric.reset()
-
-    def _case(
-        self, batch: Batch, labels: Tensor, scores: Tensor, to_maps: Callable[[Tensor], Tensor]
-    ) -> Case:
-        return Case(
-            images=batch["image"],
-            labels=labels,
-            scores=scores.detach(),
-            maps=to_maps(scores.detach()),
-            classifier=self.classifier,
-            explain=self,
-            mask=batch.get("mask"),
-            box=batch.get("box"),
-        )
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each frozen network's weights, by where it is in this module."""

@@ -154,6 +154,13 @@ class FrozenClassifier(nn.Module):
         return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
 
     @property
+    def class_bias(self) -> Tensor:
+        """The bias (classes) beside `class_weights`; zeros where there is none."""
+        weights = self.class_weights
+        bias: Tensor | None = require_timm(self.model, "class_bias").get_classifier().bias
+        return weights.new_zeros(len(weights)) if bias is None else bias
+
+    @property
     def name(self) -> str:
         """The source as a person would name it."""
         return str(self.source["model"])

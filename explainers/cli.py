@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,9 +13,11 @@ from tqdm import tqdm
 import explainers
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
+from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.images import distinct_names
+from explainers.references import Gallery, Match, draw_pair, reference
 from explainers.scores import table
 
 
@@ -25,13 +28,23 @@ def explain(arguments: argparse.Namespace) -> int:
         explainer = load_untrained(arguments.config)
     else:
         explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    target = arguments.target
+    if arguments.concept:
+        target = concept_embedding(
+            explainer.classifier, arguments.concept, arguments.crop, explainer.embed
+        )[None]
+    matches = _matches(explainer, arguments)
     failed = 0
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
+            match = matches(Path(path))
             explanation = explainer.explain(
-                path, arguments.target, crop=arguments.crop, uncertainty=arguments.uncertainty
+                path,
+                match.target if match else target,
+                crop=arguments.crop,
+                uncertainty=arguments.uncertainty,
             )
         except InputError as error:
             if len(todo) == 1:
@@ -41,12 +54,35 @@ def explain(arguments: argparse.Namespace) -> int:
             continue
         explanation = dataclasses.replace(explanation, names=[name])
         (picture,) = explanation.save(arguments.output)
-        probability = 100 * float(explanation.probabilities[0])
-        line = f"{picture}: {explanation.captions[0]} ({probability:.1f} %)"
+        text = f"{picture}: {explanation.captions[0]}"
+        if match and isinstance(explainer, explainers.SimilarityExplainer):
+            pair = picture.with_name(f"{name}-pair.png")
+            similarity = draw_pair(explainer, Path(path), match, pair, arguments.crop)
+            text = f"{pair}: {explainer.metric} {similarity:.3f} to "
+            text += ", ".join(map(str, match.files))
+        elif not arguments.concept:
+            text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
         if arguments.uncertainty:
-            line += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
-        tqdm.write(line)
+            text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+        tqdm.write(text)
     return 2 if failed else 0
+
+
+def _matches(
+    explainer: explainers.Explainer, arguments: argparse.Namespace
+) -> Callable[[Path], Match | None]:
+    """What to compare each image with, if the command asks for a comparison."""
+    if not arguments.reference and not arguments.gallery:
+        return lambda image: None
+    if not isinstance(explainer, explainers.SimilarityExplainer):
+        raise InputError(
+            f"{type(explainer).__name__} shows no match of two images; ask FAM, or give its "
+            "reference images as --concept"
+        )
+    if arguments.gallery:
+        return Gallery(explainer, arguments.gallery, arguments.crop).nearest
+    match = reference(explainer, arguments.reference, arguments.crop)
+    return lambda image: match
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -87,8 +123,23 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--image", required=True, nargs="+", metavar="FILE")
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    command.add_argument(
-        "--target", type=int, help="class to explain; by default the predicted one"
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    what.add_argument(
+        "--concept",
+        nargs="+",
+        metavar="FILE",
+        help="images of a concept to explain instead of a class, where the method can",
+    )
+    what.add_argument(
+        "--reference",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="an image to compare with, or several of a class; drawn with its own map",
+    )
+    what.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
     )
     command.add_argument(
         "--crop",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from explainers.base import Explainer
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
 from explainers.drawing import captioned, overlay, panel, save_picture
@@ -21,7 +22,11 @@ from explainers.scoring import Case, Scoreboard, min_max
 
 Batch = dict[str, Any]
 Method = Callable[[Tensor, Tensor], Tensor]
-"""Maps images (b 3 h w) and labels (b) to scores (b 1 h w): an explainer, or a plain function."""
+"""Maps images (b 3 h w) and labels (b), or references (b d), to scores (b 1 h w): an explainer, or
+a plain function."""
+
+REFERENCE = "reference"
+"""What stands for the target in records where it is an embedding."""
 
 
 @dataclass
@@ -39,8 +44,9 @@ class Progress:
 class Comparison:
     """Scores methods on the same images, one method after the other.
 
-    Every method explains the class that the classifier predicts, and every map is stretched from
-    its own minimum to its own maximum, so that none gains by its scale. What is done is kept in
+    Every method explains the class that the classifier predicts or, where batches have an image to
+    compare with (`reference`), the embedding that the method makes of it. Every map is stretched
+    from its own minimum to its own maximum, so that none gains by its scale. What is done is kept in
     `output/.progress`: a run with the same settings goes on where the last one was stopped.
 
     Args:
@@ -84,10 +90,13 @@ class Comparison:
                 metric.persistent(True)  # what is interrupted goes on from the metrics' states
             progress[name] = self._score(name, method, scoreboard)
             rows.append(_row(name, progress[name], scoreboard))
-        results = {"protocol": self.protocol, "rows": rows}
+        records = [record for done in progress.values() for record in done.records]
+        protocol = self.protocol
+        if any(record["target"] == REFERENCE for record in records):
+            protocol = protocol | {"target": "the method's embedding of the image's reference"}
+        results = {"protocol": protocol, "rows": rows}
         write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
         write_aside(self.output / "table.md", (table(rows) + "\n").encode())
-        records = [record for done in progress.values() for record in done.records]
         write_records(records, self.output / "records.csv")
         self._draw({name: done.pictures for name, done in progress.items()})
         return rows
@@ -117,8 +126,7 @@ class Comparison:
     ) -> None:
         """Score a batch; if the method fails on it, each of its images alone."""
         images = batch["image"]
-        with torch.no_grad():
-            labels = self.classifier(images).argmax(dim=1)
+        labels = self._targets(method, batch)
         started = time.perf_counter()
         try:
             with _counted(self.classifier) as passes:
@@ -137,25 +145,37 @@ class Comparison:
         done.passes += passes[0]
         case = Case(
             images, labels, scores, min_max(scores), self.classifier, method,
-            mask=batch.get("mask"), box=batch.get("box"),
+            mask=batch.get("mask"), box=batch.get("box"), other_mask=batch.get("other_mask"),
         )  # fmt: skip
         values = scoreboard.update(case)
         for index, key in enumerate(batch["key"]):
             scored = {metric: float(value[index]) for metric, value in values.items()}
-            label = int(labels[index])
-            done.records.append({"key": key, "explainer": name, "target": label} | scored)
+            record: Row = {"key": key, "explainer": name}
+            if "group" in batch:
+                record["group"] = batch["group"][index]
+            record["target"] = REFERENCE if "reference" in batch else int(labels[index])
+            done.records.append(record | scored)
         room = max(0, self.panel_images - len(done.pictures))
         for image, one in zip(images[:room], case.maps[:room], strict=True):
             done.pictures.append(overlay(image[None], one[None])[0])
 
+    @torch.no_grad()
+    def _targets(self, method: Method, batch: Batch) -> Tensor:
+        """The predicted classes (b), or what a method makes of the references (b d)."""
+        if "reference" not in batch:
+            return self.classifier(batch["image"]).argmax(dim=1)
+        embed = method.embed if isinstance(method, Explainer) else self.classifier.embed
+        return embed(batch["reference"])
+
     def _draw(self, pictures: dict[str, list[Tensor]]) -> None:
-        """Write panel.png: a row an image, a column a method, the image itself first."""
-        images: list[Tensor] = []
+        """Write panel.png: a row an image, a column a method, the image and its reference first."""
+        given: dict[str, list[Tensor]] = {"image": [], "reference": []}
         for batch in self.batches:
-            images += list(batch["image"])
-            if len(images) >= self.panel_images:
+            for part, shown in given.items():
+                shown += list(batch.get(part, ()))
+            if len(given["image"]) >= self.panel_images:
                 break
-        columns = {"image": images[: self.panel_images]} | {
+        columns = {part: shown[: self.panel_images] for part, shown in given.items() if shown} | {
             name: shown for name, shown in pictures.items() if len(shown) >= self.panel_images
         }
         height = min(len(column) for column in columns.values())

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 COLOUR_MAP = "inferno"  # perceptually uniform, and readable without colour vision
+SIGNED_COLOUR_MAP = "RdBu_r"  # zero is white, red above and blue below it
 
 
 def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
@@ -19,10 +20,25 @@ def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
     return table[index].permute(0, 3, 1, 2)
 
 
-def overlay(images: Tensor, maps: Tensor, opacity: float = 0.6) -> Tensor:
+def centred(scores: Tensor) -> Tensor:
+    """Bring signed scores (b 1 h w) to [0, 1] with zero at 0.5, for a picture and nothing else.
+
+    Each image is clipped at its 1 % and 99 % quantiles, and stretched to the larger of the two.
+    """
+    pixels = scores.detach().float().cpu().flatten(1).numpy()
+    # Not torch.quantile, which refuses photographs of more than 16 million pixels.
+    low, high = np.quantile(pixels, [0.01, 0.99], axis=1, keepdims=True)
+    reach = np.maximum(np.maximum(-low, high), np.finfo(np.float32).tiny)
+    shown = 0.5 + 0.5 * np.clip(pixels, low, high) / reach
+    return torch.from_numpy(shown).float().clamp(0, 1).view_as(scores)
+
+
+def overlay(
+    images: Tensor, maps: Tensor, opacity: float = 0.6, colour_map: str = COLOUR_MAP
+) -> Tensor:
     """Lay the colours of maps (b 1 h w) over the greyed images (b 3 h w); both in [0, 1]."""
     grey = images.detach().cpu().mean(dim=1, keepdim=True)
-    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps), opacity)
+    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity)
 
 
 def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:

@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class TargetError(InputError, TypeError):
     """A target of a kind that the method cannot explain."""
+
+
+class ArchitectureError(InputError):
+    """A classifier of a kind that the method cannot explain."""

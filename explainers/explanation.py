@@ -9,7 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.drawing import captioned, overlay, save_picture
+from explainers.drawing import (
+    COLOUR_MAP,
+    SIGNED_COLOUR_MAP,
+    captioned,
+    centred,
+    overlay,
+    save_picture,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Explanation:
         names: what `save` calls the files, without suffix.
         uncertainty_list: each (1 h w), the standard deviation of the map under small changes of
             the image; see `agreement.disagreement`. None where it was not asked for.
+        signed: whether scores below 0 are counter-evidence.
     """
 
     images: Sequence[Tensor]
@@ -36,6 +44,7 @@ class Explanation:
     captions: Sequence[str]
     names: Sequence[str]
     uncertainty_list: Sequence[Tensor] | None = None
+    signed: bool = False
 
     @property
     def maps(self) -> Tensor:
@@ -78,6 +87,7 @@ class Explanation:
             self.captions[one],
             self.names[one],
             None if self.uncertainty_list is None else self.uncertainty_list[one],
+            self.signed,
         )
 
     def __iter__(self) -> Iterator["Explanation"]:
@@ -85,6 +95,8 @@ class Explanation:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write NAME.png (overlay with caption) and NAME.npz for each image.
+
+        The overlay of signed scores is red for evidence, blue for counter-evidence.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;
         and `uncertainty` (h w), if it was asked for.
@@ -97,7 +109,11 @@ class Explanation:
         files = []
         for one in self:
             path = folder / one.names[0]
-            picture = overlay(one.images[0][None], one.map_list[0][None])[0]
+            if self.signed:
+                shown, colour_map = centred(one.score_list[0][None]), SIGNED_COLOUR_MAP
+            else:
+                shown, colour_map = one.map_list[0][None], COLOUR_MAP
+            picture = overlay(one.images[0][None], shown, colour_map=colour_map)[0]
             probability = float(one.probabilities[0])
             text = one.captions[0]
             if not np.isnan(probability):

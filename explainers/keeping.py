@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource
-from explainers.learned import LearnedExplainer, enlarge
+from explainers.learned import LearnedExplainer
 from explainers.losses import area, variation
 from explainers.masking import keep
+from explainers.masking_network import enlarge
 
 
 class KeepingExplainer(LearnedExplainer):

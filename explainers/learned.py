@@ -1,51 +1,31 @@
 """The half of the contract that trains: what all learned explainers share.
 
-Their objective looks, for every image of a batch, at the masks of all classes of the batch: the
-image's own class on the diagonal, and those that it does not show beside it.
+Their objective looks, for every image of a batch, at the masks of its own class and of others,
+which it does not show.
 """
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainers.alarms import CollapseAlarms, constant_share
-from explainers.base import Batch, Explainer
+from explainers.base import Explainer
 from explainers.bundle_reader import bundle_folder
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.finetuning import STARTING_POINT, fitting, freeze, hold
 from explainers.losses import mean_areas
+from explainers.masking_network import MaskingNetwork
 from explainers.schedule import one_cycle
+from explainers.scored import Batch
 from explainers.weights import read_state
 
 logger = logging.getLogger(__name__)
-
-
-class MaskingNetwork(nn.Module, ABC):
-    """All of inference in plain torch: tensors in, a tensor out, what is exported."""
-
-    @abstractmethod
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels to masks in [0, 1] at a size of the network's own.
-
-        Labels (b) ask for one class an image and give (b 1 _ _); labels (1 n) ask for the same n
-        classes for all and give (b n _ _).
-        """
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
-        return enlarge(self.masks(images, labels), images)
-
-
-def enlarge(masks: Tensor, images: Tensor) -> Tensor:
-    """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
-    return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class LearnedExplainer(Explainer):
@@ -59,7 +39,7 @@ class LearnedExplainer(Explainer):
         cycle_momentum: as `schedule.one_cycle` takes it.
     """
 
-    network: "MaskingNetwork"
+    network: MaskingNetwork
     cycle_momentum = True
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
@@ -113,7 +93,8 @@ class LearnedExplainer(Explainer):
         Args:
             images: (b 3 h w) in [0, 1].
             labels: the predicted classes (b).
-            masks: (b b _ _) in [0, 1], of every image for every class in `labels`.
+            masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
+                default all in `labels`.
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -129,15 +110,22 @@ class LearnedExplainer(Explainer):
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
         labels = self.resolve_target(images, None)
-        masks = self.network.masks(images, labels[None])
+        asked = self.asked(labels)
+        masks = self.network.masks(images, asked)
         losses = self.losses(images, labels, masks)
         total = torch.stack(list(losses.values())).sum()
-        self._log_training(labels, masks.detach(), losses | {"loss": total})
+        self._log_training(labels, asked, masks.detach(), losses | {"loss": total})
         return total
 
-    def _log_training(self, labels: Tensor, masks: Tensor, losses: dict[str, Tensor]) -> None:
-        on_target, off_target = mean_areas(masks, labels)
-        own = masks.diagonal(dim1=0, dim2=1).permute(2, 0, 1)  # (b _ _)
+    def asked(self, labels: Tensor) -> Tensor:
+        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b)."""
+        return labels[None]
+
+    def _log_training(
+        self, labels: Tensor, asked: Tensor, masks: Tensor, losses: dict[str, Tensor]
+    ) -> None:
+        on_target, off_target = mean_areas(masks, labels, asked)
+        own = masks[(asked == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
         state = {"target_area": on_target, "constant_share": constant_share(own)}
         if not off_target.isnan():
             state["off_target_area"] = off_target

@@ -40,11 +40,29 @@ def published_variation_factor(batch_size: int, height: int, width: int) -> floa
     return batch_size * height * width / 2
 
 
-def mean_areas(masks: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean mask value on target and off target, from masks (b b _ _) of all the batch's labels (b).
+def mean_areas(masks: Tensor, labels: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean mask value on target and off target; NaN where there is no such mask.
 
-    The first is over each image's own class, the second over the classes of other images that
-    differ from it; NaN where there are none.
+    Args:
+        masks: (b n _ _).
+        labels: each image's own class (b).
+        asked: the classes (b n) of the masks, or (1 n) where they are the same for all images.
     """
-    areas = masks.mean(dim=(-2, -1))  # (b b)
-    return areas.diagonal().mean(), areas[labels[:, None] != labels].mean()
+    areas = masks.mean(dim=(-2, -1))
+    own = (asked == labels[:, None]).expand_as(areas)
+    return areas[own].mean(), areas[~own].mean()
+
+
+def confidence_lost(before: Tensor, after: Tensor) -> Tensor:
+    """Mean of what the average drop counts less what the average gain counts, from -1 to 1.
+
+    Unlike a cross entropy it is bounded, and moves from 0 only as far as the mask has changed the
+    classifier's mind: an image that is hard to recognise does not outweigh the others.
+
+    Args:
+        before: probability (b) of the target on the whole image.
+        after: the same on the masked one.
+    """
+    drop = (before - after).relu() / before
+    gain = (after - before).relu() / (1 - before + 0.02)  # the last 2 % are not worth a fight
+    return (drop - gain).mean()

@@ -25,6 +25,9 @@ Row = dict[str, Any]
 def annotate(row: Row, records: Sequence[Row]) -> Row:
     """Add to a row of figures how certain they are.
 
+    Records that share a `group` are not independent, and are resampled together: what varies is
+    the mean of a group.
+
     `METRIC_interval`, [low, high], for each metric that has a value an image; where there are any,
     `undefined`: for how many images it has none, and `maps_left_out`: how many maps no metric saw,
     as they were constant or had a NaN.
@@ -35,7 +38,7 @@ def annotate(row: Row, records: Sequence[Row]) -> Row:
         if not isinstance(figure, float) or not any(name in record for record in records):
             continue
         values = torch.tensor([record[name] for record in records])
-        extra[f"{name}_interval"] = list(bootstrap_interval(values))
+        extra[f"{name}_interval"] = list(bootstrap_interval(_of_groups(values, records)))
         if missing := int(values.isnan().sum()):
             undefined[name] = missing
     if undefined:
@@ -43,6 +46,14 @@ def annotate(row: Row, records: Sequence[Row]) -> Row:
     if left_out := int(sum(record.get("map_left_out", 0) for record in records)):
         extra["maps_left_out"] = left_out
     return row | extra
+
+
+def _of_groups(values: torch.Tensor, records: Sequence[Row]) -> torch.Tensor:
+    """The mean of each group of values (n), those that are NaN left out."""
+    groups: dict[Any, list[int]] = {}
+    for index, record in enumerate(records):
+        groups.setdefault(record.get("group", index), []).append(index)
+    return torch.stack([values[indices].nanmean() for indices in groups.values()])
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -27,13 +27,14 @@ class Case:
 
     Attributes:
         images: (b 3 h w) in [0, 1].
-        labels: the explained classes (b).
+        labels: the explained classes (b), or references (b d).
         scores: the explainer's scores (b 1 h w).
         maps: (b 1 h w) in [0, 1].
         classifier: what is explained.
         explain: images (m 3 h w) and labels (m) to scores (m 1 h w).
         mask: the object's pixels (b 1 h w), where the data set has them.
         box: its boxes (b n 4), likewise.
+        other_mask: the pixels of an object that was not asked for (b 1 h w), likewise.
     """
 
     images: Tensor
@@ -44,6 +45,7 @@ class Case:
     explain: Callable[[Tensor, Tensor], Tensor]
     mask: Tensor | None = None
     box: Tensor | None = None
+    other_mask: Tensor | None = None
 
     @cached_property
     def boxes(self) -> Tensor | None:
@@ -138,7 +140,8 @@ class Scoreboard(nn.Module):
             under `map_left_out` 1 where the map was not scored, else 0.
 
         Raises:
-            InputError: a metric needs masks or boxes that the data set does not have.
+            InputError: a metric needs masks or boxes that the data set does not have, or asks the
+                classifier about a target that is no class.
         """
         with torch.autocast(case.images.device.type, enabled=False):
             return self._add(case)
@@ -157,6 +160,12 @@ class Scoreboard(nn.Module):
             if isinstance(metric, ResponseMetric)
             for perturbation in metric.needs
         ]
+        if needs and case.labels.is_floating_point():
+            asking = [name for name, one in self.items() if isinstance(one, ResponseMetric)]
+            raise InputError(
+                f"{asking[0]} asks for the probability of a class, and the targets are reference "
+                "embeddings; leave it out of metrics"
+            )
         responses = sweep(
             case.classifier, needs, case.images, case.maps, case.labels, self.chunk_size
         )

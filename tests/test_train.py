@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from webdataset import TarWriter
 
-from explainers import PTAME
+from explainers import PTAME, TAME
+from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
 from train import main
 
@@ -83,6 +84,7 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
         "train/area",
         "train/variation",
         "train/target_area",
+        "train/constant_share",
         "train/lr",
         "val/average_drop",
         "val/average_increase",
@@ -119,6 +121,23 @@ def test_checkpoint_holds_no_frozen_weights_and_loads_in_python(networks):
     torch.testing.assert_close(loaded(images), cli.model(images))
 
 
+def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(networks):
+    classifier = networks[0].removeprefix("--model.init_args.classifier=")
+    tame = [
+        "--model=explainers.TAME",
+        f"--model.classifier={classifier}",
+        "--data=datamodules.ShapesDataModule",
+        "--data.length=4",
+    ]
+    cli = main(["fit", *tame, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    path = cli.trainer.checkpoint_callback.best_model_path
+    state = torch.load(path, weights_only=True)["state_dict"]
+    assert state
+    assert all(name.startswith("network.head.") for name in state)
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     networks, workers, monkeypatch
@@ -153,6 +172,18 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     expected = whole.model.trained_state()
     for name, value in resumed.model.trained_state().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
+    flooded = ["--model.init_args.area_weight=0", "--model.init_args.lr=1000"]
+    config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explainers.learned.CollapseAlarms", lambda: CollapseAlarms(window=2))
+        cli = main(["fit", *config, *flooded, *networks])
+    assert cli.trainer.global_step == 8
+    messages = [record.getMessage() for record in caplog.records if "masks" in record.getMessage()]
+    assert messages
+    assert len(messages) == len(set(messages))
 
 
 @pytest.mark.slow

@@ -76,6 +76,7 @@ class CaptumBaseline(Explainer):
                 f"{', '.join(gradients)}, or noisy_copies=0"
             )
         self.method = method
+        self.signed = method != "Saliency"
         self.samples = samples
         self.window = window
         self.noisy_copies = noisy_copies

@@ -17,6 +17,7 @@ from explainers.metrics.energy_pointing import EnergyPointing
 from explainers.metrics.fidelity import Fidelity
 from explainers.metrics.insertion import Insertion
 from explainers.metrics.max_sensitivity import MaxSensitivity
+from explainers.metrics.pair_pointing import EnergyOnOther, RightObject
 from explainers.metrics.pointing import Pointing
 from explainers.metrics.randomisation import ModelRandomisation, ModelRandomisationRank
 from explainers.metrics.road import (
@@ -37,6 +38,7 @@ __all__ = [
     "ClassSensitivity",
     "Compactness",
     "Deletion",
+    "EnergyOnOther",
     "EnergyPointing",
     "Fidelity",
     "Insertion",
@@ -48,6 +50,7 @@ __all__ = [
     "ModelRandomisationRank",
     "PixelAccuracy",
     "Pointing",
+    "RightObject",
     "RoadLeRF",
     "RoadLeRFProbability",
     "RoadMoRF",
@@ -80,6 +83,8 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "model_randomisation": ModelRandomisation,
     "model_randomisation_rank": ModelRandomisationRank,
     "energy_pointing": EnergyPointing,
+    "energy_on_other": EnergyOnOther,
+    "right_object": RightObject,
     "pointing": Pointing,
     "box_iou": BoxIoU,
     "max_box_accuracy": MaxBoxAccuracy,

@@ -33,6 +33,7 @@ class Imputed:
         percents: shares of the pixels to remove, rounded down to whole pixels.
         noise: standard deviation of what is added to imputed pixels, in [0, 1] like the pixels;
             the same noise for every image and share. Results are not clamped to [0, 1].
+        seed: of the noise.
 
     Raises:
         ValueError: a share leaves nothing to remove or nothing to impute from.
@@ -41,6 +42,7 @@ class Imputed:
     most_relevant_first: bool
     percents: tuple[float, ...] = PERCENTS
     noise: float = 0.01
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for percent in self.percents:
@@ -51,7 +53,7 @@ class Imputed:
         """Yield one version (b 3 h w) a share; all NaN for a map that has a NaN."""
         images = mark_undefined(images, maps)
         order = ranks(maps if self.most_relevant_first else -maps)
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(self.seed)
         noise = self.noise * torch.randn(1, *images.shape[1:], generator=generator).to(images)
         for percent in self.percents:
             removed = order < int(order[0].numel() * percent / 100)
@@ -208,14 +210,17 @@ class Road(ResponseMetric):
     Args:
         percents: shares of the pixels to remove; a single one gives the figure at that share.
         noise: standard deviation of what is added to imputed pixels, in [0, 1] like the pixels.
+        seed: of the noise.
     """
 
     most_relevant_first: ClassVar[bool]
     per_image = staticmethod(mean_response)
 
-    def __init__(self, percents: Sequence[float] = PERCENTS, noise: float = 0.01) -> None:
+    def __init__(
+        self, percents: Sequence[float] = PERCENTS, noise: float = 0.01, seed: int = 0
+    ) -> None:
         super().__init__()
-        self.needs = (Imputed(self.most_relevant_first, tuple(percents), noise),)
+        self.needs = (Imputed(self.most_relevant_first, tuple(percents), noise, seed),)
 
 
 class RoadMoRFProbability(Road):

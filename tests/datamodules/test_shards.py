@@ -12,7 +12,11 @@ from PIL import Image
 from datamodules import ShardsDataModule
 from datamodules.shards import Shards, ShuffledShards
 from datamodules.tars import find_shards
-from datamodules.transforms import evaluation_transform, training_transform
+from datamodules.transforms import (
+    evaluation_transform,
+    random_scale_transform,
+    training_transform,
+)
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 LENGTHS = [3, 5, 2, 4]
@@ -238,3 +242,18 @@ def test_photographs_without_labels_and_objects_with_masks_are_read():
     batch = next(iter(data.val_dataloader()))
     assert batch["mask"].shape == (3, 1, 224, 224)
     assert 0.01 < batch["mask"].float().mean() < 0.6
+
+
+def test_random_scales_are_drawn_anew_for_each_item():
+    pixels = np.arange(40 * 40, dtype=np.uint8).reshape(40, 40)
+    image = Image.fromarray(pixels).convert("RGB")
+    crop = random_scale_transform(16, [0.2, 0.9])
+    assert not torch.equal(crop(image), crop(image))
+    assert crop(image).shape == (3, 16, 16)
+
+
+def test_training_crops_are_of_the_scale_that_is_asked_for(folder):
+    data = module(folder, scale=[0.5, 0.6])
+    data.setup("fit")
+    crop = data.training_shards.transform.transforms[0]
+    assert tuple(crop.scale) == (0.5, 0.6)

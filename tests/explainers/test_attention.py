@@ -51,6 +51,13 @@ def test_same_classes_for_all_equal_the_published_head(head, features, training)
     torch.testing.assert_close(head(features, labels[None]), expected, rtol=0, atol=1e-12)
 
 
+def test_classes_that_differ_from_image_to_image_equal_the_published_head(head, features):
+    labels = torch.tensor([[6, 2, 2], [0, 1, 2]])
+    every_class = literal(head, features)
+    expected = torch.stack([every_class[image, labels[image]] for image in range(2)])
+    torch.testing.assert_close(head(features, labels), expected, rtol=0, atol=1e-12)
+
+
 def test_gradients_equal_those_of_the_published_head(head, features):
     labels = torch.tensor([6, 2])
     ours, theirs = (

@@ -229,6 +229,8 @@ def test_integrated_gradients_add_up_to_the_logit_less_that_of_black(labels):
 @needs_captum
 def test_gradients_are_those_of_the_logit(images, labels):
     classifier = _decided({"model": "test_vit", "pretrained": False, "num_classes": 4})
+    assert not CaptumBaseline(classifier, "Saliency").signed
+    assert CaptumBaseline(classifier, "InputXGradient").signed
     copies = images.clone().requires_grad_()
     classifier(copies).gather(1, labels[:, None]).sum().backward()
     saliency = CaptumBaseline(classifier, "Saliency")(images, labels)

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from explainers import PTAME, FrozenClassifier
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import load_explainer, save_bundle
 from explainers.errors import InputError
+from explainers.scored import CONFIDENCE_METRICS
 
 
 @pytest.fixture

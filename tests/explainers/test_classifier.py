@@ -59,7 +59,7 @@ def test_pooled_features_and_class_weights_give_the_logits():
     classifier = FrozenClassifier("test_resnet", pretrained=False)
     images = torch.rand(2, 3, 160, 160)
     pooled = classifier.features(images, [-1])[0].mean(dim=(2, 3))
-    logits = pooled @ classifier.class_weights.T + classifier.model.get_classifier().bias
+    logits = pooled @ classifier.class_weights.T + classifier.class_bias
     torch.testing.assert_close(logits, classifier(images))
 
 

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from explainers import PTAME
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import save_bundle
 from explainers.cli import main
+from explainers.scored import CONFIDENCE_METRICS
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,17 @@ def config(tmp_path):
     return path
 
 
+@pytest.fixture
+def cdam(tmp_path):
+    """A config of CDAM on a tiny transformer of random weights."""
+    path = tmp_path / "cdam.yaml"
+    path.write_text(
+        "model:\n  class_path: explainers.CDAM\n  init_args:\n"
+        "    classifier: {model: test_vit, pretrained: false, num_classes: 4}\n"
+    )
+    return path
+
+
 def test_explain_with_the_config_of_a_method_without_training(config, photo, tmp_path, capsys):
     arguments = ["explain", "--config", str(config), "--image", str(photo), "--target", "243"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
@@ -160,6 +171,60 @@ def test_explain_takes_either_a_checkpoint_or_a_config(config, bundle, photo, tm
         explain(bundle, tmp_path / "out", photo, more=["--config", str(config)])
     assert stop.value.code == 2
     assert "not allowed with argument --checkpoint" in one_line(capsys)
+
+
+def explain_untrained(config, output, photo, *more):
+    arguments = ["explain", "--config", str(config), "--output", str(output)]
+    return main([*arguments, "--image", str(photo), *map(str, more)])
+
+
+def test_method_without_training_is_explained_from_its_config(cdam, photo, tmp_path, capsys):
+    assert explain_untrained(cdam, tmp_path / "out", photo, "--target", "2") == 0
+    assert "class 2 (" in capsys.readouterr().out
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["target"] == 2
+        assert arrays["scores"].min() < 0 < arrays["scores"].max()
+
+
+def test_concept_is_the_mean_embedding_of_images(cdam, photo, tmp_path, capsys):
+    other = tmp_path / "other.png"
+    Image.fromarray(np.full((30, 30, 3), 90, dtype=np.uint8)).save(other)
+    assert explain_untrained(cdam, tmp_path / "out", photo, "--concept", photo, other) == 0
+    assert capsys.readouterr().out.strip().endswith("photo.png: reference")
+    with np.load(tmp_path / "out/photo.npz") as arrays:
+        assert arrays["target"].shape == (64,)
+        assert np.isnan(arrays["probability"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--concept", "nowhere.png"], "no image file at"),
+        (["--target", "4"], "target 4 is outside the classes"),
+    ],
+)
+def test_bad_target_of_a_config(cdam, photo, tmp_path, capsys, more, message):
+    assert explain_untrained(cdam, tmp_path / "out", photo, *more) == 2
+    assert message in one_line(capsys)
+
+
+def test_concept_is_refused_by_methods_that_explain_classes(bundle, photo, tmp_path, capsys):
+    assert explain(bundle, tmp_path / "out", photo, more=["--concept", str(photo)]) == 2
+    assert "PTAME explains class labels (int64), not reference embeddings" in one_line(capsys)
+
+
+def test_method_for_transformers_refuses_other_networks(cdam, photo, tmp_path, capsys):
+    cdam.write_text(cdam.read_text().replace("test_vit", "test_resnet"))
+    assert explain_untrained(cdam, tmp_path / "out", photo) == 2
+    assert "test_resnet is a ResNet, and this method needs" in one_line(capsys)
+
+
+@pytest.mark.parametrize("more", [["--checkpoint", "bundle"], ["--target", "1", "--concept", "a"]])
+def test_one_explainer_and_one_target(cdam, photo, tmp_path, capsys, more):
+    with pytest.raises(SystemExit) as stop:
+        explain_untrained(cdam, tmp_path / "out", photo, *more)
+    assert stop.value.code == 2
+    assert "not allowed with" in one_line(capsys)
 
 
 def test_unknown_argument(capsys):

@@ -1,8 +1,17 @@
+import numpy as np
 import torch
 from PIL import Image
 
-from explainers import PTAME
-from explainers.drawing import captioned, colourise, overlay, panel, save_picture
+from explainers import CDAM, PTAME
+from explainers.drawing import (
+    SIGNED_COLOUR_MAP,
+    captioned,
+    centred,
+    colourise,
+    overlay,
+    panel,
+    save_picture,
+)
 from explainers.pictures import explained_panel
 
 
@@ -22,6 +31,52 @@ def test_overlay_mixes_the_colours_with_the_grey_image():
     torch.testing.assert_close(overlay(images, maps, opacity=1.0), colourise(maps))
     halfway = 0.5 * grey + 0.5 * colourise(maps)
     torch.testing.assert_close(overlay(images, maps, opacity=0.5), halfway)
+
+
+def test_signed_scores_are_centred_at_zero_and_clipped_at_their_quantiles():
+    scores = torch.linspace(-1, 3, 401).view(1, 1, 1, 401)
+    shown = centred(scores).flatten()
+    # The 1 % and 99 % quantiles are -0.96 and 2.96, and 2.96 is stretched to 1.
+    assert shown[100] == 0.5
+    torch.testing.assert_close(shown[4:397], 0.5 + 0.5 * scores.flatten()[4:397] / 2.96)
+    assert (shown[:4] == shown[4]).all()
+    assert (shown[397:] == 1).all()
+    torch.testing.assert_close(centred(-scores).flatten(), 1 - shown)
+    both = centred(torch.cat([scores, 10 * scores]))
+    torch.testing.assert_close(both[0], both[1])  # each on its own scale
+
+
+def test_scores_of_zero_are_the_centre_and_one_sign_stays_on_its_side():
+    assert torch.equal(centred(torch.zeros(1, 1, 2, 2)), torch.full((1, 1, 2, 2), 0.5))
+    assert centred(torch.rand(1, 1, 20, 20) + 5).amin() > 0.9
+
+
+def test_signed_scores_of_a_large_photograph_are_drawn():
+    assert centred(torch.rand(1, 1, 4100, 4100)).shape == (1, 1, 4100, 4100)
+
+
+def test_colours_of_signed_scores_are_white_at_zero_red_above_and_blue_below():
+    below, zero, above = colourise(torch.tensor([[[[0.1, 0.5, 0.9]]]]), SIGNED_COLOUR_MAP)[
+        0, :, 0
+    ].T
+    assert zero.amin() > 0.95
+    assert above[0] > above[2] + 0.3
+    assert below[2] > below[0] + 0.3
+
+
+def test_picture_of_a_signed_method_is_of_its_scores_and_the_arrays_stay_as_they_are(tmp_path):
+    explainer = CDAM({"model": "test_vit", "pretrained": False, "num_classes": 4})
+    explanation = explainer.explain(torch.rand(1, 3, 64, 64), 1)
+    (path,) = explanation.save(tmp_path)
+    expected = overlay(
+        explanation.images[0][None], centred(explanation.scores), colour_map=SIGNED_COLOUR_MAP
+    )
+    with Image.open(path) as image:
+        drawn = torch.from_numpy(np.array(image)).permute(2, 0, 1)[:, -64:].float() / 255
+    torch.testing.assert_close(drawn, expected[0], rtol=0, atol=1 / 255)
+    with np.load(path.with_suffix(".npz")) as arrays:
+        np.testing.assert_array_equal(arrays["scores"], explanation.scores[0, 0])
+    assert (explanation[0].signed, explanation.scores.amin() < 0) == (True, True)
 
 
 def test_caption_is_above_the_picture_and_fits_its_width():

@@ -9,10 +9,10 @@ import torch
 
 import explainers
 from explainers import LCAM, PTAME, TAME, FrozenClassifier, LearnedExplainer
-from explainers.base import CONFIDENCE_METRICS
 from explainers.bundle import load_explainer, save_bundle
 from explainers.errors import InputError
 from explainers.finetuning import fitting
+from explainers.scored import CONFIDENCE_METRICS
 
 RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 CONVNEXT = {"model": "test_convnext", "pretrained": False, "num_classes": 4}

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from explainers.losses import area, mean_areas, published_variation_factor, variation
+from explainers.losses import (
+    area,
+    confidence_lost,
+    mean_areas,
+    published_variation_factor,
+    variation,
+)
 
 
 def test_area_of_power_one_is_the_share_kept():
@@ -53,7 +59,26 @@ def test_published_coefficient_is_reproduced_at_batch_32_and_56_pixels():
 def test_mean_areas_leave_out_other_images_of_the_same_class():
     labels = torch.tensor([5, 7, 5])
     values = torch.tensor([[0.1, 0.2, 0.9], [0.4, 0.5, 0.6], [0.9, 0.8, 0.3]])
-    on_target, off_target = mean_areas(values[..., None, None].expand(3, 3, 2, 2), labels)
-    assert on_target == pytest.approx((0.1 + 0.5 + 0.3) / 3)
-    # Images 0 and 2 share a class: the two 0.9 are neither.
+    masks = values[..., None, None].expand(3, 3, 2, 2)
+    on_target, off_target = mean_areas(masks, labels, labels[None])
+    # Images 0 and 2 share a class: the two 0.9 are on target.
+    assert on_target == pytest.approx((0.1 + 0.5 + 0.3 + 0.9 + 0.9) / 5)
     assert off_target == pytest.approx((0.2 + 0.4 + 0.6 + 0.8) / 4)
+
+
+def test_mean_areas_of_classes_that_differ_from_image_to_image():
+    masks = torch.tensor([[0.1, 0.2], [0.3, 0.4]])[..., None, None]
+    on_target, off_target = mean_areas(masks, torch.tensor([5, 7]), torch.tensor([[5, 7], [7, 7]]))
+    assert on_target == pytest.approx((0.1 + 0.3 + 0.4) / 3)
+    assert off_target == pytest.approx(0.2)
+
+
+def test_confidence_lost_is_the_drop_less_the_gain():
+    before, after = torch.tensor([0.8, 0.5, 0.18]), torch.tensor([0.2, 0.5, 0.6])
+    # The first loses 0.6 of its 0.8, the second nothing, the third gains 0.42 of 0.84.
+    assert confidence_lost(before, after) == pytest.approx((0.75 + 0 - 0.5) / 3)
+
+
+def test_confidence_lost_is_finite_for_a_certain_prediction():
+    before = torch.tensor([1.0])
+    assert confidence_lost(before, before) == 0

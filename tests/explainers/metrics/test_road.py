@@ -203,3 +203,13 @@ def test_a_map_with_nan_leaves_no_image_and_spares_the_others():
 def test_shares_that_leave_nothing_to_do_are_refused(percent):
     with pytest.raises(ValueError, match=f"got {percent}"):
         RoadMoRF(percents=(50, percent))
+
+
+def test_seed_decides_the_noise():
+    images, maps = torch.rand(1, 3, 20, 30), torch.rand(1, 1, 20, 30)
+    first, again, other = (
+        torch.stack(list(Imputed(True, seed=seed)(images, maps))) for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert RoadMoRF(seed=3).needs != RoadMoRF().needs

@@ -1,0 +1,92 @@
+"""What CDAM and token ablation cost in forward passes of the network: `python benchmarks/cdam.py`.
+
+Weights are random. Times, in the same run, the shortest of several repeats each, in turns:
+
+- cdam: the map of one class, over one pass of a ViT-S/16 of that depth without gradients, on
+  images of 224 x 224 pixels;
+- classes: the maps of ten classes an image in one call, likewise;
+- ablation: token ablation of an image of 128 x 128 pixels on ViT-Ti/16, over as many passes as it
+  has patches, in the same chunks.
+
+Prints the ratios and writes them to `cdam.json` beside this file.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+
+from explainers import CDAM, FrozenClassifier, TokenAblation
+
+DEPTHS = (2, 6, 12, 24)
+BATCH, REPEATS = 2, 9
+CHUNK_SIZE = 16
+
+
+def shortest(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The least wall-clock time of each, in seconds, all of them in turns."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: min(taken) for name, taken in times.items()}
+
+
+def cdam(depth: int) -> dict[str, float]:
+    """Ratios of one and of ten maps an image to a pass."""
+    classifier = FrozenClassifier(timm.create_model("vit_small_patch16_224", depth=depth))
+    explainer = CDAM(classifier)
+    images = torch.rand(BATCH, 3, 224, 224)
+    labels = torch.arange(BATCH)
+    ten = torch.arange(10).expand(BATCH, -1)
+    taken = shortest(
+        {
+            "pass": lambda: no_grad(classifier, images),
+            "cdam": lambda: explainer(images, labels),
+            "classes": lambda: explainer.scores_of_classes(images, ten),
+        },
+        REPEATS,
+    )
+    return {name: taken[name] / taken["pass"] for name in ("cdam", "classes")}
+
+
+def ablation() -> float:
+    """Ratio of the ablation of an image's patches to as many passes."""
+    classifier = FrozenClassifier(timm.create_model("vit_tiny_patch16_224", dynamic_img_size=True))
+    explainer = TokenAblation(classifier, chunk_size=CHUNK_SIZE)
+    image = torch.rand(1, 3, 128, 128)
+    chunk = image.expand(CHUNK_SIZE, -1, -1, -1).contiguous()
+    label = torch.tensor([3])
+
+    def passes() -> None:
+        for _ in range(64 // CHUNK_SIZE):
+            no_grad(classifier, chunk)
+
+    taken = shortest({"passes": passes, "tam": lambda: explainer(image, label)}, REPEATS)
+    return taken["tam"] / taken["passes"]
+
+
+@torch.no_grad()
+def no_grad(classifier: FrozenClassifier, images: torch.Tensor) -> None:
+    """One pass."""
+    classifier(images)
+
+
+def main() -> None:
+    """Measure and print."""
+    result = {
+        "threads": torch.get_num_threads(),
+        "cdam_over_pass": {depth: cdam(depth) for depth in DEPTHS},
+        "ablation_over_passes": ablation(),
+    }
+    (Path(__file__).parent / "cdam.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

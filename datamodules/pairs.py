@@ -1,0 +1,101 @@
+"""Images of two objects, each with an image of its own to compare with."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from datamodules.base import ImageDataModule, Sample
+from datamodules.shards import opened
+from datamodules.tars import find_shards, index_of, members_of
+from datamodules.transforms import evaluation_transform
+
+OBJECTS = ("a", "b")
+
+
+class Pairs(Dataset[Sample]):
+    """The objects of the images of tar files, one after the other: two samples an image.
+
+    An image is `KEY.jpg`, its objects are `KEY.mask_a.png` and `KEY.mask_b.png`, and images of
+    objects of their kinds `KEY.ref_a.jpg` and `KEY.ref_b.jpg`. A sample has `image`, the
+    `reference` of one object, its `mask`, and the `other_mask` of the other object; `group` is the
+    key of the image.
+
+    Args:
+        patterns: paths, globs, or lists in braces (`name-{0000..0063}.tar`).
+        transform: of a PIL image and its masks with it; makes images (3 h w) in [0, 1].
+
+    Raises:
+        FileNotFoundError: a shard is missing, or a glob finds none.
+    """
+
+    def __init__(self, patterns: str | Sequence[str], transform: v2.Transform) -> None:
+        self.images = [
+            (path, position)
+            for path in find_shards(patterns)
+            for position in range(len(index_of(path)))
+        ]
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(OBJECTS) * len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        path, position = self.images[index // len(OBJECTS)]
+        asked = OBJECTS[index % len(OBJECTS)]
+        (other,) = set(OBJECTS) - {asked}
+        key, members = index_of(path)[position]
+        needed = ["jpg", f"mask_{asked}.png", f"mask_{other}.png", f"ref_{asked}.jpg"]
+        missing = [name for name in needed if name not in members]
+        if missing:
+            raise ValueError(
+                f"{path}: sample {key!r} has no {missing[0]}, only {', '.join(members)}"
+            )
+        content = members_of(path, position, needed)
+        masks = [
+            tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content[name], "L")))
+            for name in needed[1:3]
+        ]
+        image, mask, other_mask = self.transform(opened(content["jpg"], "RGB"), *masks)
+        return {
+            "key": f"{key}-{asked}",
+            "group": key,
+            "image": image.as_subclass(Tensor),
+            "mask": mask.as_subclass(Tensor) != 0,
+            "other_mask": other_mask.as_subclass(Tensor) != 0,
+            "reference": self.transform(opened(content[needed[3]], "RGB")).as_subclass(Tensor),
+        }
+
+
+class PairsDataModule(ImageDataModule):
+    """`Pairs` for every split: there is nothing to train.
+
+    Args:
+        test: shards: paths, globs, or lists in braces.
+        size: height and width of the images, in pixels.
+        crop_fraction: the share of the resized image's side that is kept.
+        batch_size: samples in a batch.
+        num_workers: processes that prepare samples.
+
+    Raises:
+        FileNotFoundError: a shard is missing, or a glob finds none.
+    """
+
+    def __init__(
+        self,
+        test: str | list[str],
+        size: int = 224,
+        crop_fraction: float = 1.0,
+        batch_size: int = 20,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, num_workers, samples_per_epoch=batch_size)
+        self.pairs = Pairs(test, evaluation_transform(size, crop_fraction))
+
+    def setup(self, stage: str) -> None:
+        """Give every split the same pairs."""
+        self.train_set = self.val_set = self.test_set = self.pairs

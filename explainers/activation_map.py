@@ -1,0 +1,34 @@
+"""Where a network is active at all: what a map that looks at its target has to beat."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.base import Explainer
+from explainers.classifier import ClassifierSource
+
+
+class ActivationMap(Explainer):
+    """Mean of the channels of one layer, the same for every class and every reference.
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        stage: which of the classifier's `stages` to average.
+    """
+
+    def __init__(self, classifier: ClassifierSource = "resnet50", stage: int = -1) -> None:
+        super().__init__(classifier)
+        self.stage = stage
+
+    @torch.no_grad()
+    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
+        """Average, and interpolate to the images."""
+        (maps,) = self.classifier.features(images, [self.stage])
+        mean = maps.mean(dim=1, keepdim=True)
+        return F.interpolate(mean, images.shape[-2:], mode="bilinear", align_corners=False)
+
+    def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
+        """As of every explainer; references are not looked at."""
+        if target is not None and target.is_floating_point() and len(target) == len(images):
+            return target
+        return super().resolve_target(images, target)

@@ -1,0 +1,171 @@
+"""P-TAME made to learn from minutes of training: one fuser for all classes, and a sharper objective.
+
+Ours, from the parts of P-TAME (https://arxiv.org/abs/2501.17813).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.attention import AttentionNetwork, default_stages
+from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.conditioned import ConditionedNetwork
+from explainers.errors import InputError
+from explainers.learned import LearnedExplainer
+from explainers.losses import confidence_lost
+from explainers.masking import Fill, black, blur, delete, keep, mean
+from explainers.masking_network import MaskingNetwork, enlarge
+from explainers.ptame import CAM_GAIN, CAM_OFFSET
+from explainers.refinement import refine
+from explainers.scoring import min_max
+
+
+class PTAMEPlus(LearnedExplainer):
+    """Explains a classifier by a head that starts as a class activation map and learns to beat it.
+
+    Every part is an option. The objective is computed on the map as it is shown and scored, from
+    its own minimum to its own maximum; the masks themselves, which `forward` returns, stay low for
+    classes that an image does not show.
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        auxiliary: the network whose features the head reads; by default the classifier itself. It
+            has to know the classifier's classes.
+        stages: which of its stages to read, finest first, the last being what it pools; by
+            default those that P-TAME reads and what is pooled. `[-1]` draws no finer map than a
+            class activation map is.
+        conditioned: make the fuser row of a class from the class's row in the auxiliary's last
+            layer, and from the image; otherwise learn a row for each class.
+        cam_start: start as the auxiliary's class activation map; otherwise from nothing.
+        hidden: width of the network that makes the rows.
+        confidence_weight: price of lost confidence, less what is gained; see
+            `losses.confidence_lost`.
+        classification_weight: price of a lost prediction: cross entropy with the predicted class.
+        agreement_weight: price of other probabilities than on the whole image: Kullback-Leibler
+            divergence over all classes.
+        deletion_weight: price of a prediction that survives without what the mask keeps.
+        area_weight: price of a large map; raise it if maps flood the image.
+        area_budget: share of the image that is free of that price.
+        off_target_weight: price of the mask for a class that another image of the batch shows.
+        random_fill: fill removed pixels with black, the mean colour, a blurred image or another
+            image of the batch, drawn for each step; otherwise black.
+        refinement_steps: steps of test-time optimisation of each map, each a forward and a
+            backward pass of the classifier, at the same price of area; 0 answers in a single pass.
+        lr: peak learning rate of the one-cycle schedule.
+        weight_decay: of AdamW.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
+
+    Raises:
+        InputError: the auxiliary has other classes than the classifier.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource = "resnet50",
+        auxiliary: ClassifierSource | None = None,
+        stages: Sequence[int] | None = None,
+        conditioned: bool = True,
+        cam_start: bool = True,
+        hidden: int = 256,
+        confidence_weight: float = 1.0,
+        classification_weight: float = 0.0,
+        agreement_weight: float = 0.0,
+        deletion_weight: float = 0.0,
+        area_weight: float = 0.5,
+        area_budget: float = 0.0,
+        off_target_weight: float = 0.1,
+        random_fill: bool = False,
+        refinement_steps: int = 0,
+        lr: float = 1e-3,
+        weight_decay: float = 0.02,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
+    ) -> None:
+        super().__init__(classifier, lr, weight_decay)
+        backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
+        self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
+        if backbone.num_classes != self.classifier.num_classes:
+            raise InputError(
+                f"the auxiliary has to tell apart the {self.classifier.num_classes} classes of the "
+                f"classifier, and {backbone.name} knows {backbone.num_classes}; choose another, "
+                "or leave it out"
+            )
+        chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
+        self.network: MaskingNetwork
+        if conditioned:
+            self.network = ConditionedNetwork(backbone, chosen, hidden, cam_start)
+        else:
+            attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
+            if cam_start:
+                attention.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
+            self.network = attention
+        self.confidence_weight = confidence_weight
+        self.classification_weight = classification_weight
+        self.agreement_weight = agreement_weight
+        self.deletion_weight = deletion_weight
+        self.area_weight = area_weight
+        self.area_budget = area_budget
+        self.off_target_weight = off_target_weight
+        self.random_fill = random_fill
+        self.refinement_steps = refinement_steps
+        self.start_from(init_from, freeze_taken)
+
+    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
+        """Answer in one pass, or refine that answer where `refinement_steps` says so."""
+        masks: Tensor = self.network(images, target)
+        if self.refinement_steps:
+            masks = refine(
+                self.classifier, images, target, masks, self.refinement_steps, self.area_weight
+            )
+        return masks
+
+    def to_maps(self, scores: Tensor) -> Tensor:
+        """Stretch the masks to [0, 1], as in training."""
+        return min_max(scores)
+
+    def asked(self, labels: Tensor) -> Tensor:
+        """Each image's own class, and that of the image before it in the batch (b 2)."""
+        return torch.stack([labels, labels.roll(1)], dim=1)
+
+    def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """Price lost confidence, a surviving prediction, and large masks, on target and off."""
+        own, other = masks[:, :1], masks[:, 1]
+        maps = min_max(enlarge(own, images))
+        fill = self._fill(images)
+        with torch.no_grad():
+            whole = self.classifier(images).log_softmax(dim=1)
+        kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
+        before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
+        absent = labels != labels.roll(1)
+        terms = {
+            "confidence": self.confidence_weight * confidence_lost(before, after),
+            "classification": self.classification_weight * F.nll_loss(kept, labels),
+            "agreement": self.agreement_weight
+            * F.kl_div(kept, whole, log_target=True, reduction="batchmean"),
+            "area": self.area_weight * (maps.mean(dim=(1, 2, 3)) - self.area_budget).relu().mean(),
+            "off_target": self.off_target_weight * (other.mean(dim=(1, 2)) * absent).mean(),
+        }
+        if self.deletion_weight:
+            left = self.classifier(delete(images, maps, fill)).log_softmax(dim=1)
+            surviving = left.gather(1, labels[:, None])[:, 0].exp()
+            # Finite where nothing of the prediction is lost.
+            price = -torch.log1p(-surviving.clamp(max=1 - 1e-4)).mean()
+            terms["deletion"] = self.deletion_weight * price
+        return terms
+
+    def _fill(self, images: Tensor) -> Fill:
+        """What shows in this step where pixels are removed; the same in a fit that is resumed."""
+        if not self.random_fill:
+            return black
+        generator = torch.Generator().manual_seed(self.global_step)
+        fills: list[Fill] = [black, mean, blur, _other_images]
+        return fills[int(torch.randint(len(fills), (), generator=generator))]
+
+
+def _other_images(images: Tensor) -> Tensor:
+    """The image before each one in the batch."""
+    return images.roll(1, dims=0)
