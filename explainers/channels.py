@@ -16,8 +16,9 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
     Args:
         classifier: a timm model.
         images: RGB in [0, 1].
-        stage: one of the classifier's `stages`. By default what the network pools or, where that
-            is tokens, what the last block's attention reads: the patch tokens after `norm1`.
+        stage: one of the classifier's `stages`. By default the last of timm's own, before any layer
+            that only widens it for the head; of a transformer with one sequence of tokens, what
+            the last block's attention reads: the patch tokens after `norm1`.
 
     Raises:
         InputError: the classifier is no timm model.
@@ -36,7 +37,7 @@ def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None
             )
             maps: Tensor = norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
             return maps.relu()
-    return classifier.features(images, [-1 if stage is None else stage])[0].relu()
+    return classifier.features(images, [-2 if stage is None else stage])[0].relu()
 
 
 def combine(features: Tensor, logits: Tensor) -> Tensor:

@@ -123,13 +123,12 @@ class OptiCAM(Explainer):
         """As of every explainer; references (b d) are checked against an embedding."""
         if target is None or not target.is_floating_point() or len(target) != len(images):
             return super().resolve_target(images, target)
-        with torch.no_grad():
-            width = self.classifier.embed(images[:1]).flatten(1).shape[1]
+        width = self.embed(images[:1]).shape[1]
         if target.ndim != 2 or target.shape[1] != width or not target.isfinite().all():
             raise InputError(
                 f"references must be finite and ({len(images)} {width}), as the embeddings of "
                 f"{self.classifier.name}, got {tuple(target.shape)}; make them with "
-                "classifier.embed"
+                "explainer.embed"
             )
         return target
 
