@@ -164,7 +164,8 @@ class Comparison:
     def _targets(self, method: Method, batch: Batch) -> Tensor:
         """The predicted classes (b), or what a method makes of the references (b d)."""
         if "reference" not in batch:
-            return self.classifier(batch["image"]).argmax(dim=1)
+            logits: Tensor = self.classifier(batch["image"])
+            return logits.argmax(dim=1)
         return self._embed(method)(batch["reference"])
 
     def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
