@@ -52,7 +52,7 @@ class SimilarityKept(ImageMean):
         super().__init__()
         self.percent = percent
 
-    def update(  # type: ignore[override]  one of what it takes is a function
+    def update(  # type: ignore[override]
         self, images: Tensor, maps: Tensor, references: Tensor, embed: Callable[[Tensor], Tensor]
     ) -> None:
         """Add a batch; see `similarity_kept`."""
