@@ -165,7 +165,7 @@ methods:
   activation_map: {class_path: explainers.ActivationMap}
   opti_cam: {class_path: explainers.OptiCAM, init_args: {steps: 2}}
   cdam: {class_path: explainers.CDAM}
-metrics: [energy_pointing, energy_on_other, right_object]
+metrics: [energy_pointing, energy_on_other, right_object, similarity_kept_50]
 panel_images: 2
 """
 
@@ -201,6 +201,7 @@ def test_references_are_compared_by_each_methods_own_embedding(pairs, tmp_path, 
     assert "reference" in results["protocol"]["target"]
     rows = {row["explainer"]: row for row in results["rows"]}
     assert all(row["images"] == 6 for row in rows.values())
+    assert rows["ones"]["similarity_kept_50"] < 100  # half the pixels are black
     for blind in ("activation_map", "centre_gaussian"):
         # Asked for both objects, it is right once an image: the interval of the mean is a point.
         assert rows[blind]["right_object"] == 50
