@@ -23,6 +23,11 @@ def _examples():
         mask[image, :, 2 : 2 + side, 5 : 5 + side] = True
     scores[1, 0, 5, 6] = torch.nan
     examples = {"scores": scores, "maps": scores, "mask": mask, "boxes": boxes_of(mask)}
+    examples["other_mask"] = mask.flip(-1)
+    examples["other_mask"][4] = True  # more energy is on this one
+    examples["images"] = torch.rand(COUNT, 3, 64, 80, generator=generator)
+    examples["labels"] = torch.rand(COUNT, 3, generator=generator)  # references, for `embed`
+    examples["embed"] = lambda images: images.mean(dim=(2, 3))
     examples["sensitivity"] = torch.tensor([0.3, torch.nan, 0.1, 0.7, 2.0])
     for other in ("second", "random", "least_likely"):
         examples[f"scores_of_{other}_class"] = torch.rand(scores.shape, generator=generator)
@@ -43,12 +48,17 @@ def arguments_of(metric):
     return responses + [EXAMPLES[name] for name in getattr(metric, "takes", ())]
 
 
+def of_images(arguments, part):
+    """What belongs to some of the images; functions belong to all of them."""
+    return [one if callable(one) else one[part] for one in arguments]
+
+
 def scored(name, *parts):
     """The figure of a metric after batches, each a slice of the five images."""
     metric = CHOICES[name]()
     for part in parts:
         if range(COUNT)[part]:
-            metric.update(*(argument[part] for argument in arguments_of(metric)))
+            metric.update(*of_images(arguments_of(metric), part))
     return float(metric.compute())
 
 
@@ -94,9 +104,9 @@ def test_order_of_the_images_does_not_matter(name):
 @pytest.mark.parametrize("name", CHOICES)
 def test_reset_forgets(name):
     metric = CHOICES[name]()
-    metric.update(*(argument[:3] for argument in arguments_of(metric)))
+    metric.update(*of_images(arguments_of(metric), slice(3)))
     metric.reset()
-    metric.update(*(argument[4:] for argument in arguments_of(metric)))
+    metric.update(*of_images(arguments_of(metric), slice(4, None)))
     assert float(metric.compute()) == scored(name, slice(4, COUNT))
 
 
@@ -115,7 +125,7 @@ def test_images_for_which_it_is_not_defined_are_left_out_and_counted(name):
         # Responses are numbers for every image; it is what else the metric takes that is not.
         assert undefined.any() == bool(metric.takes)
     kept = CHOICES[name]()
-    kept.update(*(argument[~undefined] for argument in arguments))
+    kept.update(*of_images(arguments, ~undefined))
     assert metric.compute() == kept.compute()
 
 
