@@ -146,6 +146,7 @@ class Comparison:
         case = Case(
             images, labels, scores, min_max(scores), self.classifier, method,
             mask=batch.get("mask"), box=batch.get("box"), other_mask=batch.get("other_mask"),
+            embed=self._embed(method) if "reference" in batch else None,
         )  # fmt: skip
         values = scoreboard.update(case)
         for index, key in enumerate(batch["key"]):
@@ -163,9 +164,12 @@ class Comparison:
     def _targets(self, method: Method, batch: Batch) -> Tensor:
         """The predicted classes (b), or what a method makes of the references (b d)."""
         if "reference" not in batch:
-            return self.classifier(batch["image"]).argmax(dim=1)
-        embed = method.embed if isinstance(method, Explainer) else self.classifier.embed
-        return embed(batch["reference"])
+            logits: Tensor = self.classifier(batch["image"])
+            return logits.argmax(dim=1)
+        return self._embed(method)(batch["reference"])
+
+    def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
+        return method.embed if isinstance(method, Explainer) else self.classifier.embed
 
     def _draw(self, pictures: dict[str, list[Tensor]]) -> None:
         """Write panel.png: a row an image, a column a method, the image and its reference first."""

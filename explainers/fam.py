@@ -67,7 +67,8 @@ class FAM(SimilarityExplainer):
         classifier: the network that embeds; see `FrozenClassifier.of`.
         weights: `plain` or `decomposition`.
         normalisation: of plain weights, a key of `WEIGHTS`.
-        temperature: of the softmax; raise it to let more channels take part.
+        temperature: of the softmax; lower it to single channels out. Contributions are of the
+            order of 1 / k, and far above that all channels weigh the same.
         metric: how embeddings are compared, a key of `embeddings.METRICS`.
         pool: how feature maps become an embedding, a key of `pooling.POOLS`.
         stage: which of the classifier's `stages` is pooled.

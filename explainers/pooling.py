@@ -73,10 +73,12 @@ POOLS = {
 
 def per_channel(values: Tensor, maps: Tensor) -> Tensor:
     """Sum pooled values (b d) over the positions that `flatten` kept apart: (b k)."""
-    return values.unflatten(1, (maps.shape[1], -1)).sum(dim=2)
+    channels: Tensor = values.unflatten(1, (maps.shape[1], -1))
+    return channels.sum(dim=2)
 
 
 def over_positions(values: Tensor, maps: Tensor) -> Tensor:
     """Lay values (b d), one a pooled feature, out so that they multiply maps (b k h w)."""
     positions = maps.shape[2:] if values.shape[1] > maps.shape[1] else torch.Size((1, 1))
-    return values.unflatten(1, (maps.shape[1], *positions))
+    laid_out: Tensor = values.unflatten(1, (maps.shape[1], *positions))
+    return laid_out

@@ -35,6 +35,7 @@ class Case:
         mask: the object's pixels (b 1 h w), where the data set has them.
         box: its boxes (b n 4), likewise.
         other_mask: the pixels of an object that was not asked for (b 1 h w), likewise.
+        embed: images (m 3 h w) to embeddings (m d), where the targets are references.
     """
 
     images: Tensor
@@ -46,6 +47,7 @@ class Case:
     mask: Tensor | None = None
     box: Tensor | None = None
     other_mask: Tensor | None = None
+    embed: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def boxes(self) -> Tensor | None:
@@ -176,7 +178,7 @@ class Scoreboard(nn.Module):
             for field in getattr(metric, "takes", ()):
                 if getattr(case, field) is None:
                     raise InputError(
-                        f"{name} needs a {field} for each image, which this data set does not "
+                        f"{name} needs {field} for each image, which this data set does not "
                         "have; leave it out of metrics"
                     )
                 arguments.append(getattr(case, field))

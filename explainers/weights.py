@@ -45,8 +45,10 @@ def create(
         _check_name(name)
     if weights is not None:
         overlay["file"] = str(_existing(Path(weights)))
-        num_classes = num_classes or _count_classes(name, read_state(Path(weights)))
-        overlay["num_classes"] = num_classes
+        if num_classes is None:
+            num_classes = _count_classes(name, read_state(Path(weights)))
+        if num_classes is not None:  # a network without a head has none to count
+            overlay["num_classes"] = num_classes
     try:
         return _create_resizable(
             name,

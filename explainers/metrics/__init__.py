@@ -27,6 +27,7 @@ from explainers.metrics.road import (
     RoadMoRFProbability,
 )
 from explainers.metrics.segmentation import MeanAveragePrecision, MeanIoU, PixelAccuracy
+from explainers.metrics.similarity_kept import SimilarityKept
 
 __all__ = [
     "CHOICES",
@@ -55,6 +56,7 @@ __all__ = [
     "RoadLeRFProbability",
     "RoadMoRF",
     "RoadMoRFProbability",
+    "SimilarityKept",
 ]
 
 CHOICES: dict[str, Callable[[], Metric]] = {
@@ -85,6 +87,8 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "energy_pointing": EnergyPointing,
     "energy_on_other": EnergyOnOther,
     "right_object": RightObject,
+    "similarity_kept_50": SimilarityKept,
+    "similarity_kept_15": partial(SimilarityKept, 15),
     "pointing": Pointing,
     "box_iou": BoxIoU,
     "max_box_accuracy": MaxBoxAccuracy,

@@ -149,7 +149,7 @@ def test_command_compares_what_a_file_describes(tmp_path, capsys):
         main(["compare", "--config", str(tmp_path / "config.yaml"), "--output", str(output)]) == 0
     )
     printed = capsys.readouterr().out
-    for row in ("ptame", "ones", "fake_cam", "centre_gaussian", "random", "edges"):
+    for row in ("ptame", *ROWS):
         assert f"| {row}" in printed
     rows = json.loads((output / "results.json").read_text())["rows"]
     assert rows[1]["explainer"] == "ones"
@@ -165,7 +165,7 @@ methods:
   activation_map: {class_path: explainers.ActivationMap}
   opti_cam: {class_path: explainers.OptiCAM, init_args: {steps: 2}}
   cdam: {class_path: explainers.CDAM}
-metrics: [energy_pointing, energy_on_other, right_object]
+metrics: [energy_pointing, energy_on_other, right_object, similarity_kept_50]
 panel_images: 2
 """
 
@@ -201,6 +201,7 @@ def test_references_are_compared_by_each_methods_own_embedding(pairs, tmp_path, 
     assert "reference" in results["protocol"]["target"]
     rows = {row["explainer"]: row for row in results["rows"]}
     assert all(row["images"] == 6 for row in rows.values())
+    assert rows["ones"]["similarity_kept_50"] < 100  # half the pixels are black
     for blind in ("activation_map", "centre_gaussian"):
         # Asked for both objects, it is right once an image: the interval of the mean is a point.
         assert rows[blind]["right_object"] == 50

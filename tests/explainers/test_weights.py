@@ -28,6 +28,16 @@ def test_checkpoint_file_brings_its_weights_and_classes(file, model):
     assert fingerprint(loaded) == fingerprint(model)
 
 
+@pytest.mark.parametrize("num_classes", [None, 0])
+def test_checkpoint_file_without_a_head_makes_a_network_without_one(num_classes, tmp_path):
+    name = "vit_small_patch14_dinov2"
+    headless = timm.create_model(name, num_classes=0)
+    save_file(headless.state_dict(), tmp_path / "weights.safetensors")
+    loaded = create(name, weights=str(tmp_path / "weights.safetensors"), num_classes=num_classes)
+    assert loaded.num_classes == 0
+    assert fingerprint(loaded) == fingerprint(headless)
+
+
 def test_training_checkpoints_state_is_found(model, tmp_path):
     torch.save({"state_dict": model.state_dict(), "epoch": 3}, tmp_path / "last.ckpt")
     assert read_state(tmp_path / "last.ckpt").keys() == model.state_dict().keys()

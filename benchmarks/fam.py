@@ -1,0 +1,66 @@
+"""What FAM costs in forward passes of the network: `python benchmarks/fam.py`.
+
+Images are 224 x 224 pixels and weights random. Times, in the same run, the shortest of several
+repeats each, in turns: the scores of images for reference embeddings, and one pass without
+gradients; and a pair, which shows the map of the reference image too, over two passes.
+
+Prints the ratios and writes them to `fam.json` beside this file.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from explainers import FAM, FrozenClassifier, SimilarityGradCAM
+
+MODELS = ("tf_efficientnet_lite0", "vit_tiny_patch16_224")
+BATCH, REPEATS = 4, 9
+
+
+def shortest(works: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """The least wall-clock time of each, in seconds, all of them in turns."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(REPEATS):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: min(taken) for name, taken in times.items()}
+
+
+@torch.no_grad()
+def ratios(model: str) -> dict[str, float]:
+    """The cost of each method, in passes; of a pair, over two."""
+    classifier = FrozenClassifier(model, pretrained=False)
+    plain, decomposition = FAM(classifier).eval(), FAM(classifier, "decomposition").eval()
+    gradient = SimilarityGradCAM(classifier).eval()
+    images = torch.rand(BATCH, 3, 224, 224)
+    references = plain.embed(images.flip(0))
+    taken = shortest(
+        {
+            "pass": lambda: classifier(images),
+            "fam": lambda: plain(images, references),
+            "decomposition": lambda: decomposition(images, references),
+            "similarity_grad_cam": lambda: gradient(images, references),
+            "pair": lambda: plain.pair(images, images.flip(0)),
+        }
+    )
+    taken["pair"] /= 2
+    return {name: seconds / taken["pass"] for name, seconds in taken.items() if name != "pass"}
+
+
+def main() -> None:
+    """Measure and print."""
+    result = {
+        "threads": torch.get_num_threads(),
+        "over_a_pass": {model: ratios(model) for model in MODELS},
+    }
+    (Path(__file__).parent / "fam.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
