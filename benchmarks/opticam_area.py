@@ -1,8 +1,8 @@
 """How small Opti-CAM's masks can get before they lose: `python benchmarks/opticam_area.py`.
 
 Explains the classes that EfficientNet-Lite0 predicts for foolbox's ImageNet photographs as they are
-stored (224 x 224), at several prices of the mask's area and of what the mask leaves out. Compare
-rows of one table only: few photographs make every figure of all of them high or low together.
+stored (224 x 224), at several prices of the mask's area. Compare rows of one table only: few
+photographs make the figures of all rows high or low together.
 
 Prints a row each, and writes them to `opticam_area.json` beside this file.
 """
@@ -27,10 +27,6 @@ CHOICES: list[dict[str, Any]] = [
     {"area_weight": 5.0},
     {"area_weight": 20.0},
     {"selector": "log_probability"},
-    {"selector": "log_probability", "area_weight": 0.3},
-    {"selector": "log_probability", "area_weight": 1.0},
-    {"selector": "probability", "deletion_weight": 1.0},
-    {"selector": "probability", "deletion_weight": 1.0, "area_weight": 0.3},
 ]
 
 
