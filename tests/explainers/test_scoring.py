@@ -143,11 +143,17 @@ def everything():
     labels = classifier(images).argmax(dim=1)
     scores = explain(images, labels)
     mask = torch.rand(4, 1, 64, 80) > 0.7
-    return Case(images, labels, scores, min_max(scores), classifier, explain, mask)
+    return Case(
+        images, labels, scores, min_max(scores), classifier, explain, mask, other_mask=~mask
+    )
+
+
+# Those that ask for the explainer's embeddings have references as targets, not labels.
+OF_LABELS = [name for name in CHOICES if "embed" not in getattr(CHOICES[name](), "takes", ())]
 
 
 def test_precision_of_the_caller_does_not_matter(everything):
-    expected, actual = Scoreboard(list(CHOICES)), Scoreboard(list(CHOICES))
+    expected, actual = Scoreboard(OF_LABELS), Scoreboard(OF_LABELS)
     values = expected.update(everything)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         fresh = replace(everything)  # nothing is cached on it
@@ -162,7 +168,7 @@ def test_broken_and_constant_maps_are_counted_and_in_no_figure(everything):
     scores = everything.scores.clone()
     scores[1], scores[2, 0, 3, 4] = 0.3, torch.nan
     broken = replace(everything, scores=scores, maps=min_max(scores))
-    with_them, without = Scoreboard(list(CHOICES)), Scoreboard(list(CHOICES))
+    with_them, without = Scoreboard(OF_LABELS), Scoreboard(OF_LABELS)
     values = with_them.update(broken)
     without.update(everything.select(torch.tensor([True, False, False, True])))
     assert with_them.compute() == without.compute()
