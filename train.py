@@ -16,6 +16,7 @@ import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
 from datamodules import ImageDataModule
 from explainers import Explainer, LearnedExplainer
+from explainers.allocator import keep_freed_memory
 from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
@@ -170,6 +171,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     # Frozen networks are in eval mode on purpose.
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
     try:

@@ -12,9 +12,7 @@ every metric that shows the classifier perturbed images, and times, in the same 
   squares an image and also asks whether the map foretells what that costs.
 
 Needs `pip install -e ".[dev]"`. Prints the ratios and writes them to `metrics.json` beside this
-file. With glibc much of the time may go to memory that is handed back to the system after each
-pass and cleared again for the next: MALLOC_MMAP_THRESHOLD_=4000000000
-MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000 in the environment keep it.
+file.
 """
 
 import json
@@ -34,6 +32,7 @@ from torch import Tensor, nn
 
 from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
+from explainers.allocator import keep_freed_memory
 from explainers.metrics.box_sensitivity import Boxes
 from explainers.scoring import Case, Scoreboard
 from explainers.trivial import centre_gaussian
@@ -112,6 +111,7 @@ def infidelity_of_captum(
 
 def main() -> None:
     """Measure and print."""
+    keep_freed_memory()  # as `train.py test` and `explainers compare` do
     data = PhotosDataModule(batch_size=20, num_workers=0)
     data.setup("test")
     images = next(iter(data.test_dataloader()))["image"]

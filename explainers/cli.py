@@ -11,6 +11,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import explainers
+from explainers.allocator import keep_freed_memory
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.concept import concept_embedding
@@ -167,6 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("list", help="list the explainers")
     command.set_defaults(run=list_explainers)
     arguments = parser.parse_args(argv)
+    keep_freed_memory()
     try:
         code: int = arguments.run(arguments)
     except (InputError, OSError) as error:

@@ -7,8 +7,11 @@ import pytest
 import torch
 import torch.multiprocessing
 
+from explainers.allocator import keep_freed_memory
+
 # On a busy machine, threads that wait for each other make these tiny models 20 times slower.
 torch.set_num_threads(1)
+keep_freed_memory()
 
 
 def pytest_collection_modifyitems(items):
