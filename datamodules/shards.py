@@ -27,11 +27,7 @@ from datamodules.tars import (
     members_of,
     recorded_lengths,
 )
-from datamodules.transforms import (
-    evaluation_transform,
-    random_scale_transform,
-    training_transform,
-)
+from datamodules.transforms import evaluation_transform, training_crops
 
 
 class Shards(Dataset[Sample]):
@@ -165,12 +161,7 @@ class ShardsDataModule(ImageDataModule):
         if together < 1:
             raise ValueError(f"together must be at least 1, got {together}")
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
-        if scale is None:
-            training = training_transform(size, resize, interpolation)
-            needed = resize
-        else:
-            training = random_scale_transform(size, scale)
-            needed = round(size / min(scale) ** 0.5)
+        training, needed = training_crops(size, resize, scale, interpolation)
         self.training_shards = Shards(train, training, needed if draft else None, cache)
         self.val_shards = Shards(val, evaluation, cache=cache)
         self.test_shards = Shards(test, evaluation, cache=cache)
