@@ -113,6 +113,7 @@ def persistently(attempt: Callable[[], None], address: str) -> None:
         try:
             return attempt()
         except HTTPError as error:
+            error.close()
             if error.code < 500 and error.code not in (408, 429):
                 raise MissingShardError(f"no shard at {address} ({error})") from error
             reason: Exception = error
