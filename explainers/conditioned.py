@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.masking_network import MaskingNetwork
+from explainers.processes import BatchNorm2d
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.
@@ -45,7 +46,7 @@ class ConditionedHead(nn.Module):
                 for weight in layer.parameters():
                     nn.init.zeros_(weight)
         # Frozen features differ in scale a thousandfold from channel to channel.
-        self.norms = nn.ModuleList(nn.BatchNorm2d(count, affine=False) for count in channels[:-1])
+        self.norms = nn.ModuleList(BatchNorm2d(count, affine=False) for count in channels[:-1])
         self.gain = nn.Parameter(torch.tensor(GAIN))
         self.offset = nn.Parameter(torch.tensor(OFFSET))
 

@@ -184,7 +184,7 @@ class Scoreboard(nn.Module):
                 arguments.append(getattr(case, field))
             metric.update(*arguments)
             if isinstance(metric, ImageMean):
-                values[name] = nothing.masked_scatter(usable, metric.values[-1])
+                values[name] = nothing.masked_scatter(usable, metric.values[-1].to(nothing))
         return values
 
     def compute(self) -> dict[str, float]:
