@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +100,7 @@ def test_two_processes_train_as_one_with_a_batch_of_twice_the_size(
         "--trainer.max_steps=5",
         "--trainer.precision=64-true",
         "--trainer.limit_val_batches=0",
+        "--trainer.limit_test_batches=1",
         "--trainer.logger=CSVLogger",
         "--trainer.callbacks=ModelCheckpoint",
         "--trainer.callbacks.filename=epoch",
@@ -236,6 +239,56 @@ def test_an_unreadable_sample_of_one_process_ends_them_all(rank, config, shards,
     )
     assert result.returncode != 0
     assert f"sample '{rank:02d}' has a jpg that cannot be decoded" in result.stderr
+
+
+def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(config, shards, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = (
+        "import os, signal, sys\n"
+        "from explainers import PTAME\n"
+        "step = PTAME.training_step\n"
+        "def interrupted(self, batch, batch_idx):\n"
+        "    if self.global_step == 4 and self.global_rank == 1: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return step(self, batch, batch_idx)\n"
+        "PTAME.training_step = interrupted\n"
+        "import train\n"
+        "train.main()\n"
+    )
+    arguments = [
+        "fit",
+        config,
+        *shards(1),
+        "--data.num_workers=0",
+        "--data.batch_size=1",
+        "--trainer.limit_val_batches=0",
+        "--trainer.logger=false",
+        f"--trainer.default_root_dir={tmp_path}",
+        "--trainer.strategy=ddp",
+        "--trainer.devices=2",
+    ]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            cwd=ROOT,
+            env=os.environ | place | {"LOCAL_RANK": str(rank), "NODE_RANK": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        printed = [process.communicate(timeout=120)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [1, 1], printed
+    path = tmp_path / "checkpoints/interrupted.ckpt"
+    assert f"go on with --ckpt_path {path}" in printed[0]
+    assert torch.load(path, weights_only=True)["global_step"] == 16
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(config, shards, tmp_path):
