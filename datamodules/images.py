@@ -34,7 +34,8 @@ def opened(content: bytes, mode: str, at_least: int | None = None) -> Image.Imag
                     raise ValueError("one side is over 100 times the other")
                 if at_least is not None:
                     image.draft(None, (at_least, at_least))
-                return image.convert(mode)
+                image.load()
+                return image if image.mode == mode else image.convert(mode)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ValueError(f"is a decompression bomb ({error})") from error
     # Pillow's decoders raise all of these, and struct.error, on damaged files.

@@ -4,10 +4,12 @@ import io
 import json
 import os
 import tarfile
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
 from webdataset.shardlists import expand_urls
 from webdataset.tariterators import base_plus_ext
@@ -20,6 +22,40 @@ INFO = "_info.json"
 MOST = 1 << 28  # bytes of a member; a photograph has fewer
 
 Sizes = dict[str, tuple[int, int]]
+
+
+class Index(Sequence[tuple[str, Sizes]]):
+    """Each sample's key, and where the bytes of its members start and how many they are.
+
+    Held in 150 bytes a sample: every worker holds those of many shards.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._kinds: list[tuple[str, ...]] = []
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._ends = array("q", [0])
+        self._places = array("q")  # start and size of each member
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, position: Any) -> Any:  # noqa: ANN401  as the base class has it
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        first, end = self._ends[position], self._ends[position + 1]
+        places = self._places[2 * first : 2 * end]
+        pairs = zip(places[::2], places[1::2], strict=True)
+        return self._keys[position], dict(zip(self._kinds[position], pairs, strict=True))
+
+    def add(self, key: str, members: Sizes) -> None:
+        """Append a sample."""
+        kind = tuple(members)
+        self._keys.append(key)
+        self._kinds.append(self._known.setdefault(kind, kind))
+        for place in members.values():
+            self._places.extend(place)
+        self._ends.append(self._ends[-1] + len(members))
 
 
 def find_shards(patterns: str | Sequence[str], cache: str | Path = CACHE) -> list[Shard]:
@@ -48,8 +84,8 @@ def find_shards(patterns: str | Sequence[str], cache: str | Path = CACHE) -> lis
 
 
 @lru_cache(maxsize=64)
-def index_of(path: Path) -> list[tuple[str, Sizes]]:
-    """Each sample's key, and where the bytes of its members start and how many they are.
+def index_of(path: Path) -> Index:
+    """What is in a shard, and where.
 
     Raises:
         DataError: it is not a whole tar file.
@@ -66,15 +102,20 @@ def index_of(path: Path) -> list[tuple[str, Sizes]]:
         raise MissingShardError(f"no shard at {path.absolute()}") from error
     except tarfile.TarError as error:
         raise DataError(f"{path} is not a readable tar file ({error}); fetch it again") from error
-    samples: list[tuple[str, Sizes]] = []
+    index = Index()
+    current: tuple[str, Sizes] | None = None
     for name, start, size in members:
         key, extension = base_plus_ext(name)
         if key is None:
             continue
-        if not samples or samples[-1][0] != key or extension.lower() in samples[-1][1]:
-            samples.append((key, {}))
-        samples[-1][1][extension.lower()] = (start, size)
-    return samples
+        if current is None or current[0] != key or extension.lower() in current[1]:
+            if current is not None:
+                index.add(*current)
+            current = (key, {})
+        current[1][extension.lower()] = (start, size)
+    if current is not None:
+        index.add(*current)
+    return index
 
 
 def _plain_members(handle: int) -> list[tuple[str, int, int]] | None:
