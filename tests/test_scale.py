@@ -40,7 +40,6 @@ def shards(tmp_path):
     """A function of how many shards 21 noisy photographs are in; it returns options for them."""
 
     def write(count, samples=21):
-        noise = np.random.default_rng(0)
         folder = tmp_path / f"shards-{count}"
         folder.mkdir()
         lengths = []
@@ -48,6 +47,7 @@ def shards(tmp_path):
             members = range(number, samples, count)
             with TarWriter(str(folder / f"noise-{number}.tar")) as tar:
                 for index in members:
+                    noise = np.random.default_rng(index)
                     pixels = noise.integers(0, 255, (60 + index, 80, 3), dtype=np.uint8)
                     image = Image.fromarray(pixels)
                     tar.write({"__key__": f"{index:02d}", "jpg": image, "cls": index % 4})
