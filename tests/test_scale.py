@@ -221,6 +221,7 @@ def damage(path, number):
 
 def test_one_unreadable_sample_too_many_is_one_line_and_exit_code_two(config, shards, tmp_path):
     options = ["test", config, *shards(1, samples=8), "--data.max_bad=0", "--data.num_workers=1"]
+    options.append("--data.batch_size=4")
     damage(tmp_path / "shards-1/noise-0.tar", 3)
     result = train(*options, "--trainer.logger=false", f"--trainer.default_root_dir={tmp_path}")
     assert result.returncode == 2
