@@ -7,8 +7,9 @@ Rates, in one run, on shards of random photographs of 500 x 375 pixels that it w
   and hand nothing over;
 
 each for several rounds, in turns; their ratio is the median over the rounds. And the resident
-memory of the loader's process and workers, over 20,000 small samples. Prints the figures and
-writes them to `data.json` beside this file.
+memory of the loader's process and workers, over 20,000 small samples, after as many that fill the
+caches and part the workers' pages from those that they were forked with. Prints the figures, with
+the machine's load, and writes them to `data.json` beside this file.
 """
 
 import io
@@ -111,18 +112,16 @@ def resident() -> float:
 
 
 def memory(folder: Path) -> list[float]:
-    """Resident MB, five times over so many small samples, the first after a tenth of them."""
+    """Resident MB after the first epoch of small samples, and four times in the second."""
     noise = np.random.default_rng(1)
     photographs = [photograph(noise, 48, 64) for _ in range(500)]
     pattern = write(folder, photographs * (SMALL // 500), shards=20)
     batches = endless(loader_of(pattern, size=32, resize=36))
     measured = []
-    for tenth in range(10):
-        for _ in range(SMALL // 10 // BATCH):
+    for samples in (SMALL, SMALL // 4, SMALL // 4, SMALL // 4, SMALL // 4):
+        for _ in range(samples // BATCH):
             next(batches)
-        if tenth % 2 == 0:
-            measured.append(resident())
-    measured.append(resident())
+        measured.append(resident())
     return measured
 
 
@@ -147,7 +146,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         megabytes = memory(Path(folder))
     result = {
-        "load_average_before": os.getloadavg()[2],
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "cores": os.cpu_count(),
         "workers": WORKERS,
         "kilobytes_a_photograph": round(statistics.mean(map(len, photographs)) / 1024),
