@@ -13,6 +13,7 @@ untrained head, which have no seed, stand above.
 
 import argparse
 import json
+import math
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,6 +49,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "two sides": POOLED | {"deletion_weight": 0.5},
     "random fill": POOLED | {"random_fill": True},
 }
+OWN_MASK = "the object's own mask"
 REFINED = (1, 3)  # steps of test-time refinement of the first choice's maps
 
 
@@ -56,16 +58,26 @@ def results() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
 
 
-def score(explainer: Explainer, data: dict[str, ImageDataModule]) -> dict[str, float]:
-    """Every metric and the mean of the maps, in percent, on each data set."""
+def score(
+    explainer: Explainer, data: dict[str, ImageDataModule], own_mask: bool = False
+) -> dict[str, float]:
+    """Every metric and the mean of the maps, in percent, on each data set.
+
+    Args:
+        explainer: answers with the maps.
+        data: by name.
+        own_mask: take the mask of each image's object as its map instead, where there is one.
+    """
     figures = {}
     for name, module in data.items():
+        if own_mask and name != "objects":
+            continue
         metrics = METRICS[name]
         board, areas = Scoreboard(metrics, chunk_size=64), []
         for batch in module.test_dataloader():
             images = batch["image"]
             labels = explainer.resolve_target(images, None)
-            scores = explainer(images, labels).detach()
+            scores = batch["mask"].float() if own_mask else explainer(images, labels).detach()
             maps = min_max(scores)
             areas.append(maps.mean(dim=(1, 2, 3)))
             mask = batch.get("mask")
@@ -101,13 +113,14 @@ def train(explainer: PTAMEPlus, shards: str, steps: int, batch_size: int, seed: 
 
 
 def means(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a choice: the mean of its runs."""
+    """One row a choice: the mean of its runs; NaN for what was not measured."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault(row["explainer"], []).append(row["scores"])
+    columns = next(iter(grouped.values()))[0]
     return [
         {"explainer": name}
-        | {metric: sum(run[metric] for run in runs) / len(runs) for metric in runs[0]}
+        | {metric: sum(run.get(metric, math.nan) for run in runs) / len(runs) for metric in columns}
         for name, runs in grouped.items()
     ]
 
@@ -153,10 +166,12 @@ def main() -> None:
                 add(key | {"explainer": f"{name}, {steps} steps of refinement"}, explainer)
 
     def add(key: dict[str, Any], explainer: Explainer) -> None:
-        row = key | {"scores": score(explainer, data)}
+        row = key | {"scores": score(explainer, data, key["explainer"] == OWN_MASK)}
         RESULTS.write_text(json.dumps([*results(), row], indent=2) + "\n")
 
     run("Grad-CAM", None, {"data": list(data)})
+    if options.objects:
+        run(OWN_MASK, None, {"data": list(data), "options": {}})
     run("untrained", None, {"data": list(data), "options": POOLED})
     for seed in tqdm(options.seeds, unit="seed"):
         for name in tqdm(options.only, unit="choice", leave=False):
