@@ -163,7 +163,7 @@ class Scoreboard(nn.Module):
             for perturbation in metric.needs
         ]
         self._check_readable(case.labels)
-        network = case.classifier
+        network: Callable[[Tensor], Tensor] = case.classifier
         if case.labels.is_floating_point() and case.embed is not None:
             network = case.embed
         responses = sweep(network, needs, case.images, case.maps, case.labels, self.chunk_size)
