@@ -59,6 +59,17 @@ class Shards(Dataset[Sample]):
             raise IndexError(index)
         return self.read(*_within(self._ends, index))
 
+    @property
+    def labels(self) -> list[int] | None:
+        """The class of each sample, read without its image; None if one has none."""
+        labels = []
+        for path in self.paths:
+            for position, (_, members) in enumerate(index_of(path)):
+                if "cls" not in members:
+                    return None
+                labels.append(int(members_of(path, position, ["cls"])["cls"]))
+        return labels
+
     def read(self, shard: int, position: int) -> Sample:
         """Decode one sample of a shard.
 
