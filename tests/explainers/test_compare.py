@@ -296,8 +296,8 @@ def test_every_config_of_a_comparison_is_accepted(config, pairs, tmp_path):
     source = {"model": source} if isinstance(source, str) else source
     if not source["model"].startswith("package:"):  # the hub is out of reach
         described["classifier"] = source | {"pretrained": False}
-    if "test" in described["data"]["init_args"]:
-        described["data"]["init_args"]["test"] = str(pairs)
+    for split in {"train", "val", "test"} & described["data"]["init_args"].keys():
+        described["data"]["init_args"][split] = str(pairs)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
     comparison = load_comparison(tmp_path / "config.yaml", [], tmp_path)
     assert list(comparison.methods) == [*described["methods"], *ROWS]
