@@ -135,7 +135,7 @@ class ExplainerCLI(LightningCLI):
             "data": data["class_path"],
             "data settings": dict(data["init_args"]),
             "steps": steps,
-            "seconds": round(seconds),
+            "seconds since it was last resumed": round(seconds),
             "seed": self.config[self.subcommand]["seed_everything"],
             "tested on": "the datamodule's test split",
         }

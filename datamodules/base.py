@@ -26,7 +26,9 @@ class ImageDataModule(LightningDataModule):
     """Loaders over three splits.
 
     A batch is a dict with `image` (b 3 h w), float32 RGB in [0, 1], and, where the data set has
-    them, `label` (b) int64, `mask` (b 1 h w) bool and `key`, a list of b names.
+    them, `label` (b) int64, `mask` (b 1 h w) bool and `key`, a list of b names. An image to compare
+    each with is its `reference` (b 3 h w), or several (b k 3 h w) whose mean embedding counts;
+    samples of one `group`, a list of b names, are not independent.
 
     The training set is an endless stream: item n is always the same crop of the same picture. An
     epoch is the next `samples_per_epoch` of it, so a fit can be resumed at any step. The others

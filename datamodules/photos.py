@@ -118,16 +118,27 @@ class PhotosDataModule(ImageDataModule):
         self.training = random_scale_transform(size, scale)
         self.evaluation = evaluation_transform(size, crop_fraction)
         self.seed = seed
-        self.training_files = [
-            _package_data("skimage", "scikit-image") / name for name in TRAINING_PHOTOGRAPHS
-        ]
-        self.evaluation_files = sorted(_package_data("foolbox", "foolbox").glob("imagenet_*.jpg"))
+        self.training_files = _training_photographs()
+        self.evaluation_files = _imagenet_photographs()
 
     def setup(self, stage: str) -> None:
         """Build the splits; the photographs are read when they are needed."""
         labels = [int(path.stem.rpartition("_")[2]) for path in self.evaluation_files]
         self.train_set = Crops(self.training_files, self.training, self.seed)
         self.val_set = self.test_set = Photographs(self.evaluation_files, labels, self.evaluation)
+
+
+def package_photographs() -> list[Path]:
+    """All of them, in a fixed order; raises ModuleNotFoundError if a package is missing."""
+    return _training_photographs() + _imagenet_photographs()
+
+
+def _training_photographs() -> list[Path]:
+    return [_package_data("skimage", "scikit-image") / name for name in TRAINING_PHOTOGRAPHS]
+
+
+def _imagenet_photographs() -> list[Path]:
+    return sorted(_package_data("foolbox", "foolbox").glob("imagenet_*.jpg"))
 
 
 def _open(path: Path) -> Image.Image:

@@ -63,5 +63,15 @@ def training_crops(
     return random_scale_transform(size, scale), round(size / scale[0] ** 0.5)
 
 
+def view_transform(size: int, scale: Sequence[float]) -> v2.Compose:
+    """As `random_scale_transform`, and change the colours at random, as contrastive learning does.
+
+    The crop, the flip and the colours of MoCo v1 (https://arxiv.org/abs/1911.05722) without its
+    grey images.
+    """
+    colours = v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+    return v2.Compose([random_scale_transform(size, scale), colours])
+
+
 def _to_tensor() -> list[v2.Transform]:
     return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]

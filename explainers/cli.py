@@ -91,7 +91,15 @@ def compare(arguments: argparse.Namespace) -> int:
     """Score methods on one data set; 2 if one failed on an image."""
     comparison = load_comparison(arguments.config, arguments.checkpoint, arguments.output)
     rows = comparison.run()
-    print(f"\n{table(rows)}\n\nwrote {arguments.output}")
+    print(f"\n{table(rows)}")
+    if comparison.accuracy:
+        low, high = comparison.accuracy["accuracy_interval"]
+        print(
+            "\nthe nearest reference is of the image's own class for "
+            f"{comparison.accuracy['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
+            f"{comparison.accuracy['images']} images"
+        )
+    print(f"\nwrote {arguments.output}")
     return 2 if any(row["failed"] for row in rows) else 0
 
 

@@ -17,6 +17,7 @@ from explainers.base import Explainer
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
 from explainers.drawing import captioned, overlay, panel, save_picture
+from explainers.matches import match_accuracy, prototypes
 from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
 from explainers.scoring import Case, Scoreboard, min_max
 
@@ -45,7 +46,7 @@ class Comparison:
     """Scores methods on the same images, one method after the other.
 
     Every method explains the class that the classifier predicts or, where batches have an image to
-    compare with (`reference`), the embedding that the method makes of it. Every map is stretched
+    compare with (`reference`), or several, the embedding that the method makes of it. Every map is stretched
     from its own minimum to its own maximum, so that none gains by its scale. What is done is kept in
     `output/.progress`: a run with the same settings goes on where the last one was stopped.
 
@@ -76,6 +77,7 @@ class Comparison:
         self.protocol = PROTOCOL | {"map": "min-max of each image's scores"} | protocol
         self.output = output
         self.panel_images = panel_images
+        self.accuracy: Row | None = None
 
     def run(self) -> list[Row]:
         """Score all methods and write the four files.
@@ -94,7 +96,10 @@ class Comparison:
         protocol = self.protocol
         if any(record["target"] == REFERENCE for record in records):
             protocol = protocol | {"target": "the method's embedding of the image's reference"}
-        results = {"protocol": protocol, "rows": rows}
+        results: Row = {"protocol": protocol, "rows": rows}
+        self.accuracy = match_accuracy(self.batches, self.classifier.embed)
+        if self.accuracy is not None:
+            results["references"] = self.accuracy
         write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
         write_aside(self.output / "table.md", (table(rows) + "\n").encode())
         write_records(records, self.output / "records.csv")
@@ -168,7 +173,7 @@ class Comparison:
         if "reference" not in batch:
             logits: Tensor = self.classifier(batch["image"])
             return logits.argmax(dim=1)
-        return self._embed(method)(batch["reference"])
+        return prototypes(batch["reference"], self._embed(method))
 
     def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
         return method.embed if isinstance(method, Explainer) else self.classifier.embed
@@ -178,7 +183,8 @@ class Comparison:
         given: dict[str, list[Tensor]] = {"image": [], "reference": []}
         for batch in self.batches:
             for part, shown in given.items():
-                shown += list(batch.get(part, ()))
+                pictured = batch.get(part, torch.empty(0))
+                shown += list(pictured if pictured.ndim < 5 else pictured[:, 0])
             if len(given["image"]) >= self.panel_images:
                 break
         columns = {part: shown[: self.panel_images] for part, shown in given.items() if shown} | {

@@ -1,30 +1,34 @@
 """Building a comparison from its YAML file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from explainers.base import Explainer
 from explainers.bundle import load_explainer
 from explainers.classifier import FrozenClassifier
-from explainers.compare import Comparison, Method
+from explainers.compare import Batch, Comparison, Method
 from explainers.configs import build, read_yaml
 from explainers.errors import InputError
+from explainers.matches import NearestOthers
 from explainers.scoring import Scoreboard
 from explainers.trivial import ROWS
 from explainers.weights import closest, fingerprint
 
-KEYS = ("classifier", "data", "methods", "metrics", "chunk_size", "panel_images")
+KEYS = ("classifier", "data", "methods", "metrics", "chunk_size", "panel_images", "references")
 
 
 def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Comparison:
     """Build what a YAML file describes; the trivial maps are added to its methods.
 
     Its keys: `classifier` (see `FrozenClassifier.of`), `data` and each of `methods` by name
-    (`class_path` and `init_args`), `metrics`, and optionally `chunk_size` and `panel_images`.
+    (`class_path` and `init_args`), `metrics`, and optionally `chunk_size`, `panel_images`, and
+    `references: nearest`, which compares each image with the nearest other one by the classifier's
+    embedding.
 
     Args:
         path: the file.
@@ -38,7 +42,7 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
     classifier = FrozenClassifier.of(config["classifier"])
     data = build(config["data"])
     data.setup("test")
-    loader = data.test_dataloader()
+    batches = _with_references(data.test_dataloader(), classifier, config.get("references"))
     explainers: dict[str, Explainer] = {}
     for bundle in bundles:
         explainers[Path(bundle).name] = load_explainer(bundle, classifier=classifier)
@@ -54,6 +58,7 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
     scoreboard("check the names of the metrics before anything is explained")
     protocol = {
         "data": config["data"],
+        **({"references": config["references"]} if "references" in config else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},
         "metrics": config["metrics"],
         "explainers": {
@@ -62,8 +67,19 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
         },
     }
     return Comparison(
-        classifier, methods, loader, scoreboard, protocol, output, config.get("panel_images", 6)
+        classifier, methods, batches, scoreboard, protocol, output, config.get("panel_images", 6)
     )
+
+
+def _with_references(
+    loader: DataLoader[Batch], classifier: FrozenClassifier, references: str | None
+) -> Iterable[Batch]:
+    """The batches as they are, or with the references that a config asks for."""
+    if references is None:
+        return loader
+    if references != "nearest":
+        raise InputError(f"references must be nearest, or left out, got {references!r}")
+    return NearestOthers(loader, classifier.embed)
 
 
 def _blind(trivial: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:

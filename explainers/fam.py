@@ -5,6 +5,7 @@ Feature Activation Map: Visual Explanation of Deep Learning Models for Image Cla
 """
 
 from collections.abc import Callable
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,16 @@ def _l1(values: Tensor) -> Tensor:
 
 def _relu_l1(values: Tensor) -> Tensor:
     return _l1(values.relu())
+
+
+def _logits(values: Tensor) -> Tensor:
+    """Scale values (b k) so that the largest in size weighs k times what 0 does, after softmax.
+
+    Then it is neither lost among all the channels that add nothing, nor alone, whatever their
+    number and the unit of the contributions.
+    """
+    largest = values.abs().amax(dim=1, keepdim=True)
+    return log(values.shape[1]) * values / largest.clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def _same(values: Tensor) -> Tensor:
@@ -67,8 +78,8 @@ class FAM(SimilarityExplainer):
         classifier: the network that embeds; see `FrozenClassifier.of`.
         weights: `plain` or `decomposition`.
         normalisation: of plain weights, a key of `WEIGHTS`.
-        temperature: of the softmax; lower it to single channels out. Contributions are of the
-            order of 1 / k, and far above that all channels weigh the same.
+        temperature: of the softmax. At 1 the channel of the largest contribution weighs as much as
+            k channels that contribute nothing; lower it to single channels out.
         metric: how embeddings are compared, a key of `embeddings.METRICS`.
         pool: how feature maps become an embedding, a key of `pooling.POOLS`.
         stage: which of the classifier's `stages` is pooled.
@@ -84,7 +95,7 @@ class FAM(SimilarityExplainer):
         classifier: ClassifierSource = "resnet50",
         weights: str = "plain",
         normalisation: str = "minmax",
-        temperature: float = 0.01,
+        temperature: float = 1.0,
         metric: str = "cosine",
         pool: str = "mean",
         stage: int = -1,
@@ -137,7 +148,7 @@ class FAM(SimilarityExplainer):
 
     def _weighed(self, maps: Tensor, contributions: Tensor) -> Tensor:
         if self.normalisation == "softmax":
-            contributions = contributions / self.temperature
+            contributions = _logits(contributions) / self.temperature
         weights = WEIGHTS[self.normalisation](contributions)
         return (weights[..., None, None] * maps).sum(dim=1, keepdim=True).relu()
 

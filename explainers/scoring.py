@@ -142,8 +142,8 @@ class Scoreboard(nn.Module):
             under `map_left_out` 1 where the map was not scored, else 0.
 
         Raises:
-            InputError: a metric needs masks or boxes that the data set does not have, or asks the
-                classifier about a target that is no class.
+            InputError: a metric needs masks or boxes that the data set does not have, or asks for
+                the probability of a reference or the similarity to a class.
         """
         with torch.autocast(case.images.device.type, enabled=False):
             return self._add(case)
@@ -162,15 +162,11 @@ class Scoreboard(nn.Module):
             if isinstance(metric, ResponseMetric)
             for perturbation in metric.needs
         ]
-        if needs and case.labels.is_floating_point():
-            asking = [name for name, one in self.items() if isinstance(one, ResponseMetric)]
-            raise InputError(
-                f"{asking[0]} asks for the probability of a class, and the targets are reference "
-                "embeddings; leave it out of metrics"
-            )
-        responses = sweep(
-            case.classifier, needs, case.images, case.maps, case.labels, self.chunk_size
-        )
+        self._check_readable(case.labels)
+        network: Callable[[Tensor], Tensor] = case.classifier
+        if case.labels.is_floating_point() and case.embed is not None:
+            network = case.embed
+        responses = sweep(network, needs, case.images, case.maps, case.labels, self.chunk_size)
         for name, metric in self.items():
             arguments = []
             if isinstance(metric, ResponseMetric):
@@ -186,6 +182,23 @@ class Scoreboard(nn.Module):
             if isinstance(metric, ImageMean):
                 values[name] = nothing.masked_scatter(usable, metric.values[-1].to(nothing))
         return values
+
+    def _check_readable(self, labels: Tensor) -> None:
+        """Refuse metrics that read of the responses what these targets do not give."""
+        references = labels.is_floating_point()
+        for name, metric in self.items():
+            if not isinstance(metric, ResponseMetric):
+                continue
+            if references and metric.reads != "similarity":
+                raise InputError(
+                    f"{name} asks for the probability of a class, and the targets are reference "
+                    "embeddings; leave it out of metrics"
+                )
+            if not references and metric.reads == "similarity":
+                raise InputError(
+                    f"{name} asks for the similarity to a reference, and the targets are classes; "
+                    "leave it out of metrics"
+                )
 
     def compute(self) -> dict[str, float]:
         """What each metric is so far, by name."""

@@ -27,6 +27,7 @@ from explainers.metrics.road import (
     RoadMoRFProbability,
 )
 from explainers.metrics.segmentation import MeanAveragePrecision, MeanIoU, PixelAccuracy
+from explainers.metrics.similarity_curves import SimilarityDeletion, SimilarityInsertion
 from explainers.metrics.similarity_kept import SimilarityKept
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "RoadLeRFProbability",
     "RoadMoRF",
     "RoadMoRFProbability",
+    "SimilarityDeletion",
+    "SimilarityInsertion",
     "SimilarityKept",
 ]
 
@@ -89,6 +92,8 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "right_object": RightObject,
     "similarity_kept_50": SimilarityKept,
     "similarity_kept_15": partial(SimilarityKept, 15),
+    "similarity_insertion": SimilarityInsertion,
+    "similarity_deletion": SimilarityDeletion,
     "pointing": Pointing,
     "box_iou": BoxIoU,
     "max_box_accuracy": MaxBoxAccuracy,

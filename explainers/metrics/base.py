@@ -63,7 +63,7 @@ class ResponseMetric(ImageMean):
     Attributes:
         needs: what to show the classifier.
         reads: what of the responses is passed on: the target's softmax `probability`, its `logit`,
-            or `hit`, whether the target is the predicted class.
+            or `hit`, whether the target is the predicted class; of a reference, the `similarity`.
     """
 
     needs: tuple[Perturbation, ...]

@@ -93,7 +93,7 @@ def test_both_sides_of_a_decomposition_have_the_similarity_as_mean(maps, pool):
         torch.testing.assert_close(side.mean(dim=(1, 2, 3)), expected, **EXACT)
 
 
-def literal(maps, references, normalisation, temperature=0.01):
+def literal(maps, references, normalisation):
     """Plain FAM of the cosine, an image and a channel at a time."""
     scores = []
     for image, reference in zip(maps, references, strict=True):
@@ -108,7 +108,8 @@ def literal(maps, references, normalisation, temperature=0.01):
         elif normalisation == "relu_l1":
             w = c.clamp(min=0) / sum(c.clamp(min=0))
         elif normalisation == "softmax":
-            w = torch.exp(c / temperature) / sum(torch.exp(c / temperature))
+            w = len(c) ** (c / max(abs(c)))
+            w = w / sum(w)
         else:
             w = c
         total = sum(weight * channel for weight, channel in zip(w, image, strict=True))
@@ -162,6 +163,27 @@ def test_reference_moves_the_map_from_one_object_to_the_other(weights, normalisa
     ):
         scores = explainer.score_maps(maps, reference)
         assert scores[..., own].sum() > 1.5 * scores[..., other].sum()
+
+
+@pytest.mark.parametrize("channels", [4, 2000])
+def test_softmax_sees_one_channel_among_any_number_of_others(channels):
+    maps = torch.zeros(1, channels, 1, 2, dtype=torch.float64)
+    maps[0, 0, 0, 0] = 1  # the only channel that the reference has, on the left
+    maps[0, 1:, 0, 1] = 1
+    references = torch.eye(channels, dtype=torch.float64)[:1]
+    left, right = FAM(TINY, normalisation="softmax").score_maps(maps, references).flatten()
+    # It weighs k, and each of the k - 1 others 1.
+    assert left.item() == pytest.approx(channels / (2 * channels - 1))
+    assert right.item() == pytest.approx((channels - 1) / (2 * channels - 1))
+    colder = FAM(TINY, normalisation="softmax", temperature=0.5).score_maps(maps, references)
+    # k^2, beside k - 1 others.
+    assert colder[0, 0, 0, 0].item() == pytest.approx(channels**2 / (channels**2 + channels - 1))
+
+
+def test_softmax_does_not_depend_on_the_unit_of_the_contributions(maps, references):
+    expected = FAM(TINY, normalisation="softmax").score_maps(maps, references)
+    dot_products = FAM(TINY, normalisation="softmax", metric="dot")
+    torch.testing.assert_close(dot_products.score_maps(maps, 7 * references), expected, **EXACT)
 
 
 def test_random_reference_changes_the_map(network, queries, supports):

@@ -107,14 +107,45 @@ def test_gallery_without_another_image(tmp_path):
         ([], "FAM explains reference embeddings, not class labels"),
         (["--target", "1"], "FAM explains reference embeddings, not class labels"),
         (["--reference", "nowhere.png"], "no image file at"),
+        (["--reference", "red.png", "text.jpg"], "text.jpg cannot be read as an image"),
         (["--gallery", "nowhere"], "no image file in"),
+        (["--gallery", "."], "text.jpg cannot be read as an image"),
     ],
 )
-def test_bad_reference_is_one_line_and_exit_code_two(config, red, tmp_path, capsys, more, message):
+def test_bad_reference_is_one_line_and_exit_code_two(
+    config, red, tmp_path, capsys, monkeypatch, more, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.jpg").write_text("no image")
     assert explain(config, red, tmp_path / "out", *more) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+@pytest.mark.parametrize(("name", "message"), [("nowhere.png", "no image"), ("text.jpg", "read")])
+def test_bad_image_is_one_line_beside_those_that_are_explained(
+    config, red, tmp_path, capsys, name, message
+):
+    (tmp_path / "text.jpg").write_text("no image")
+    assert explain(config, tmp_path / name, tmp_path / "out", "--reference", red) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert name in line
+    assert message in line
+    arguments = ["--config", config, "--image", tmp_path / name, red, "--output", tmp_path / "out"]
+    assert main(["explain", *map(str, arguments), "--reference", str(red)]) == 2
+    assert (tmp_path / "out/red-pair.png").is_file()
+
+
+def test_image_compared_with_itself_is_drawn_twice_alike(config, red, tmp_path, capsys):
+    assert explain(config, red, tmp_path / "out", "--reference", red) == 0
+    assert "cosine 1.000" in capsys.readouterr().out
+    with Image.open(tmp_path / "out/red-pair.png") as picture:
+        pixels = np.asarray(picture)[:, :, :3]
+    # Each is 40 pixels wide between gaps of 4, 30 high at the bottom; the captions differ.
+    left, right = (pixels[-34:-4, start : start + 40] for start in (4, 52))
+    assert (left == right).all()
+    assert left.std() > 0
 
 
 def test_other_methods_refuse_a_pair(config, red, tmp_path, capsys):

@@ -148,8 +148,13 @@ def everything():
     )
 
 
-# Those that ask for the explainer's embeddings have references as targets, not labels.
-OF_LABELS = [name for name in CHOICES if "embed" not in getattr(CHOICES[name](), "takes", ())]
+def _of_references(metric):
+    """Whether it asks for embeddings, or for similarities: the targets are no labels then."""
+    return "embed" in getattr(metric, "takes", ()) or getattr(metric, "reads", "") == "similarity"
+
+
+OF_LABELS = [name for name in CHOICES if not _of_references(CHOICES[name]())]
+OF_REFERENCES = [name for name in CHOICES if _of_references(CHOICES[name]())]
 
 
 def test_precision_of_the_caller_does_not_matter(everything):
@@ -182,6 +187,28 @@ def test_broken_and_constant_maps_are_counted_and_in_no_figure(everything):
     row = annotate({"explainer": "broken", "average_drop": 1.0, "mean_iou": 2.0}, records)
     assert row["maps_left_out"] == 2
     assert row["undefined"] == {"average_drop": 2}
+
+
+def test_metrics_of_similarities_leave_broken_and_constant_maps_out(everything):
+    references = everything.images.flip(0).mean(dim=(2, 3))
+    scores = everything.scores.clone()
+    scores[1], scores[2, 0, 3, 4] = 0.3, torch.nan
+    embed = lambda images: images.mean(dim=(2, 3))
+    case = replace(everything, labels=references, embed=embed, scores=scores, maps=min_max(scores))
+    with_them, without = Scoreboard(OF_REFERENCES), Scoreboard(OF_REFERENCES)
+    values = with_them.update(case)
+    without.update(case.select(torch.tensor([True, False, False, True])))
+    assert with_them.compute() == without.compute()
+    for name in OF_REFERENCES:
+        assert values[name].isnan().tolist() == [False, True, True, False], name
+
+
+def test_metrics_of_the_other_kind_of_target_are_refused(everything):
+    with pytest.raises(InputError, match="similarity_insertion asks for the similarity to a ref"):
+        Scoreboard(["similarity_insertion"]).update(everything)
+    references = replace(everything, labels=torch.rand(4, 3), embed=lambda images: images)
+    with pytest.raises(InputError, match="insertion asks for the probability of a class"):
+        Scoreboard(["insertion"]).update(references)
 
 
 def test_what_metrics_ask_of_the_explainer_is_what_their_functions_define(everything):
