@@ -7,17 +7,21 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
 from datamodules import ImageDataModule
+from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
 from explainers.allocator import keep_freed_memory
 from explainers.bundle import save_bundle
+from explainers.checkpoints import DurableCheckpoints
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
@@ -62,6 +66,14 @@ class ExplainerCLI(LightningCLI):
             )
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             _refuse(_reason(error))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401  Lightning's own
+        """Build the trainer; its checkpoints are durable unless the config names others."""
+        plugins = self._get(self.config_init, "trainer")["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins = [*plugins, DurableCheckpoints()]
+        return super().instantiate_trainer(plugins=plugins, **kwargs)
 
     def before_fit(self) -> None:
         """Take the time; refuse what cannot be trained, and a checkpoint that is not there."""
@@ -176,5 +188,5 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
     try:
         main()
-    except InputError as error:
+    except (InputError, DataError) as error:
         _refuse(str(error))

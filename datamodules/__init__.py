@@ -2,6 +2,7 @@
 
 from datamodules.base import ImageDataModule
 from datamodules.few_shot import FewShotDataModule
+from datamodules.folder import FolderDataModule
 from datamodules.gallery import GalleryDataModule
 from datamodules.pairs import PairsDataModule
 from datamodules.photos import PhotosDataModule
@@ -11,6 +12,7 @@ from datamodules.views import ViewsDataModule
 
 __all__ = [
     "FewShotDataModule",
+    "FolderDataModule",
     "GalleryDataModule",
     "ImageDataModule",
     "PairsDataModule",

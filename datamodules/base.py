@@ -6,9 +6,20 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, Subset, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-Sample = dict[str, Any]
+from datamodules.forgiving import Account, AccountingLoader, Replacing, Sample, Skipping
+
+__all__ = [
+    "ImageDataModule",
+    "ResumableLoader",
+    "Sample",
+    "StreamBatches",
+    "drawing_from",
+    "seeded",
+]
+
+PATIENCE = 1800  # seconds without a batch after which workers are taken for stuck
 
 
 class ImageDataModule(LightningDataModule):
@@ -30,24 +41,30 @@ class ImageDataModule(LightningDataModule):
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
         samples_per_epoch: length of a training epoch, over all processes.
+        max_bad: how many samples that cannot be read are left out, on each process, before a run
+            stops; a training batch gets others in their place.
     """
 
     train_set: Dataset[Sample]
     val_set: Dataset[Sample]
     test_set: Dataset[Sample]
 
-    def __init__(self, batch_size: int, num_workers: int, samples_per_epoch: int) -> None:
+    def __init__(
+        self, batch_size: int, num_workers: int, samples_per_epoch: int, max_bad: int = 0
+    ) -> None:
         super().__init__()
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("num_workers", num_workers, 0),
             ("samples_per_epoch", samples_per_epoch, batch_size),
+            ("max_bad", max_bad, 0),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
+        self.account = Account(max_bad)
         self._train_loader: ResumableLoader | None = None
         self._position = {"next_batch": 0}
 
@@ -56,7 +73,8 @@ class ImageDataModule(LightningDataModule):
         rank, world = _process()
         batches = self.samples_per_epoch // (world * self.batch_size)
         order = StreamBatches(batches, self.batch_size, rank, world)
-        self._train_loader = ResumableLoader(self.train_set, batch_sampler=order, **self._options())
+        stream = Replacing(self.train_set, self.account)
+        self._train_loader = ResumableLoader(stream, batch_sampler=order, **self._options())
         self._train_loader.load_state_dict(self._position)
         return self._train_loader
 
@@ -87,15 +105,14 @@ class ImageDataModule(LightningDataModule):
 
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
-        mine = range(rank, len(split), world)  # type: ignore[arg-type]
-        if not mine:
-            # Lightning skips a process without batches, and the others would wait for it.
-            return DataLoader(Subset(split, [0]), collate_fn=_no_samples)
-        return DataLoader(Subset(split, mine), batch_size=self.batch_size, **self._options())
+        mine = Skipping(split, range(rank, len(split), world), self.account)  # type: ignore[arg-type]
+        return AccountingLoader(mine, batch_size=self.batch_size, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
             "num_workers": self.num_workers,
+            "collate_fn": _as_it_is,  # the datasets give whole batches
+            "timeout": PATIENCE if self.num_workers else 0,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }
@@ -130,7 +147,7 @@ class StreamBatches(Sampler[list[int]]):
             yield list(range(first, first + self.batch_size))
 
 
-class ResumableLoader(DataLoader[Sample]):
+class ResumableLoader(AccountingLoader):
     """A loader over `StreamBatches` that knows how far it was read, workers' lead not counted."""
 
     batch_sampler: StreamBatches
@@ -150,9 +167,8 @@ class ResumableLoader(DataLoader[Sample]):
         self.batch_sampler.next_batch = state["next_batch"]
 
 
-def _no_samples(samples: list[Sample]) -> Sample:
-    """A batch of none of the given samples, in the shape of one that has some."""
-    return {name: value[:0] for name, value in default_collate(samples).items()}
+def _as_it_is(batch: Sample) -> Sample:
+    return batch
 
 
 def seeded(*numbers: int) -> torch.Generator:

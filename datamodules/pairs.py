@@ -1,14 +1,17 @@
 """Images of two objects, each with an image of its own to compare with."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.shards import opened
+from datamodules.errors import UnreadableError
+from datamodules.images import opened
 from datamodules.tars import find_shards, index_of, members_of
 from datamodules.transforms import evaluation_transform
 
@@ -33,9 +36,9 @@ class Pairs(Dataset[Sample]):
 
     def __init__(self, patterns: str | Sequence[str], transform: v2.Transform) -> None:
         self.images = [
-            (path, position)
-            for path in find_shards(patterns)
-            for position in range(len(index_of(path)))
+            (shard.path, position)
+            for shard in find_shards(patterns)
+            for position in range(len(index_of(shard.path)))
         ]
         self.transform = transform
 
@@ -48,27 +51,37 @@ class Pairs(Dataset[Sample]):
         path, position = self.images[index // len(OBJECTS)]
         asked = OBJECTS[index % len(OBJECTS)]
         (other,) = set(OBJECTS) - {asked}
-        key, members = index_of(path)[position]
-        needed = ["jpg", f"mask_{asked}.png", f"mask_{other}.png", f"ref_{asked}.jpg"]
-        missing = [name for name in needed if name not in members]
-        if missing:
-            raise ValueError(
-                f"{path}: sample {key!r} has no {missing[0]}, only {', '.join(members)}"
-            )
-        content = members_of(path, position, needed)
-        masks = [
-            tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content[name], "L")))
-            for name in needed[1:3]
-        ]
-        image, mask, other_mask = self.transform(opened(content["jpg"], "RGB"), *masks)
+        key, _ = index_of(path)[position]
+        try:
+            parts = self._parts(path, position, asked, other)
+        except ValueError as error:
+            raise UnreadableError(str(path), key, str(error)) from error
+        image, mask, other_mask = self.transform(*parts[:3])
         return {
             "key": f"{key}-{asked}",
             "group": key,
             "image": image.as_subclass(Tensor),
             "mask": mask.as_subclass(Tensor) != 0,
             "other_mask": other_mask.as_subclass(Tensor) != 0,
-            "reference": self.transform(opened(content[needed[3]], "RGB")).as_subclass(Tensor),
+            "reference": self.transform(parts[3]).as_subclass(Tensor),
         }
+
+    def _parts(
+        self, path: Path, position: int, asked: str, other: str
+    ) -> tuple[Image.Image, tv_tensors.Mask, tv_tensors.Mask, Image.Image]:
+        """Decode image, both masks, and reference; ValueError if that is not possible."""
+        _, members = index_of(path)[position]
+        needed = ["jpg", f"mask_{asked}.png", f"mask_{other}.png", f"ref_{asked}.jpg"]
+        missing = [name for name in needed if name not in members]
+        if missing:
+            raise ValueError(f"has no {missing[0]}, only {', '.join(members)}")
+        content = members_of(path, position, needed)
+        image, reference = (opened(content[name], "RGB") for name in (needed[0], needed[3]))
+        first, second = (
+            tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content[name], "L")))
+            for name in needed[1:3]
+        )
+        return image, first, second, reference
 
 
 class PairsDataModule(ImageDataModule):
@@ -80,6 +93,7 @@ class PairsDataModule(ImageDataModule):
         crop_fraction: the share of the resized image's side that is kept.
         batch_size: samples in a batch.
         num_workers: processes that prepare samples.
+        max_bad: how many images that cannot be read are left out before a run stops.
 
     Raises:
         FileNotFoundError: a shard is missing, or a glob finds none.
@@ -92,8 +106,9 @@ class PairsDataModule(ImageDataModule):
         crop_fraction: float = 1.0,
         batch_size: int = 20,
         num_workers: int = 0,
+        max_bad: int = 10,
     ) -> None:
-        super().__init__(batch_size, num_workers, samples_per_epoch=batch_size)
+        super().__init__(batch_size, num_workers, samples_per_epoch=batch_size, max_bad=max_bad)
         self.pairs = Pairs(test, evaluation_transform(size, crop_fraction))
 
     def setup(self, stage: str) -> None:

@@ -4,50 +4,62 @@ Samples are read by their position in a shard rather than streamed: a fit resume
 and evaluation gives every sample once to any number of processes and workers.
 """
 
-import io
-from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
 from typing import Literal
 
-import torch
-from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
-from datamodules.tars import find_shards, index_of, members_of, recorded_lengths
-from datamodules.transforms import (
-    evaluation_transform,
-    random_scale_transform,
-    training_transform,
+from datamodules.base import ImageDataModule, Sample
+from datamodules.decoding import decoded
+from datamodules.errors import DataError, UnreadableError
+from datamodules.fetching import CACHE
+from datamodules.images import EXTENSIONS
+from datamodules.labels import label_of
+from datamodules.streams import ShuffledShards, within
+from datamodules.tars import (
+    Sizes,
+    expected_members,
+    find_shards,
+    index_of,
+    members_of,
+    recorded_lengths,
 )
+from datamodules.transforms import evaluation_transform, training_crops
 
 
 class Shards(Dataset[Sample]):
     """The samples of tar files, one after the other.
 
     Args:
-        patterns: paths, globs, or lists in braces (`name-{0000..0063}.tar`).
+        patterns: paths, globs, http(s) URLs, or `pipe:` and a shell command that prints a shard,
+            each with lists in braces (`name-{0000..0063}.tar`).
         transform: of a PIL image and, where there is one, its mask with it; makes the image
             (3 h w) in [0, 1].
+        at_least: decode large JPEGs at a fraction of their size that leaves this many pixels a
+            side; None to decode all of every image.
+        cache: folder that shards are fetched to that are not on a disk.
 
     Raises:
-        FileNotFoundError: a shard is missing, or a glob finds none.
-        ValueError: the `_info.json` beside a shard cannot be used.
+        MissingShardError: a shard is missing, or a glob finds none.
+        DataError: the `_info.json` beside a shard cannot be used.
     """
 
-    def __init__(self, patterns: str | Sequence[str], transform: v2.Transform) -> None:
-        self.paths = find_shards(patterns)
+    def __init__(
+        self,
+        patterns: str | Sequence[str],
+        transform: v2.Transform,
+        at_least: int | None = None,
+        cache: str | Path = CACHE,
+    ) -> None:
+        self.shards = find_shards(patterns, cache)
         self.transform = transform
-        recorded = {
-            folder: recorded_lengths(folder) for folder in {path.parent for path in self.paths}
-        }
+        self.at_least = at_least
         self.lengths = tuple(
-            recorded[path.parent].get(path.name) or len(index_of(path)) for path in self.paths
+            len(index_of(shard.path)) if length is None else length
+            for shard, length in zip(self.shards, recorded_lengths(self.shards), strict=True)
         )
         self._ends = list(accumulate(self.lengths))
 
@@ -57,71 +69,40 @@ class Shards(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self.read(*_within(self._ends, index))
+        return self.read(*within(self._ends, index))
 
     @property
     def labels(self) -> list[int] | None:
         """The class of each sample, read without its image; None if one has none."""
         labels = []
-        for path in self.paths:
+        for path in (shard.path for shard in self.shards):
             for position, (_, members) in enumerate(index_of(path)):
                 if "cls" not in members:
                     return None
-                labels.append(int(members_of(path, position, ["cls"])["cls"]))
+                labels.append(label_of(members_of(path, position, ["cls"])["cls"]))
         return labels
 
     def read(self, shard: int, position: int) -> Sample:
         """Decode one sample of a shard.
 
         Raises:
-            ValueError: the shard is not what its `_info.json` or its format promises.
+            UnreadableError: it cannot be.
+            DataError: the shard is not what its `_info.json` or its format promises.
         """
-        path = self.paths[shard]
+        path = self.shards[shard].path
         index = index_of(path)
         if len(index) != self.lengths[shard]:
-            raise ValueError(
+            raise DataError(
                 f"{path} holds {len(index)} samples, and the _info.json beside it says "
                 f"{self.lengths[shard]}; fetch the shard again, or correct that file"
             )
         key, members = index[position]
-        if "jpg" not in members:
-            raise ValueError(f"{path}: sample {key!r} has no jpg, only {', '.join(members)}")
-        content = members_of(path, position, members.keys() & {"jpg", "cls", "mask.png"})
-        return {"key": key} | _decoded(content, self.transform)
-
-
-class ShuffledShards(Dataset[Sample]):
-    """An endless stream of a split's samples; item n of a seed is always the same crop.
-
-    Every run of as many items as there are samples shows each sample once. In each run the shards
-    come in another order, a few at a time, and the samples of these are shuffled together.
-
-    Args:
-        shards: the split; its transform may be random.
-        together: how many shards are mixed; more mix better, fewer are read more in sequence.
-        seed: another seed, another stream.
-    """
-
-    def __init__(self, shards: Shards, together: int, seed: int) -> None:
-        self.shards = shards
-        self.together = together
-        self.seed = seed
-
-    def __getitem__(self, item: int) -> Sample:
-        shard, position = self.locate(item)
-        with drawing_from(self.seed, item):
-            return self.shards.read(shard, position)
-
-    def locate(self, item: int) -> tuple[int, int]:
-        """The shard that an item comes from, and its position there."""
-        lengths = self.shards.lengths
-        run, index = divmod(item, len(self.shards))
-        windows, window_ends = _windows(lengths, self.together, self.seed, run)
-        window, place = _within(window_ends, index)
-        mixed = windows[window]
-        ends = list(accumulate(lengths[shard] for shard in mixed))
-        which, position = _within(ends, _permutation(ends[-1], self.seed, run, window)[place])
-        return mixed[which], position
+        try:
+            content = members_of(path, position, _wanted(path, key, members))
+            parts = decoded(content, self.at_least)
+        except ValueError as error:
+            raise UnreadableError(self.shards[shard].address, key, str(error)) from error
+        return {"key": key} | parts.transformed(self.transform)
 
 
 class ShardsDataModule(ImageDataModule):
@@ -131,7 +112,8 @@ class ShardsDataModule(ImageDataModule):
     number of samples in each shard is taken from the `_info.json` beside it, or counted.
 
     Args:
-        train: shards to train on: paths, globs, or lists in braces (`name-{0000..0063}.tar`).
+        train: shards to train on: paths, globs, http(s) URLs, or `pipe:` and a shell command that
+            prints a shard, each with lists in braces (`name-{0000..0063}.tar`).
         val: shards to validate on.
         test: shards to test on.
         size: height and width of the images, in pixels.
@@ -146,9 +128,14 @@ class ShardsDataModule(ImageDataModule):
         samples_per_epoch: length of a training epoch, over all processes; by default each sample
             once.
         seed: of the order and the crops in training.
+        draft: for training, decode large JPEGs at a half, a quarter or an eighth of their size,
+            whichever still has the pixels that a crop needs; faster, and slightly other pixels.
+        max_bad: how many samples that cannot be read are left out, on each process, before a run
+            stops.
+        cache: folder that shards are fetched to that are not on a disk; it needs room for all.
 
     Raises:
-        FileNotFoundError: a shard is missing, or a glob finds none.
+        MissingShardError: a shard is missing, or a glob finds none.
         ValueError: a setting is out of range, or an `_info.json` cannot be used.
     """
 
@@ -167,19 +154,20 @@ class ShardsDataModule(ImageDataModule):
         num_workers: int = 4,
         samples_per_epoch: int | None = None,
         seed: int = 0,
+        draft: bool = False,
+        max_bad: int = 10,
+        cache: str = str(CACHE),
     ) -> None:
         if together < 1:
             raise ValueError(f"together must be at least 1, got {together}")
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
-        if scale is None:
-            training = training_transform(size, resize, interpolation)
-        else:
-            training = random_scale_transform(size, scale)
-        self.training_shards = Shards(train, training)
-        self.val_shards, self.test_shards = Shards(val, evaluation), Shards(test, evaluation)
+        training, needed = training_crops(size, resize, scale, interpolation)
+        self.training_shards = Shards(train, training, needed if draft else None, cache)
+        self.val_shards = Shards(val, evaluation, cache=cache)
+        self.test_shards = Shards(test, evaluation, cache=cache)
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)
-        super().__init__(batch_size, num_workers, samples_per_epoch)
+        super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
         self.together = together
         self.seed = seed
 
@@ -189,43 +177,15 @@ class ShardsDataModule(ImageDataModule):
         self.val_set, self.test_set = self.val_shards, self.test_shards
 
 
-def _decoded(content: dict[str, bytes], transform: v2.Transform) -> Sample:
-    sample: Sample = {}
-    if "cls" in content:
-        sample["label"] = torch.tensor(int(content["cls"]))
-    image = opened(content["jpg"], "RGB")
-    if "mask.png" in content:
-        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content["mask.png"], "L")))
-        image, mask = transform(image, mask)
-        sample["mask"] = mask.as_subclass(Tensor) != 0
-    else:
-        image = transform(image)
-    return sample | {"image": image.as_subclass(Tensor)}
-
-
-def opened(content: bytes, mode: str) -> Image.Image:
-    """Decode an image file into a mode of Pillow's."""
-    with Image.open(io.BytesIO(content)) as image:
-        return image.convert(mode)
-
-
-def _within(ends: list[int], index: int) -> tuple[int, int]:
-    """Which of consecutive parts that end at `ends` an index is in, and where in it."""
-    part = bisect_right(ends, index)
-    return part, index - (ends[part - 1] if part else 0)
-
-
-@lru_cache(maxsize=2)
-def _windows(
-    lengths: tuple[int, ...], together: int, seed: int, run: int
-) -> tuple[list[list[int]], list[int]]:
-    """The shards in the order of a run, parted into those that are mixed; where each part ends."""
-    order = torch.randperm(len(lengths), generator=seeded(seed, run)).tolist()
-    windows = [order[first : first + together] for first in range(0, len(order), together)]
-    return windows, list(accumulate(sum(lengths[shard] for shard in one) for one in windows))
-
-
-@lru_cache(maxsize=2)
-def _permutation(count: int, seed: int, run: int, window: int) -> list[int]:
-    mixed: list[int] = torch.randperm(count, generator=seeded(seed, run, window)).tolist()
-    return mixed
+def _wanted(path: Path, key: str, members: Sizes) -> list[str]:
+    """Which members of a sample to read; ValueError if it has not what it should have."""
+    if key.startswith("/") or ".." in key.split("/"):
+        raise ValueError("has a name that leads outside")
+    image = next((name for name in EXTENSIONS if name in members), None)
+    if image is None:
+        raise ValueError(f"has no jpg or other image, only {', '.join(members)}")
+    expected = expected_members(path)
+    for name in expected:
+        if name not in members:
+            raise ValueError(f"has no {name}, and others of its shard have")
+    return [image, *expected]

@@ -48,6 +48,21 @@ def random_scale_transform(size: int, scale: Sequence[float]) -> v2.Compose:
     return v2.Compose([crop, v2.RandomHorizontalFlip(), *_to_tensor()])
 
 
+def training_crops(
+    size: int, resize: int, scale: Sequence[float] | None, interpolation: str
+) -> tuple[v2.Compose, int]:
+    """One of the two above, by whether there is a scale; and the pixels a side that it needs.
+
+    Raises:
+        ValueError: the crop does not fit, or the scale is not two shares in (0, 1].
+    """
+    if scale is None:
+        return training_transform(size, resize, interpolation), resize
+    if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError(f"scale must be two shares in (0, 1], least first, got {list(scale)}")
+    return random_scale_transform(size, scale), round(size / scale[0] ** 0.5)
+
+
 def view_transform(size: int, scale: Sequence[float]) -> v2.Compose:
     """As `random_scale_transform`, and change the colours at random, as contrastive learning does.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.masking_network import MaskingNetwork
+from explainers.processes import BatchNorm2d
 
 
 class Branch(nn.Module):
@@ -16,7 +17,7 @@ class Branch(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, kernel_size=1)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = BatchNorm2d(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (b c h w) to features (b c h w)."""

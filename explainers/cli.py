@@ -11,6 +11,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import explainers
+from datamodules.errors import DataError
 from explainers.allocator import keep_freed_memory
 from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
@@ -179,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
     keep_freed_memory()
     try:
         code: int = arguments.run(arguments)
-    except (InputError, OSError) as error:
+    except (InputError, DataError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return code

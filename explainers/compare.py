@@ -131,6 +131,8 @@ class Comparison:
     ) -> None:
         """Score a batch; if the method fails on it, each of its images alone."""
         images = batch["image"]
+        if not len(images):  # none of them could be read
+            return
         labels = self._targets(method, batch)
         started = time.perf_counter()
         try:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.masking_network import MaskingNetwork
+from explainers.processes import BatchNorm2d
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.
@@ -45,7 +46,7 @@ class ConditionedHead(nn.Module):
                 for weight in layer.parameters():
                     nn.init.zeros_(weight)
         # Frozen features differ in scale a thousandfold from channel to channel.
-        self.norms = nn.ModuleList(nn.BatchNorm2d(count, affine=False) for count in channels[:-1])
+        self.norms = nn.ModuleList(BatchNorm2d(count, affine=False) for count in channels[:-1])
         self.gain = nn.Parameter(torch.tensor(GAIN))
         self.offset = nn.Parameter(torch.tensor(OFFSET))
 
@@ -69,7 +70,9 @@ class ConditionedHead(nn.Module):
         row = last(hidden)
         cam = _weighted(deepest, class_rows + row if self.cam_start else row)
         cam = cam - cam.mean((2, 3), keepdim=True)
-        cam = cam / (cam.square().mean((2, 3), keepdim=True).sqrt() + 0.01)
+        # The root of 0, of a map that is the same everywhere, has no gradient.
+        deviation = cam.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
+        cam = cam / (deviation + 0.01)
         size = features[0].shape[-2:]
         total = _resize(cam, size)
         for maps, layer, norm in zip(finer, layers, self.norms, strict=True):

@@ -37,7 +37,7 @@ def overlay(
     images: Tensor, maps: Tensor, opacity: float = 0.6, colour_map: str = COLOUR_MAP
 ) -> Tensor:
     """Lay the colours of maps (b 1 h w) over the greyed images (b 3 h w); both in [0, 1]."""
-    grey = images.detach().cpu().mean(dim=1, keepdim=True)
+    grey = images.detach().cpu().float().mean(dim=1, keepdim=True)
     return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity)
 
 

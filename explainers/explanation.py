@@ -109,6 +109,7 @@ class Explanation:
         files = []
         for one in self:
             path = folder / one.names[0]
+            path.parent.mkdir(parents=True, exist_ok=True)  # names may have folders of their own
             if self.signed:
                 shown, colour_map = centred(one.score_list[0][None]), SIGNED_COLOUR_MAP
             else:

@@ -8,16 +8,22 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+STEPS_BETWEEN_NOTES = 16  # each time the device has to wait
+
 
 class InterruptibleFit(Callback):
     """Turns the first Ctrl-C of a fit into a checkpoint at the end of the running step.
 
     The checkpoint is `interrupted.ckpt` in the run's checkpoint folder; resuming from it ends
     with the weights of an uninterrupted run. A second Ctrl-C stops at once.
+
+    Where several processes train, one of them is enough to be asked (by `--signal=INT@120` of
+    SLURM, say): they agree on the step after which all stop.
     """
 
     def __init__(self) -> None:
         self._asked = False
+        self._steps = 0
         self._previous: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,7 +41,7 @@ class InterruptibleFit(Callback):
         batch_idx: int,
     ) -> None:
         """Save and leave, if asked to."""
-        if not self._asked:
+        if not self._agreed(trainer):
             return
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
@@ -48,6 +54,15 @@ class InterruptibleFit(Callback):
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
+
+    def _agreed(self, trainer: Trainer) -> bool:
+        """Whether any process was asked; they compare notes every few steps only."""
+        if trainer.world_size == 1:
+            return self._asked
+        self._steps += 1
+        if self._steps % STEPS_BETWEEN_NOTES:
+            return False
+        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:

@@ -15,13 +15,14 @@ from explainers.learned import LearnedExplainer
 from explainers.losses import area, variation
 from explainers.masking import keep
 from explainers.masking_network import enlarge
+from explainers.processes import first_of
 
 
 class KeepingExplainer(LearnedExplainer):
     """Learns small and smooth masks that keep the prediction on the masked image.
 
     The masks of all classes of the batch are priced, so those of classes that an image does not
-    show shrink.
+    show shrink. Where several processes train, the batch is all of theirs.
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
@@ -55,7 +56,9 @@ class KeepingExplainer(LearnedExplainer):
 
     def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Price a lost prediction, and large and ragged masks (P-TAME paper, section 3)."""
-        own = masks.diagonal(dim1=0, dim2=1).permute(2, 0, 1)[:, None]  # (b 1 _ _)
+        own = masks.diagonal(first_of(labels), dim1=0, dim2=1).permute(2, 0, 1)[
+            :, None
+        ]  # (b 1 _ _)
         logits = self.classifier(keep(images, enlarge(own, images)))
         terms = {
             "classification": self.classification_weight * F.cross_entropy(logits, labels),

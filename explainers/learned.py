@@ -21,6 +21,7 @@ from explainers.errors import InputError
 from explainers.finetuning import STARTING_POINT, fitting, freeze, hold
 from explainers.losses import mean_areas
 from explainers.masking_network import MaskingNetwork
+from explainers.processes import means, of_all
 from explainers.schedule import one_cycle
 from explainers.scored import Batch
 from explainers.weights import read_state
@@ -94,7 +95,7 @@ class LearnedExplainer(Explainer):
             images: (b 3 h w) in [0, 1].
             labels: the predicted classes (b).
             masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
-                default all in `labels`.
+                default all in `labels`, here and in other processes.
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -118,8 +119,12 @@ class LearnedExplainer(Explainer):
         return total
 
     def asked(self, labels: Tensor) -> Tensor:
-        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b)."""
-        return labels[None]
+        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b).
+
+        By default those of the batches of all processes, so that N of them with b images each
+        train as one with N b does.
+        """
+        return of_all(labels)[None]
 
     def _log_training(
         self, labels: Tensor, asked: Tensor, masks: Tensor, losses: dict[str, Tensor]
@@ -127,13 +132,14 @@ class LearnedExplainer(Explainer):
         on_target, off_target = mean_areas(masks, labels, asked)
         own = masks[(asked == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
         state = {"target_area": on_target, "constant_share": constant_share(own)}
-        if not off_target.isnan():
-            state["off_target_area"] = off_target
-        for message in self._alarms.update(state):
+        state["off_target_area"] = off_target
+        values = means({name: value.detach() for name, value in losses.items()} | state)
+        known = {name: values[name] for name in state if not values[name].isnan()}
+        for message in self._alarms.update(known):
             rank_zero_only(logger.warning)(message)
-        values = {name: value.detach() for name, value in losses.items()} | state
+        values = {name: values[name] for name in values if name in losses or name in known}
         self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
-        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
+        self.log("loss", values["loss"], prog_bar=True, logger=False)
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log("train/lr", rate)
 

@@ -17,6 +17,7 @@ from explainers.learned import LearnedExplainer
 from explainers.losses import confidence_lost
 from explainers.masking import Fill, black, blur, delete, keep, mean
 from explainers.masking_network import MaskingNetwork, enlarge
+from explainers.processes import first_of, of_all
 from explainers.ptame import CAM_GAIN, CAM_OFFSET
 from explainers.refinement import refine
 from explainers.scoring import min_max
@@ -128,8 +129,8 @@ class PTAMEPlus(LearnedExplainer):
         return min_max(scores)
 
     def asked(self, labels: Tensor) -> Tensor:
-        """Each image's own class, and that of the image before it in the batch (b 2)."""
-        return torch.stack([labels, labels.roll(1)], dim=1)
+        """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
+        return torch.stack([labels, _before(labels)], dim=1)
 
     def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Price lost confidence, a surviving prediction, and large masks, on target and off."""
@@ -140,7 +141,7 @@ class PTAMEPlus(LearnedExplainer):
             whole = self.classifier(images).log_softmax(dim=1)
         kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
         before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
-        absent = labels != labels.roll(1)
+        absent = labels != _before(labels)
         terms = {
             "confidence": self.confidence_weight * confidence_lost(before, after),
             "classification": self.classification_weight * F.nll_loss(kept, labels),
@@ -166,6 +167,12 @@ class PTAMEPlus(LearnedExplainer):
         return fills[int(torch.randint(len(fills), (), generator=generator))]
 
 
+def _before(labels: Tensor) -> Tensor:
+    """The class (b) of the image before each one, of this process's or the one before it."""
+    first = first_of(labels)
+    return of_all(labels).roll(1)[first : first + len(labels)]
+
+
 def _other_images(images: Tensor) -> Tensor:
-    """The image before each one in the batch."""
+    """The image before each one in this process's batch."""
     return images.roll(1, dims=0)

@@ -180,7 +180,7 @@ class Scoreboard(nn.Module):
                 arguments.append(getattr(case, field))
             metric.update(*arguments)
             if isinstance(metric, ImageMean):
-                values[name] = nothing.masked_scatter(usable, metric.values[-1])
+                values[name] = nothing.masked_scatter(usable, metric.values[-1].to(nothing))
         return values
 
     def _check_readable(self, labels: Tensor) -> None:

@@ -1,6 +1,4 @@
-import io
 import json
-import tarfile
 from itertools import groupby
 from pathlib import Path
 
@@ -23,28 +21,8 @@ LENGTHS = [3, 5, 2, 4]
 COUNT = sum(LENGTHS)
 
 
-def jpeg(value, size=(48, 40)):
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (value,) * 3).save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
-
-
-def png(mask):
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def write_tar(path, members):
-    with tarfile.open(path, "w") as shard:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            shard.addfile(info, io.BytesIO(content))
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, jpeg, write_tar):
     """Four shards of 3, 5, 2 and 4 grey images: sample i is of label i and of value 15 i."""
     sample = 0
     for number, length in enumerate(LENGTHS):
@@ -144,12 +122,10 @@ def test_lengths_are_counted_where_nobody_tells(folder):
     assert shards.lengths == tuple(LENGTHS)
 
 
-def test_the_mask_is_cropped_and_flipped_with_its_image(tmp_path):
+def test_the_mask_is_cropped_and_flipped_with_its_image(tmp_path, jpeg, png, write_tar):
     mask = np.zeros((40, 48), np.uint8)
     mask[4:30, 5:20] = 255
-    image = io.BytesIO()
-    Image.fromarray(np.stack([mask] * 3, -1)).save(image, "JPEG", quality=95)
-    write_tar(tmp_path / "m.tar", [("a.jpg", image.getvalue()), ("a.mask.png", png(mask))])
+    write_tar(tmp_path / "m.tar", [("a.jpg", jpeg(mask)), ("a.mask.png", png(mask))])
     shards = Shards(str(tmp_path / "m.tar"), training_transform(32, 40))
     stream = ShuffledShards(shards, together=1, seed=0)
     seen = set()
@@ -191,16 +167,16 @@ def test_a_shard_that_is_none_is_named(folder):
         _ = module(folder).val_set[3]
 
 
-def test_a_shard_of_another_length_than_recorded_is_named(folder):
+def test_a_shard_of_another_length_than_recorded_is_named(folder, jpeg, write_tar):
     write_tar(folder / "part-0002.tar", [("s08.jpg", jpeg(0))])
     with pytest.raises(ValueError, match=r"part-0002\.tar holds 1 samples.*says 2"):
         _ = module(folder).val_set[8]
 
 
-def test_a_sample_without_an_image_is_named(tmp_path):
-    write_tar(tmp_path / "m.tar", [("a.png", b""), ("a.json", b"{}")])
+def test_a_sample_without_an_image_is_named(tmp_path, write_tar):
+    write_tar(tmp_path / "m.tar", [("a.txt", b""), ("a.json", b"{}")])
     shards = Shards(str(tmp_path / "m.tar"), evaluation_transform(32, 1.0))
-    with pytest.raises(ValueError, match="sample 'a' has no jpg, only png, json"):
+    with pytest.raises(ValueError, match="sample 'a' has no jpg or other image, only txt, json"):
         _ = shards[0]
 
 

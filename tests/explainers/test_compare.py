@@ -348,3 +348,11 @@ def test_bad_config_is_one_line_and_exit_code_two(tmp_path, capsys, old, new, me
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_a_batch_of_which_no_image_can_be_read_is_passed_over(classifier, batches, tmp_path):
+    nothing = {"image": batches[0]["image"][:0], "key": []}
+    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "a").run()
+    given = [nothing, *batches]
+    (passed,) = compare(classifier, {"gaussian": gaussian}, given, tmp_path / "b").run()
+    assert passed["average_gain"] == whole["average_gain"]

@@ -82,3 +82,9 @@ def test_rows_against_rivals_are_the_gradient_of_the_log_odds():
             odds = torch.log(probability / (1 - probability))
             (gradient,) = torch.autograd.grad(odds, point)
             torch.testing.assert_close(rows[image, position], gradient / weights.std())
+
+
+def test_a_map_that_is_the_same_everywhere_has_finite_gradients(head):
+    features = [FINER, torch.ones_like(DEEPEST)]
+    head(features, ROWS).sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in head.parameters())

@@ -1,0 +1,35 @@
+"""Files that are there completely or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+def aside_of(path: Path) -> Path:
+    """Where a file is written before it takes its name."""
+    return path.with_name(f"{path.name}.part")
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name when the block ends well, and vanishes when it does not.
+
+    What is written is on the disk before the name is, so a crash leaves no half of it.
+    """
+    aside = aside_of(path)
+    try:
+        with aside.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

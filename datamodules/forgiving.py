@@ -1,0 +1,160 @@
+"""Batches in spite of samples that cannot be read, and the account that is kept of these.
+
+What goes wrong in a worker process travels to the main one with the batch, under `unreadable`.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from datamodules.errors import DataError, UnreadableError
+
+Sample = dict[str, Any]
+FAR = 2**40  # items ahead in a stream, more than any training reads
+
+logger = logging.getLogger(__name__)
+
+
+class Account:
+    """Counts the samples that could not be read, each once, and names them in the log.
+
+    Args:
+        max_bad: how many there may be.
+    """
+
+    def __init__(self, max_bad: int) -> None:
+        self.max_bad = max_bad
+        self.found: dict[tuple[str, str], str] = {}
+
+    def note(self, failures: Sequence[DataError]) -> None:
+        """Take up what went wrong with a batch.
+
+        Raises:
+            DataError: it was more than a sample, or one too many.
+        """
+        for failure in failures:
+            if not isinstance(failure, UnreadableError):
+                raise failure
+            name = (failure.source, failure.key)
+            if name in self.found:
+                continue
+            self.found[name] = failure.reason
+            count = len(self.found)
+            logger.warning("left out, number %d: %s", count, failure)
+            if count > self.max_bad:
+                raise DataError(
+                    f"{count} samples cannot be read, and max_bad is {self.max_bad}; the last is "
+                    f"{failure}; repair the data (python -m datamodules.pack --check finds what is "
+                    "wrong with shards), or raise max_bad"
+                )
+
+
+class Skipping(Dataset[Sample]):
+    """Samples for evaluation: what cannot be read is left out, and a batch may be empty.
+
+    Args:
+        split: the samples.
+        indices: which of them; with none, there is one empty batch.
+        account: of what cannot be read.
+    """
+
+    def __init__(self, split: Dataset[Sample], indices: Sequence[int], account: Account) -> None:
+        self.split = split
+        self.indices = indices
+        self.account = account
+
+    def __len__(self) -> int:
+        # Lightning skips a process without batches, and the others would wait for it.
+        return max(1, len(self.indices))
+
+    def __getitems__(self, places: list[int]) -> Sample:
+        """A batch."""
+        samples = []
+        failures: list[DataError] = []
+        for place in places[: len(self.indices)]:
+            try:
+                samples.append(self.split[self.indices[place]])
+            except DataError as error:
+                failures.append(error)
+        return _batch(samples or self._example(), failures, slice(None if samples else 0))
+
+    def _example(self) -> list[Sample]:
+        """A sample that can be read, for the shape of an empty batch."""
+        for index in range(len(self.split)):  # type: ignore[arg-type]
+            try:
+                return [self.split[index]]
+            except UnreadableError:
+                continue
+        return [{"image": torch.zeros(3, 1, 1), "key": ""}]
+
+
+class Replacing(Dataset[Sample]):
+    """A stream for training: batches are full, another sample taking the place of an unreadable.
+
+    Which one depends on the item alone: every rank takes the same number of steps, and a fit that
+    is resumed sees what an uninterrupted one does.
+
+    Args:
+        stream: without an end.
+        account: of what cannot be read.
+    """
+
+    def __init__(self, stream: Dataset[Sample], account: Account) -> None:
+        self.stream = stream
+        self.account = account
+
+    def __getitems__(self, items: list[int]) -> Sample:
+        """A batch."""
+        failures: list[DataError] = []
+        samples = [self._sample(item, failures) for item in items]
+        return _batch([sample for sample in samples if sample], failures)
+
+    def _sample(self, item: int, failures: list[DataError]) -> Sample | None:
+        attempts = self.account.max_bad + 2
+        for attempt in range(attempts):
+            try:
+                return self.stream[item + attempt * FAR]
+            except UnreadableError as error:
+                failures.append(error)
+            except DataError as error:
+                failures.append(error)
+                return None
+        failures.append(
+            DataError(f"none of {attempts} samples can be read; the last: {failures[-1]}")
+        )
+        return None
+
+
+def _batch(samples: list[Sample], failures: list[DataError], kept: slice = slice(None)) -> Sample:
+    batch: Sample = {}
+    for sample in samples[1:]:
+        if differing := sorted(sample.keys() ^ samples[0].keys()):
+            names = f"{samples[0].get('key')!r} and {sample.get('key')!r}"
+            failures.append(
+                DataError(
+                    f"of the samples {names} only one has a {differing[0]}; give it to all samples "
+                    "of a split, or to none"
+                )
+            )
+            return {"unreadable": failures}
+    if samples:
+        batch = {name: value[kept] for name, value in default_collate(samples).items()}
+    return batch | {"unreadable": failures}
+
+
+class AccountingLoader(DataLoader[Sample]):
+    """A loader over a dataset that keeps an account; what it gives has the failures taken out.
+
+    Raises:
+        DataError: as `Account.note`, from the loop over the batches.
+    """
+
+    def __iter__(self) -> Iterator[Sample]:  # type: ignore[override]
+        """Give batches."""
+        for batch in super().__iter__():
+            if failures := batch.pop("unreadable", ()):
+                self.dataset.account.note(failures)  # type: ignore[attr-defined]
+            yield batch

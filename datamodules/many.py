@@ -1,0 +1,100 @@
+"""Work shared out to processes that neither outlive this one nor are waited for when they die."""
+
+import fcntl
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from datamodules.errors import DataError
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+GRACE = 5.0  # seconds that the processes of a killed run may take to end
+
+
+def in_parallel(
+    work: Callable[[Job], Answer],
+    jobs: Sequence[Job],
+    workers: int,
+    size: Callable[[Job], int],
+    unit: str = "image",
+) -> Iterator[tuple[int, Answer]]:
+    """Yield the number of each job with its answer, as they come, behind a progress bar.
+
+    Args:
+        work: what to do, a module's function.
+        jobs: with what.
+        workers: processes at most.
+        size: of a job, in units of the bar.
+        unit: of the bar.
+
+    Raises:
+        DataError: a process was killed; or whatever `work` raises.
+    """
+    with ProcessPoolExecutor(min(workers, len(jobs)), initializer=_end_with_parent) as pool:
+        numbers = {pool.submit(work, job): number for number, job in enumerate(jobs)}
+        try:
+            with tqdm(total=sum(map(size, jobs)), unit=unit, disable=None) as progress:
+                for future in as_completed(numbers):
+                    yield numbers[future], future.result()
+                    progress.update(size(jobs[numbers[future]]))
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process was killed, for want of memory perhaps; run the same command again to "
+                "go on, with fewer --workers"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Watch the parent from a thread: nothing else tells its children that it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in a child
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, until this one and all its processes have ended.
+
+    Raises:
+        DataError: another is there already.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        end = time.monotonic() + GRACE
+        while not _locked(handle):
+            if time.monotonic() > end:
+                raise DataError(
+                    f"another process writes shards to {folder.absolute()}; wait for it, or "
+                    "choose another --output"
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""Image files to WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
+
+The images are a folder of one folder a class, a folder of images, or a list with a path (and a
+class) a line; `NAME.mask.png` beside `NAME.jpg` is its mask. Files are copied as they are, in a
+shuffled order that is the same in every run. Run it again to go on after an interruption.
+`python -m datamodules.pack --check SHARDS` audits shards.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datamodules.audit import Audit, audit_shard, shards_of
+from datamodules.durable import appearing, aside_of
+from datamodules.errors import DataError
+from datamodules.files import find_images
+from datamodules.many import alone_in, in_parallel
+from datamodules.packing import Packed, Plan, pack, parted, shuffled
+from datamodules.tars import INFO
+
+
+def pack_all(
+    images: Path, output: Path, split: str, max_size: int, workers: int, seed: int | None
+) -> list[Packed]:
+    """Write all shards of a split and its entry in `_info.json`.
+
+    Args:
+        images: a folder or a list, as `files.find_images` takes it.
+        output: folder of the shards.
+        split: how their names begin.
+        max_size: of a shard, in bytes.
+        workers: processes that write shards.
+        seed: of the order; None to leave the images in theirs.
+
+    Raises:
+        DataError: the images or what is in the output cannot be used.
+    """
+    found, classes = find_images(images)
+    output.mkdir(parents=True, exist_ok=True)
+    with alone_in(output):
+        info = _info_of(output)
+        _check_classes(info, split, classes)
+        ordered = found if seed is None else shuffled(found, seed)
+        plans = parted(ordered, output, split, max_size)
+        _check_others(output, split, plans)
+        done = dict(in_parallel(pack, plans, workers, lambda plan: len(plan.images)))
+        packed = [done[number] for number in range(len(plans))]
+        if not any(one.length for one in packed):
+            raise packed[0].left_out[0]
+        info["splits"][split] = {
+            "name": split,
+            "num_samples": sum(one.length for one in packed),
+            "filenames": [one.name for one in packed],
+            "shard_lengths": [one.length for one in packed],
+        } | ({"classes": classes} if classes else {})
+        with appearing(output / INFO) as file:
+            file.write((json.dumps(info, indent=2) + "\n").encode())
+    return packed
+
+
+def check_all(patterns: Sequence[str], workers: int) -> list[str]:
+    """Print how many samples shards hold, and return what is wrong with them, a line each."""
+    audit = Audit(shards_of(patterns))
+    found = dict(in_parallel(audit_shard, audit.paths, workers, lambda path: 1, "shard"))
+    faults = audit.faults([found[number] for number in range(len(audit.paths))])
+    print(f"{audit.samples} samples, {audit.labelled} with a class, in {len(audit.paths)} shards")
+    return faults
+
+
+def _info_of(folder: Path) -> dict[str, Any]:
+    path = folder / INFO
+    if not path.is_file():
+        return {"splits": {}}
+    try:
+        info: dict[str, Any] = json.loads(path.read_text())
+        info["splits"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} has no splits to add to ({type(error).__name__}: {error}); correct or remove it"
+        ) from error
+    return info
+
+
+def _check_classes(info: dict[str, Any], split: str, classes: list[str] | None) -> None:
+    """Refuse a split whose labels would mean other classes than those of its neighbours."""
+    for name, other in info["splits"].items():
+        theirs = other.get("classes")
+        if name != split and classes and theirs and theirs != classes:
+            differing = sorted(set(theirs) ^ set(classes)) or classes
+            raise DataError(
+                f"the split {name} has other folders of classes ({differing[0]!r} is in one "
+                "only), so that labels would not mean the same; give both the same folders"
+            )
+
+
+def _check_others(folder: Path, split: str, plans: list[Plan]) -> None:
+    """Refuse shards that a pattern would take for this split's; remove what a killed run left."""
+    written = {plan.path for plan in plans}
+    for plan in plans:
+        aside_of(plan.path).unlink(missing_ok=True)
+    others = set(folder.glob(f"{split}-[0-9]*.tar")) - written
+    if others:
+        raise DataError(
+            f"{min(others)} is of another run with this --split; remove it, or choose another "
+            "--output or --split"
+        )
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
+    if not number.isdecimal() or int(number) * unit < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 256M, 1G or 500000")
+    return int(number) * unit
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes, at least 1")
+    return int(text)
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:  # noqa: ANN401  never returns
+        raise DataError(message)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _OneLineParser(prog="python -m datamodules.pack", description=__doc__)
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="a folder or a list")
+    parser.add_argument("--output", type=Path, metavar="SHARDS", help="folder of the shards")
+    parser.add_argument("--split", help="how their names begin; by default the images' folder")
+    parser.add_argument("--max-size", type=_bytes, default="256M", help="of a shard in bytes")
+    parser.add_argument("--workers", type=_count, default=os.cpu_count(), help="processes")
+    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--in-order", action="store_true", help="do not shuffle")
+    parser.add_argument("--check", nargs="+", metavar="SHARDS", help="folders, paths, patterns")
+    arguments = parser.parse_args(argv)
+    if bool(arguments.check) == bool(arguments.images and arguments.output):
+        raise DataError("give --images and --output to write shards, or --check to audit them")
+    return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    try:
+        arguments = _parse(argv)
+        if arguments.check:
+            faults = check_all(arguments.check, arguments.workers)
+            print(*faults, sep="\n", end="\n" if faults else "")
+            return _end(f"{len(faults)} faults" if faults else None)
+        split = arguments.split or arguments.images.absolute().stem
+        seed = None if arguments.in_order else arguments.seed
+        packed = pack_all(
+            arguments.images, arguments.output, split, arguments.max_size, arguments.workers, seed
+        )
+    except (DataError, OSError) as error:
+        return _end(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    left_out = [error for one in packed for error in one.left_out]
+    print(*left_out, sep="\n", end="\n" if left_out else "")
+    count = sum(one.length for one in packed)
+    print(f"{count} samples in {len(packed)} shards: {arguments.output / split}-*.tar")
+    return _end(f"{len(left_out)} images cannot be read and were left out" if left_out else None)
+
+
+def _end(error: str | None) -> int:
+    if error is None:
+        return 0
+    print(f"error: {' '.join(error.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

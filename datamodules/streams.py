@@ -1,0 +1,81 @@
+"""Endless streams of training samples, each of which can be found again by its number."""
+
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import accumulate
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.base import Sample, drawing_from, seeded
+
+
+class Parts(Protocol):
+    """Samples that are kept in several parts, such as shards.
+
+    Attributes:
+        lengths: how many samples are in each part.
+    """
+
+    lengths: tuple[int, ...]
+
+    def read(self, part: int, position: int) -> Sample:
+        """One sample of a part."""
+
+
+class ShuffledShards(Dataset[Sample]):
+    """An endless stream of a split's samples; item n of a seed is always the same crop.
+
+    Every run of as many items as there are samples shows each sample once. In each run the shards
+    come in another order, a few at a time, and the samples of these are shuffled together.
+
+    Args:
+        shards: the split; its transform may be random.
+        together: how many shards are mixed; more mix better, fewer are read more in sequence.
+        seed: another seed, another stream.
+    """
+
+    def __init__(self, shards: Parts, together: int, seed: int) -> None:
+        self.shards = shards
+        self.together = together
+        self.seed = seed
+
+    def __getitem__(self, item: int) -> Sample:
+        shard, position = self.locate(item)
+        with drawing_from(self.seed, item):
+            return self.shards.read(shard, position)
+
+    def locate(self, item: int) -> tuple[int, int]:
+        """The shard that an item comes from, and its position there."""
+        lengths = self.shards.lengths
+        run, index = divmod(item, sum(lengths))
+        windows, window_ends = _windows(lengths, self.together, self.seed, run)
+        window, place = within(window_ends, index)
+        mixed = windows[window]
+        ends = list(accumulate(lengths[shard] for shard in mixed))
+        order = _permutation(ends[-1], self.seed, run, window)
+        which, position = within(ends, int(order[place]))
+        return mixed[which], position
+
+
+def within(ends: list[int], index: int) -> tuple[int, int]:
+    """Which of consecutive parts that end at `ends` an index is in, and where in it."""
+    part = bisect_right(ends, index)
+    return part, index - (ends[part - 1] if part else 0)
+
+
+@lru_cache(maxsize=4)
+def _windows(
+    lengths: tuple[int, ...], together: int, seed: int, run: int
+) -> tuple[list[list[int]], list[int]]:
+    """The shards in the order of a run, parted into those that are mixed; where each part ends."""
+    order = torch.randperm(len(lengths), generator=seeded(seed, run)).tolist()
+    windows = [order[first : first + together] for first in range(0, len(order), together)]
+    return windows, list(accumulate(sum(lengths[shard] for shard in one) for one in windows))
+
+
+@lru_cache(maxsize=4)
+def _permutation(count: int, seed: int, run: int, window: int) -> Tensor:
+    return torch.randperm(count, generator=seeded(seed, run, window))

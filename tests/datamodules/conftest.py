@@ -1,0 +1,57 @@
+"""Image files and tar files, made and damaged by hand."""
+
+import io
+import struct
+import tarfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def _jpeg(value, size=(48, 40)):
+    """A grey image as a file; its value is a number or an array (h w)."""
+    buffer = io.BytesIO()
+    pixels = np.broadcast_to(np.asarray(value, dtype=np.uint8), size[::-1])
+    Image.fromarray(np.stack([pixels] * 3, axis=-1)).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def _png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write_tar(path, members):
+    with tarfile.open(path, "w") as shard:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            shard.addfile(info, io.BytesIO(content))
+
+
+@pytest.fixture(scope="session")
+def jpeg():
+    return _jpeg
+
+
+@pytest.fixture(scope="session")
+def png():
+    return _png
+
+
+@pytest.fixture(scope="session")
+def bomb():
+    """A PNG file of under 1 KB whose header promises 400 million pixels."""
+    content = bytearray(_png(np.zeros((8, 8), np.uint8)))
+    content[16:24] = struct.pack(">II", 20_000, 20_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+@pytest.fixture(scope="session")
+def write_tar():
+    """Write a tar file of names and contents."""
+    return _write_tar
