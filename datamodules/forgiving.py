@@ -70,13 +70,17 @@ class Skipping(Dataset[Sample]):
         # Lightning skips a process without batches, and the others would wait for it.
         return max(1, len(self.indices))
 
+    def __getitem__(self, place: int) -> Sample:
+        """A sample; a batch of them is `__getitems__`."""
+        return self.split[self.indices[place]]
+
     def __getitems__(self, places: list[int]) -> Sample:
         """A batch."""
         samples = []
         failures: list[DataError] = []
         for place in places[: len(self.indices)]:
             try:
-                samples.append(self.split[self.indices[place]])
+                samples.append(self[place])
             except DataError as error:
                 failures.append(error)
         return _batch(samples or self._example(), failures, slice(None if samples else 0))

@@ -36,7 +36,7 @@ class NearestOthers:
         embed: what of the images is compared.
 
     Raises:
-        InputError: there are no two images.
+        InputError: there are no two images, or one was left out because it cannot be read.
     """
 
     def __init__(self, loader: DataLoader[Batch], embed: Embed) -> None:
@@ -46,6 +46,12 @@ class NearestOthers:
         embeddings = F.normalize(torch.cat(parts), dim=1)
         if len(embeddings) < 2:
             raise InputError("the nearest other image takes two images at least, got 1")
+        count = len(loader.dataset)  # type: ignore[arg-type]
+        if len(embeddings) < count:
+            raise InputError(
+                f"{count - len(embeddings)} of {count} images cannot be read, and the nearest "
+                "other one may be among them; repair these, or take them out of the set"
+            )
         self.nearest: list[int] = []
         for part in embeddings.split(1024):  # all cosines at once may not fit into memory
             cosines = part @ embeddings.T
