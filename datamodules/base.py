@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.errors import DataError
 from datamodules.forgiving import Account, AccountingLoader, Replacing, Sample, Skipping
 
 __all__ = [
@@ -40,7 +41,7 @@ class ImageDataModule(LightningDataModule):
     Args:
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
-        samples_per_epoch: length of a training epoch, over all processes.
+        samples_per_epoch: length of a training epoch, over all processes; at least one batch.
         max_bad: how many samples that cannot be read are left out, on each process, before a run
             stops; a training batch gets others in their place.
     """
@@ -56,7 +57,7 @@ class ImageDataModule(LightningDataModule):
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("num_workers", num_workers, 0),
-            ("samples_per_epoch", samples_per_epoch, batch_size),
+            ("samples_per_epoch", samples_per_epoch, 1),
             ("max_bad", max_bad, 0),
         ):
             if value < least:
@@ -69,9 +70,19 @@ class ImageDataModule(LightningDataModule):
         self._position = {"next_batch": 0}
 
     def train_dataloader(self) -> "ResumableLoader":
-        """The next epoch of the stream; the last short batch is left out."""
+        """The next epoch of the stream; the last short batch is left out.
+
+        Raises:
+            DataError: an epoch is less than one batch.
+        """
         rank, world = _process()
         batches = self.samples_per_epoch // (world * self.batch_size)
+        if batches == 0:
+            raise DataError(
+                f"an epoch of {self.samples_per_epoch} samples is less than one batch of "
+                f"{self.batch_size} on {world} processes; lower batch_size, or set "
+                "samples_per_epoch: a stream goes round as often as it takes"
+            )
         order = StreamBatches(batches, self.batch_size, rank, world)
         stream = Replacing(self.train_set, self.account)
         self._train_loader = ResumableLoader(stream, batch_sampler=order, **self._options())

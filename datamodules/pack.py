@@ -67,7 +67,7 @@ def check_all(patterns: Sequence[str], workers: int) -> list[str]:
     audit = Audit(shards_of(patterns))
     found = dict(in_parallel(audit_shard, audit.paths, workers, lambda path: 1, "shard"))
     faults = audit.faults([found[number] for number in range(len(audit.paths))])
-    print(f"{audit.samples} samples, {audit.labelled} with a class, in {len(audit.paths)} shards")
+    print(f"samples: {audit.samples}, {audit.labelled} with a class; shards: {len(audit.paths)}")
     return faults
 
 
@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.check:
             faults = check_all(arguments.check, arguments.workers)
             print(*faults, sep="\n", end="\n" if faults else "")
-            return _end(f"{len(faults)} faults" if faults else None)
+            return _end(f"faults: {len(faults)}" if faults else None)
         split = arguments.split or arguments.images.absolute().stem
         seed = None if arguments.in_order else arguments.seed
         packed = pack_all(
@@ -166,8 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     left_out = [error for one in packed for error in one.left_out]
     print(*left_out, sep="\n", end="\n" if left_out else "")
     count = sum(one.length for one in packed)
-    print(f"{count} samples in {len(packed)} shards: {arguments.output / split}-*.tar")
-    return _end(f"{len(left_out)} images cannot be read and were left out" if left_out else None)
+    print(f"samples: {count}; shards: {len(packed)}, {arguments.output / split}-*.tar")
+    return _end(f"left out {len(left_out)} that cannot be read" if left_out else None)
 
 
 def _end(error: str | None) -> int:

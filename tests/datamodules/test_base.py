@@ -4,6 +4,7 @@ from torch.utils.data import Dataset
 
 from datamodules import ImageDataModule, ShapesDataModule
 from datamodules.base import ResumableLoader, StreamBatches
+from datamodules.errors import DataError
 
 
 class Numbers(Dataset):
@@ -76,9 +77,19 @@ def test_evaluation_gives_every_sample_once_to_any_number_of_ranks(data, monkeyp
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"num_workers": -1}, "num_workers must be at least 0, got -1"),
-        ({"batch_size": 8, "samples_per_epoch": 7}, "samples_per_epoch must be at least 8, got 7"),
+        ({"samples_per_epoch": 0}, "samples_per_epoch must be at least 1, got 0"),
     ],
 )
 def test_impossible_sizes_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ShapesDataModule(**options)
+
+
+def test_an_epoch_of_less_than_a_batch_on_all_processes_is_refused(monkeypatch):
+    data = ShapesDataModule(batch_size=8, samples_per_epoch=15, num_workers=0)
+    data.setup("fit")
+    assert len(data.train_dataloader()) == 1
+    monkeypatch.setattr("datamodules.base._process", lambda: (0, 2))
+    message = "an epoch of 15 samples is less than one batch of 8 on 2 processes; lower batch_size"
+    with pytest.raises(DataError, match=message):
+        data.train_dataloader()

@@ -196,7 +196,7 @@ def test_unreadable_images_are_left_out_and_named(folder, capsys):
         code, output = run(folder)
         printed = capsys.readouterr()
         assert code == 2
-        assert printed.err == "error: 2 images cannot be read and were left out\n"
+        assert printed.err == "error: left out 2 that cannot be read\n"
         assert "sample '0.JPEG' is empty" in printed.out
         assert "sample '3.JPEG' cannot be decoded" in printed.out
         assert len(samples(output)[0]) == 13
@@ -322,7 +322,7 @@ def test_the_audit_of_sound_shards_counts_and_ends_well(folder, capsys):
     _, output = run(folder)
     capsys.readouterr()
     assert main(["--check", str(output), "--workers", "2"]) == 0
-    assert capsys.readouterr().out.startswith("15 samples, 15 with a class, in")
+    assert capsys.readouterr().out.startswith("samples: 15, 15 with a class; shards: ")
 
 
 def test_the_audit_names_everything_that_is_wrong(tmp_path, write_tar, jpeg, bomb, capsys):
@@ -359,7 +359,7 @@ def test_the_audit_names_everything_that_is_wrong(tmp_path, write_tar, jpeg, bom
     ):
         assert fault in printed.out, fault
     faults = len(printed.out.splitlines()) - 1
-    assert printed.err == f"error: {faults} faults\n"
+    assert printed.err == f"error: faults: {faults}\n"
 
 
 def test_index_is_that_of_tarfile_for_names_of_every_kind(tmp_path, write_tar):
