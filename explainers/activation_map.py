@@ -16,6 +16,8 @@ class ActivationMap(Explainer):
         stage: which of the classifier's `stages` to average.
     """
 
+    reads_target = False
+
     def __init__(self, classifier: ClassifierSource = "resnet50", stage: int = -1) -> None:
         super().__init__(classifier)
         self.stage = stage
@@ -26,9 +28,3 @@ class ActivationMap(Explainer):
         (maps,) = self.classifier.features(images, [self.stage])
         mean = maps.mean(dim=1, keepdim=True)
         return F.interpolate(mean, images.shape[-2:], mode="bilinear", align_corners=False)
-
-    def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
-        """As of every explainer; references are not looked at."""
-        if target is not None and target.is_floating_point() and len(target) == len(images):
-            return target
-        return super().resolve_target(images, target)

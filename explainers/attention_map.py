@@ -22,6 +22,8 @@ class AttentionMap(TokenExplainer):
             not read a token, or the mean of some.
     """
 
+    reads_target = False
+
     def __init__(self, classifier: ClassifierSource) -> None:
         super().__init__(classifier)
         self.transformer.require_pre_norm()

@@ -33,9 +33,12 @@ class Explainer(ScoredModule):
     Attributes:
         classifier: the model under explanation.
         signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
+        reads_target: the map depends on the target; where it does not, any target will do, and
+            for a network without classes the image's own embedding stands for it.
     """
 
     signed: bool = False
+    reads_target: bool = True
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:
@@ -73,6 +76,14 @@ class Explainer(ScoredModule):
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """Check a target, or take the predicted classes (b) for None; raises as `forward`."""
+        classes = self.classifier.num_classes
+        if target is None and not classes:
+            if not self.reads_target:
+                return self.embed(images)
+            raise InputError(
+                f"{self.classifier.name} has no classes; give reference embeddings as target "
+                "(--concept), or num_classes and the weights of a head"
+            )
         if target is None:
             with torch.no_grad():
                 logits: Tensor = self.classifier(images)
@@ -80,10 +91,11 @@ class Explainer(ScoredModule):
         if len(target) != len(images):
             raise InputError(f"{len(images)} images need as many targets, got {len(target)}")
         if target.is_floating_point():
+            if not self.reads_target:
+                return target
             raise TargetError(
                 f"{type(self).__name__} explains class labels (int64), not reference embeddings"
             )
-        classes = self.classifier.num_classes
         outside = target[(target < 0) | (target >= classes)]
         if len(outside):
             raise InputError(

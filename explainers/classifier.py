@@ -75,6 +75,7 @@ class FrozenClassifier(nn.Module):
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
         self._names = list(class_names) if class_names is not None else None
+        self._counted: int | None = None
 
     @classmethod
     def of(cls, source: "ClassifierSource") -> "FrozenClassifier":
@@ -135,8 +136,10 @@ class FrozenClassifier(nn.Module):
         known = getattr(self.model, "num_classes", None)
         if isinstance(known, int):
             return known
-        with torch.inference_mode():
-            return int(self(self.mean.new_zeros(1, 3, *self.size)).shape[1])
+        if self._counted is None:
+            with torch.inference_mode():
+                self._counted = int(self(self.mean.new_zeros(1, 3, *self.size)).shape[1])
+        return self._counted
 
     @property
     def class_weights(self) -> Tensor:

@@ -69,7 +69,7 @@ class RCut(Explainer):
     Args:
         classifier: the transformer to explain, whatever its head reads; see `FrozenClassifier.of`.
         arm: `rcut`; `out`, the weighed sum of the channels alone; or `cut`, the graph alone: that
-            of TokenCut, the same for every class, without passes for channels.
+            of TokenCut, the same for every target, without passes for channels.
         relation: `cosine_target`; `cosine_full`, the paper's, to which a class other than the
             prediction makes no difference; `score`, the class's probability; or `gradient`, the
             weights of Grad-CAM, for one pass instead of one a channel.
@@ -128,6 +128,7 @@ class RCut(Explainer):
                 "give num_classes and the weights of a head"
             )
         self.arm = arm
+        self.reads_target = arm != "cut"
         self.relation = relation
         self.vector = vector
         self.sign = sign

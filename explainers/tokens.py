@@ -227,11 +227,6 @@ class TokenExplainer(Explainer):
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """Check labels and references, or predict; raises as `forward`."""
         if target is None or not target.is_floating_point() or len(target) != len(images):
-            if not self.classifier.num_classes:
-                raise InputError(
-                    f"{self.classifier.name} has no classes; give reference embeddings as target "
-                    "(--concept), or num_classes and the weights of a head"
-                )
             return super().resolve_target(images, target)
         width = self.transformer.model.num_features
         if target.ndim != 2 or target.shape[1] != width:

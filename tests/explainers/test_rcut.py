@@ -289,7 +289,9 @@ def test_network_without_classes_is_cut_all_the_same(pictures):
     source = {"model": "test_vit", "pretrained": False, "num_classes": 0}
     with pytest.raises(InputError, match="no classes to weigh channels by; use arm='cut'"):
         RCut(source)
-    assert RCut(source, arm="cut")(pictures.float()).std() > 0
+    explanation = RCut(source, arm="cut").explain(pictures.float())
+    assert explanation.maps.std() > 0
+    assert explanation.captions == ["reference"] * len(pictures)
 
 
 def test_references_are_refused(colours, two_objects):
