@@ -68,16 +68,11 @@ class ConditionedHead(nn.Module):
         )
         *layers, last = self.rows
         row = last(hidden)
-        cam = _weighted(deepest, class_rows + row if self.cam_start else row)
-        cam = cam - cam.mean((2, 3), keepdim=True)
-        # The root of 0, of a map that is the same everywhere, has no gradient.
-        deviation = cam.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
-        cam = cam / (deviation + 0.01)
         size = features[0].shape[-2:]
-        total = _resize(cam, size)
+        total = resize(log_odds_map(deepest, class_rows + row if self.cam_start else row), size)
         for maps, layer, norm in zip(finer, layers, self.norms, strict=True):
             scores = _weighted(norm(maps), layer(hidden)) / maps.shape[1] ** 0.5
-            total = total + _resize(scores, size)
+            total = total + resize(scores, size)
         return total * self.gain + self.offset
 
 
@@ -87,21 +82,17 @@ class ConditionedNetwork(MaskingNetwork):
     Args:
         backbone: whose features are read; it has to know the classes that are asked for.
         stages: which of its stages, finest first; the last has to be what it pools.
-        hidden: as `ConditionedHead` takes it.
-        cam_start: likewise.
+        head: a `ConditionedHead` or a `DecodingHead` for the channels of these stages.
     """
 
-    def __init__(
-        self, backbone: FrozenClassifier, stages: Sequence[int], hidden: int, cam_start: bool
-    ) -> None:
+    def __init__(self, backbone: FrozenClassifier, stages: Sequence[int], head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.stages = list(stages)
-        channels = [backbone.stages[stage].channels for stage in stages]
-        self.head = ConditionedHead(channels, hidden, cam_start)
+        self.head = head
 
     def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Masks in [0, 1] at the size of the finest features."""
+        """Masks in [0, 1] at the size that the head draws them at."""
         if labels.ndim == 1:
             labels = labels[:, None]
         with torch.no_grad():
@@ -137,11 +128,28 @@ def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: T
     return (weights[labels] - rivals @ weights) / weights.std()
 
 
+def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
+    """What speaks for classes at each place (b n _ _), standardised in each image.
+
+    Args:
+        deepest: what the network pools (b channels _ _).
+        rows: (b n channels), as `rows_against_rivals` gives them, or changed by what is learned.
+    """
+    evidence = _weighted(deepest, rows)
+    evidence = evidence - evidence.mean((2, 3), keepdim=True)
+    # The root of 0, of a map that is the same everywhere, has no gradient.
+    deviation = evidence.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
+    return evidence / (deviation + 0.01)
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring maps (b n _ _) to another size: smaller ones bilinearly, larger ones by means."""
+    if maps.shape[-2] > size[0]:
+        return F.adaptive_avg_pool2d(maps, (size[0], size[1]))
+    return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)
+
+
 def _weighted(features: Tensor, rows: Tensor) -> Tensor:
     """Weighted sums (b n h w) of features (b channels h w) by rows (b n channels)."""
     rows = rows.expand(len(features), -1, -1)
     return torch.einsum("bchw,bnc->bnhw", features, rows)
-
-
-def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from explainers.attention import AttentionNetwork, default_stages
 from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.conditioned import ConditionedNetwork
+from explainers.conditioned import ConditionedHead, ConditionedNetwork
+from explainers.decoder import DecodingHead
 from explainers.errors import InputError
 from explainers.learned import LearnedExplainer
 from explainers.losses import confidence_lost
@@ -41,6 +42,9 @@ class PTAMEPlus(LearnedExplainer):
             layer, and from the image; otherwise learn a row for each class.
         cam_start: start as the auxiliary's class activation map; otherwise from nothing.
         hidden: width of the network that makes the rows.
+        decoder_width: draw the map by a convolutional network of this width, at the size of the
+            last stage but one, instead of as weighted sums of features; 0 does not. It pays from
+            an hour of training on.
         confidence_weight: price of lost confidence, less what is gained; see
             `losses.confidence_lost`.
         classification_weight: price of a lost prediction: cross entropy with the predicted class.
@@ -61,7 +65,8 @@ class PTAMEPlus(LearnedExplainer):
         freeze_taken: leave these as they are.
 
     Raises:
-        InputError: the auxiliary has other classes than the classifier.
+        InputError: the auxiliary has other classes than the classifier, or options exclude each
+            other.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class PTAMEPlus(LearnedExplainer):
         conditioned: bool = True,
         cam_start: bool = True,
         hidden: int = 256,
+        decoder_width: int = 0,
         confidence_weight: float = 1.0,
         classification_weight: float = 0.0,
         agreement_weight: float = 0.0,
@@ -97,8 +103,19 @@ class PTAMEPlus(LearnedExplainer):
             )
         chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
         self.network: MaskingNetwork
+        if decoder_width % 8 or (decoder_width and not (conditioned and cam_start)):
+            raise InputError(
+                f"decoder_width must be a multiple of 8, got {decoder_width}, and draws on the "
+                "class activation map: leave conditioned and cam_start true, or decoder_width 0"
+            )
         if conditioned:
-            self.network = ConditionedNetwork(backbone, chosen, hidden, cam_start)
+            channels = [backbone.stages[stage].channels for stage in chosen]
+            head = (
+                DecodingHead(channels, decoder_width)
+                if decoder_width
+                else ConditionedHead(channels, hidden, cam_start)
+            )
+            self.network = ConditionedNetwork(backbone, chosen, head)
         else:
             attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
             if cam_start:
