@@ -60,7 +60,8 @@ def test_several_classes_at_once_are_scored_as_one_by_one(head):
 
 def test_the_same_classes_can_be_asked_for_all_images():
     backbone = FrozenClassifier("test_resnet", pretrained=False, num_classes=7)
-    network = ConditionedNetwork(backbone, [1, -1], hidden=6, cam_start=True).eval()
+    channels = [backbone.stages[stage].channels for stage in (1, -1)]
+    network = ConditionedNetwork(backbone, [1, -1], ConditionedHead(channels, hidden=6)).eval()
     images = torch.rand(2, 3, 64, 96)
     for_all = network.masks(images, torch.tensor([[5, 2]]))
     assert for_all.shape[:2] == (2, 2)
