@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.masking_network import MaskingNetwork
+from explainers.masking_network import MaskingNetwork, squash
 from explainers.processes import BatchNorm2d
 
 
@@ -125,23 +125,13 @@ class AttentionNetwork(MaskingNetwork):
         bias: bool = False,
         branch: type[nn.Module] = Branch,
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.stages = list(stages)
+        super().__init__(backbone, stages)
         channels = [backbone.stages[stage].channels for stage in stages]
         self.head = AttentionHead(channels, num_classes, bias, branch)
 
-    def read(self, images: Tensor) -> list[Tensor]:
-        """Map images (b 3 h w) to the features (b channels _ _) of each stage."""
-        return self.backbone.features(images, self.stages)
-
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Masks in [0, 1] at the features' own size; labels as `AttentionHead` takes them."""
-        with torch.no_grad():
-            features = self.read(images)
-        scores: Tensor = self.head(features, labels)
-        # Under bf16, masks and their losses would have three digits.
-        return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()
+    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Masks at the size of the largest features; labels as `AttentionHead` takes them."""
+        return squash(self.head(features, labels))
 
 
 def default_stages(backbone: FrozenClassifier) -> list[int]:

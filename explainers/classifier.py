@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from explainers import weights as weight_files
 from explainers.class_names import class_names as names_of
 from explainers.errors import InputError
-from explainers.stages import Stage, as_maps, read_features, require_timm, stages_of
+from explainers.stages import (
+    Stage,
+    as_maps,
+    read_features,
+    read_logits_and_features,
+    require_timm,
+    stages_of,
+)
 
 
 class FrozenClassifier(nn.Module):
@@ -124,6 +131,12 @@ class FrozenClassifier(nn.Module):
                 network pools for its decision.
         """
         return read_features(self.model, self.prepare(images), stages)
+
+    def logits_and_features(
+        self, images: Tensor, stages: Sequence[int]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What `forward` and `features` give, for the price of one pass."""
+        return read_logits_and_features(self.model, self.prepare(images), stages)
 
     @property
     def stages(self) -> list[Stage]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.masking_network import MaskingNetwork
+from explainers.masking_network import MaskingNetwork, squash
 from explainers.processes import BatchNorm2d
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
@@ -86,26 +86,21 @@ class ConditionedNetwork(MaskingNetwork):
     """
 
     def __init__(self, backbone: FrozenClassifier, stages: Sequence[int], head: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.stages = list(stages)
+        super().__init__(backbone, stages)
         self.head = head
 
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Masks in [0, 1] at the size that the head draws them at."""
+    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Masks at the size that the head draws them at."""
         if labels.ndim == 1:
             labels = labels[:, None]
-        with torch.no_grad():
-            features = self.backbone.features(images, self.stages)
-            rows = rows_against_rivals(
-                features[-1].mean((2, 3)),
-                self.backbone.class_weights,
-                self.backbone.class_bias,
-                labels.expand(len(images), -1),
-            )
-        scores: Tensor = self.head(features, rows)
-        # Under bf16, masks and their losses would have three digits.
-        return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()
+        deepest = features[-1]
+        rows = rows_against_rivals(
+            deepest.mean((2, 3)),
+            self.backbone.class_weights,
+            self.backbone.class_bias,
+            labels.expand(deepest.shape[0], -1),
+        )
+        return squash(self.head(features, rows))
 
 
 def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:

@@ -54,14 +54,16 @@ class KeepingExplainer(LearnedExplainer):
         self.variation_weight = variation_weight
         self.variation_border = variation_border
 
-    def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
         """Price a lost prediction, and large and ragged masks (P-TAME paper, section 3)."""
         own = masks.diagonal(first_of(labels), dim1=0, dim2=1).permute(2, 0, 1)[
             :, None
         ]  # (b 1 _ _)
-        logits = self.classifier(keep(images, enlarge(own, images)))
+        kept = self.classifier(keep(images, enlarge(own, images)))
         terms = {
-            "classification": self.classification_weight * F.cross_entropy(logits, labels),
+            "classification": self.classification_weight * F.cross_entropy(kept, labels),
             "area": self.area_weight * area(masks, self.area_power),
         }
         if self.variation_weight:

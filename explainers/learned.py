@@ -88,7 +88,9 @@ class LearnedExplainer(Explainer):
         return self
 
     @abstractmethod
-    def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
         """Return the weighted terms of the objective, each a scalar; training minimises the sum.
 
         Args:
@@ -96,6 +98,7 @@ class LearnedExplainer(Explainer):
             labels: the predicted classes (b).
             masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
                 default all in `labels`, here and in other processes.
+            logits: what the classifier says of the whole images (b classes).
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
@@ -110,10 +113,16 @@ class LearnedExplainer(Explainer):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
-        labels = self.resolve_target(images, None)
+        if self.network.backbone is self.classifier:
+            logits, features = self.network.read_with_logits(images)
+        else:
+            with torch.no_grad():
+                logits = self.classifier(images)
+            features = self.network.read(images)
+        labels = logits.argmax(dim=1)
         asked = self.asked(labels)
-        masks = self.network.masks(images, asked)
-        losses = self.losses(images, labels, masks)
+        masks = self.network.draw(features, asked)
+        losses = self.losses(images, labels, masks, logits)
         total = torch.stack(list(losses.values())).sum()
         self._log_training(labels, asked, masks.detach(), losses | {"loss": total})
         return total

@@ -1,21 +1,54 @@
 """What a learned explainer trains: the network that draws the masks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explainers.classifier import FrozenClassifier
+
 
 class MaskingNetwork(nn.Module, ABC):
-    """All of inference in plain torch: tensors in, a tensor out, what is exported."""
+    """The features of a frozen network, and what draws masks from them: all of inference.
+
+    Args:
+        backbone: whose features are read.
+        stages: which of its stages, in the order in which they are drawn from.
+    """
+
+    def __init__(self, backbone: FrozenClassifier, stages: Sequence[int]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.stages = list(stages)
 
     @abstractmethod
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels to masks in [0, 1] at a size of the network's own.
+    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Map what `read` gives and labels to masks in [0, 1] at a size of the network's own.
 
         Labels (b) ask for one class an image and give (b 1 _ _); labels (b n), or (1 n) for the
         same n classes of all, give (b n _ _).
         """
+
+    def adapt(self, features: list[Tensor]) -> list[Tensor]:
+        """Bring the stages' features (b channels _ _) to what is drawn from: as they are."""
+        return features
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> list[Tensor]:
+        """Map images (b 3 h w) to features (b channels _ _), one a stage."""
+        return self.adapt(self.backbone.features(images, self.stages))
+
+    @torch.no_grad()
+    def read_with_logits(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The backbone's logits (b classes) and what `read` gives, in one pass."""
+        logits, features = self.backbone.logits_and_features(images, self.stages)
+        return logits, self.adapt(features)
+
+    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (b 3 h w) and labels to masks; see `draw`."""
+        return self.draw(self.read(images), labels)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
@@ -25,3 +58,8 @@ class MaskingNetwork(nn.Module, ABC):
 def enlarge(masks: Tensor, images: Tensor) -> Tensor:
     """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
     return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def squash(scores: Tensor) -> Tensor:
+    """Scores to masks in [0, 1]; under bf16, masks and their losses would have three digits."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32)).sigmoid()

@@ -149,13 +149,14 @@ class PTAMEPlus(LearnedExplainer):
         """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
         return torch.stack([labels, _before(labels)], dim=1)
 
-    def losses(self, images: Tensor, labels: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
         """Price lost confidence, a surviving prediction, and large masks, on target and off."""
         own, other = masks[:, :1], masks[:, 1]
         maps = min_max(enlarge(own, images))
         fill = self._fill(images)
-        with torch.no_grad():
-            whole = self.classifier(images).log_softmax(dim=1)
+        whole = logits.log_softmax(dim=1)
         kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
         before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
         absent = labels != _before(labels)

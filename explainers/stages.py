@@ -32,6 +32,22 @@ def read_features(model: nn.Module, images: Tensor, stages: Sequence[int]) -> li
         images: of a size that the model takes.
         stages: positions in `stages_of`; negative counts from the last.
     """
+    return _read(model, images, stages, to_the_end=False)[0]
+
+
+def read_logits_and_features(
+    model: nn.Module, images: Tensor, stages: Sequence[int]
+) -> tuple[Tensor, list[Tensor]]:
+    """Logits (b classes) and, of the same pass, what `read_features` gives."""
+    maps, last = _read(model, images, stages, to_the_end=True)
+    logits: Tensor = require_timm(model, "features").forward_head(last)
+    return logits, maps
+
+
+def _read(
+    model: nn.Module, images: Tensor, stages: Sequence[int], to_the_end: bool
+) -> tuple[list[Tensor], Tensor | None]:
+    """Maps, and what the head reads, if the pass has to or is to go that far."""
     timm_model = require_timm(model, "features")
     count = len(stages_of(model))
     wanted = [stage % count for stage in stages]
@@ -39,8 +55,9 @@ def read_features(model: nn.Module, images: Tensor, stages: Sequence[int]) -> li
     options: dict[str, Any] = {"indices": indices, "output_fmt": "NCHW"}
     if hasattr(model, "num_prefix_tokens"):  # a transformer
         options["norm"] = True  # the tokens that the head would read at that depth
-    last, intermediates = None, []
-    if count - 1 not in wanted:
+    last: Any = None
+    intermediates: list[Tensor] = []
+    if count - 1 not in wanted and not to_the_end:
         intermediates = timm_model.forward_intermediates(
             images, intermediates_only=True, stop_early=True, **options
         )
@@ -49,9 +66,9 @@ def read_features(model: nn.Module, images: Tensor, stages: Sequence[int]) -> li
     else:
         last = timm_model.forward_features(images)
     maps = dict(zip(indices, intermediates, strict=True))
-    if last is not None:
+    if count - 1 in wanted:
         maps[count - 1] = as_maps(model, last, images.shape[-2:])
-    return [maps[stage] for stage in wanted]
+    return [maps[stage] for stage in wanted], last
 
 
 def as_maps(model: nn.Module, features: Tensor, size: Sequence[int]) -> Tensor:

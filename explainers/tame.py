@@ -17,11 +17,10 @@ from explainers.keeping import OwnFeaturesExplainer
 class TAMENetwork(AttentionNetwork):
     """Features of the classifier, where a max-pool follows a stage after it, and their head."""
 
-    def read(self, images: Tensor) -> list[Tensor]:
-        """Map images (b 3 h w) to the features (b channels _ _) of each stage."""
+    def adapt(self, features: list[Tensor]) -> list[Tensor]:
+        """Pool the features (b channels _ _) of each stage that a max-pool follows."""
         pools = [pool_after(self.backbone, stage) for stage in self.stages]
-        maps = super().read(images)
-        return [pool(one) if pool else one for pool, one in zip(pools, maps, strict=True)]
+        return [pool(one) if pool else one for pool, one in zip(pools, features, strict=True)]
 
 
 class TAME(OwnFeaturesExplainer):

@@ -46,6 +46,20 @@ def test_features_have_the_channels_and_strides_that_stages_promise(name):
         assert maps.shape == (1, stage.channels, *grid)
 
 
+@pytest.mark.parametrize("stages", [[0], [1, -1], [-1]])
+@pytest.mark.parametrize("name", [*FAMILIES, "vgg11", "beit_base_patch16_224"])
+def test_logits_and_features_of_one_pass_are_those_of_two(name, stages):
+    if name.startswith(("beit", "deit", "vit_")):
+        classifier = FrozenClassifier(timm.create_model(name, depth=2))
+    else:
+        classifier = FrozenClassifier(name, pretrained=False)
+    images = torch.rand(1, 3, *classifier.size)
+    logits, features = classifier.logits_and_features(images, stages)
+    torch.testing.assert_close(logits, classifier(images))
+    for one, maps in zip(features, classifier.features(images, stages), strict=True):
+        torch.testing.assert_close(one, maps)
+
+
 def test_each_way_of_reading_features_gives_the_same(source, images):
     classifier = FrozenClassifier.of(source)
     count = len(classifier.stages)

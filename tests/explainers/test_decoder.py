@@ -69,7 +69,9 @@ def test_twenty_steps_on_one_batch_lower_the_objective(images, labels):
     history = []
     for _ in range(20):
         masks = explainer.network.masks(images, explainer.asked(labels))
-        loss = torch.stack(list(explainer.losses(images, labels, masks).values())).sum()
+        loss = torch.stack(
+            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+        ).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -42,7 +42,9 @@ def steps_on(explainer, images, count=3):
     labels = torch.tensor([0, 1, 3])
     for _ in range(count):
         masks = explainer.network.masks(images, labels[None])
-        torch.stack(list(explainer.losses(images, labels, masks).values())).sum().backward()
+        torch.stack(
+            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+        ).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
 

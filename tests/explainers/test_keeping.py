@@ -75,7 +75,9 @@ def test_training_loss_and_gradients_equal_the_published_formula(kind, source, i
     explainer.variation_weight = PUBLISHED_VARIATION * published_variation_factor(3, height, width)
 
     masks = explainer.network.masks(images, labels[None])
-    actual = torch.stack(list(explainer.losses(images, labels, masks).values())).sum()
+    actual = torch.stack(
+        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+    ).sum()
     expected = literal_loss(
         explainer, images, labels, literal_masks(explainer.network.head, features)
     )
@@ -176,7 +178,9 @@ def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(kind, source, im
     explainer = build(kind, source).train()
     labels = torch.tensor([0, 1, 2])
     masks = explainer.network.masks(images, labels[None])
-    torch.stack(list(explainer.losses(images, labels, masks).values())).sum().backward()
+    torch.stack(
+        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+    ).sum().backward()
     for name, weight in explainer.named_parameters():
         assert (weight.grad is not None) == weight.requires_grad, name
         assert weight.requires_grad == name.startswith("network.head."), name

@@ -71,7 +71,7 @@ def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_
     def losses(chosen):
         own = labels[chosen]
         masks = explainer.network.masks(images[chosen], explainer.asked(own))
-        return explainer.losses(images[chosen], own, masks)
+        return explainer.losses(images[chosen], own, masks, explainer.classifier(images[chosen]))
 
     state = {name: value.clone() for name, value in explainer.state_dict().items()}
     expected = losses(slice(None))

@@ -27,7 +27,9 @@ def test_twenty_steps_on_one_batch_lower_the_objective(images, source):
     history = []
     for _ in range(20):
         masks = explainer.network.masks(images, labels[None])
-        loss = torch.stack(list(explainer.losses(images, labels, masks).values())).sum()
+        loss = torch.stack(
+            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+        ).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -39,7 +41,9 @@ def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(images, source):
     explainer = PTAME(RANDOM_RESNET, source).train()
     labels = torch.tensor([0, 1, 2])
     masks = explainer.network.masks(images, labels[None])
-    torch.stack(list(explainer.losses(images, labels, masks).values())).sum().backward()
+    torch.stack(
+        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+    ).sum().backward()
     for name, weight in explainer.named_parameters():
         assert (weight.grad is not None) == weight.requires_grad, name
     assert explainer.trained_state().keys() >= {

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from explainers import FrozenClassifier, PTAMEPlus
+from explainers import LCAM, TAME, FrozenClassifier, PTAMEPlus
 from explainers.errors import InputError
 from explainers.refinement import refine
 
@@ -35,7 +35,7 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
         area_budget=0.3,
         off_target_weight=0.2,
     )
-    terms = explainer.losses(images, labels, masks)
+    terms = explainer.losses(images, labels, masks, explainer.classifier(images))
     expected = dict.fromkeys(terms, 0.0)
     for image, label, pair, previous in zip(images, labels, masks, labels.roll(1), strict=True):
         shown = _stretched(pair[0], images)
@@ -66,7 +66,9 @@ def test_parts_can_be_left_out(classifier, images, labels, option):
     explainer = PTAMEPlus(classifier, **{option: False})
     masks = explainer.network.masks(images, explainer.asked(labels))
     assert masks.shape[:2] == (3, 2)
-    torch.stack(list(explainer.losses(images, labels, masks).values())).sum().backward()
+    torch.stack(
+        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+    ).sum().backward()
     moved = [one for one in explainer.parameters() if one.grad is not None and one.grad.any()]
     assert moved
 
@@ -82,12 +84,26 @@ def test_twenty_steps_on_one_batch_lower_the_objective(classifier, images, label
     history = []
     for _ in range(20):
         masks = explainer.network.masks(images, explainer.asked(labels))
-        loss = torch.stack(list(explainer.losses(images, labels, masks).values())).sum()
+        loss = torch.stack(
+            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
+        ).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         history.append(loss.item())
     assert history[-1] < history[0] - 0.05
+
+
+@pytest.mark.parametrize("kind", [LCAM, TAME, PTAMEPlus])
+def test_a_step_passes_the_whole_images_once_and_the_masked_ones_once(
+    kind, classifier, images, monkeypatch
+):
+    explainer = kind(classifier)
+    monkeypatch.setattr(explainer, "_log_training", lambda *_: None)
+    passed = []
+    classifier.model.conv1.register_forward_hook(lambda *_: passed.append(1))
+    explainer.training_step({"image": images}, 0)
+    assert len(passed) == 2
 
 
 def test_fills_differ_from_step_to_step_and_not_within_one(classifier, images, monkeypatch):
