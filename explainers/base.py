@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,28 @@ class Explainer(ScoredModule):
             TargetError: the method cannot use such a target.
         """
         target = self.resolve_target(images, target)
-        with _evaluating(self):
+        with evaluating(self):
             return self.attribute(images, target).float()
+
+    def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """What was explained, the scores, and how sure the classifier is; raises as `forward`.
+
+        Args:
+            images: as for `forward`.
+            target: likewise.
+
+        Returns:
+            Labels (b) or references (b d), scores (b 1 h w), and the softmax probabilities (b) of
+            the labels; NaN for references.
+        """
+        if target is not None or not self.classifier.num_classes:
+            target = self.resolve_target(images, target)
+            if target.is_floating_point():
+                return target, self(images, target).detach(), images.new_full((len(images),), nan)
+        with torch.no_grad():
+            logits: Tensor = self.classifier(images)
+        target = logits.argmax(dim=1) if target is None else target
+        return target, self(images, target).detach(), probability_of(target, logits)
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """Check a target, or take the predicted classes (b) for None; raises as `forward`."""
@@ -131,19 +152,14 @@ class Explainer(ScoredModule):
         if target is not None:
             target = torch.as_tensor(target).to(self.device)
         tensors = tensors.to(self.device, torch.float32)
-        target = self.resolve_target(tensors, target)
-        scores = self(tensors, target).detach()
+        target, scores, probabilities = self.answer(tensors, target)
         labelled = not target.is_floating_point()
         return Explanation(
             images=shown,
             map_list=at_sizes_of(shown, self.to_maps(scores)),
             score_list=at_sizes_of(shown, scores),
             target=target.cpu(),
-            probabilities=(
-                self.confidence(tensors, target).cpu()
-                if labelled
-                else torch.full((len(shown),), torch.nan)
-            ),
+            probabilities=probabilities.cpu(),
             captions=[
                 self.classifier.class_names[int(label)] if labelled else "reference"
                 for label in target
@@ -169,8 +185,7 @@ class Explainer(ScoredModule):
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
         """Softmax probability (b) that the classifier gives to `labels` (b)."""
-        logits: Tensor = self.classifier(images)
-        return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+        return probability_of(labels, self.classifier(images))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Explain the predicted classes; write a picture and arrays an image to `maps`.
@@ -192,8 +207,13 @@ class Explainer(ScoredModule):
         return {name: network.fingerprint() for name, network in frozen_networks(self).items()}
 
 
+def probability_of(labels: Tensor, logits: Tensor) -> Tensor:
+    """Softmax probability (b) of labels (b), from logits (b classes)."""
+    return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+
+
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """Put all of a module in eval mode, and every part back into its own afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()

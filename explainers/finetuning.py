@@ -42,3 +42,34 @@ def hold(module: nn.Module, names: Iterable[str]) -> None:
     """Put the owners of weights and buffers in eval mode: statistics do not move there."""
     for name in names:
         module.get_submodule(name.rpartition(".")[0]).training = False
+
+
+def require_fit(mine: Mapping[str, Tensor], given: Mapping[str, Tensor], kind: str) -> None:
+    """Refuse weights of other names or shapes than an explainer's own.
+
+    Raises:
+        InputError: some are missing, unknown or of another shape.
+    """
+    expected = {name: tuple(value.shape) for name, value in mine.items()}
+    found = {name: tuple(value.shape) for name, value in given.items()}
+    if expected != found:
+        name = min(expected.items() ^ found.items())[0]
+        raise InputError(
+            f"the trained weights do not fit this {kind}: {name} is {found.get(name, 'missing')}, "
+            f"expected {expected.get(name, 'nothing')}; use the settings it was trained with"
+        )
+
+
+def require_same_networks(actual: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse frozen networks of other SHA-256 than those that weights were trained with.
+
+    Raises:
+        InputError: one has another, or is not there.
+    """
+    for name, fingerprint in expected.items():
+        if actual.get(name) != fingerprint:
+            raise InputError(
+                f"trained for other weights of {name} (SHA-256 {fingerprint[:12]}…, here "
+                f"{str(actual.get(name))[:12]}…); use those, or pass allow_other_weights=True "
+                "(--allow-other-weights) to take the risk"
+            )

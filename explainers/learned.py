@@ -13,14 +13,14 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from explainers import finetuning
 from explainers.alarms import CollapseAlarms, constant_share
-from explainers.base import Explainer
+from explainers.base import Explainer, evaluating, probability_of
 from explainers.bundle_reader import bundle_folder
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
-from explainers.finetuning import STARTING_POINT, fitting, freeze, hold
 from explainers.losses import mean_areas
-from explainers.masking_network import MaskingNetwork
+from explainers.masking_network import MaskingNetwork, enlarge
 from explainers.processes import means, of_all
 from explainers.schedule import one_cycle
 from explainers.scored import Batch
@@ -68,7 +68,7 @@ class LearnedExplainer(Explainer):
                 raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
             return
         given = read_state(bundle_folder(bundle) / "model.safetensors")
-        taken, report = fitting(self.trained_state(), given, bundle)
+        taken, report = finetuning.fitting(self.trained_state(), given, bundle)
         self.load_state_dict(self.trained_state() | taken)
         rank_zero_only(logger.warning)(report)
         if freeze_taken:
@@ -78,13 +78,13 @@ class LearnedExplainer(Explainer):
 
     def _keep(self, names: Iterable[str]) -> None:
         self._kept = list(names)
-        freeze(self, self._kept)
-        hold(self, self._kept)
+        finetuning.freeze(self, self._kept)
+        finetuning.hold(self, self._kept)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but what is frozen."""
         super().train(mode)
-        hold(self, self._kept)
+        finetuning.hold(self, self._kept)
         return self
 
     @abstractmethod
@@ -103,8 +103,22 @@ class LearnedExplainer(Explainer):
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
         """Answer with the masks that training shapes, in one pass."""
-        masks: Tensor = self.network(images, target)
+        return self.finish(images, target, self.network(images, target))
+
+    def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+        """Turn the network's masks (b 1 h w) into scores: as they are."""
         return masks
+
+    def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """As of every explainer, in one pass where the classifier reads its own features."""
+        if self.network.backbone is not self.classifier:
+            return super().answer(images, target)
+        with evaluating(self), torch.no_grad():
+            logits, features = self.network.read_with_logits(images)
+            known = logits.argmax(dim=1) if target is None else self.resolve_target(images, target)
+            masks = enlarge(self.network.draw(features, known), images)
+            scores = self.finish(images, known, masks).float()
+        return known, scores, probability_of(known, logits)
 
     def to_maps(self, scores: Tensor) -> Tensor:
         """Masks are maps already: training and inference mean the same by a value."""
@@ -222,7 +236,7 @@ class LearnedExplainer(Explainer):
         checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
         checkpoint["kept"] = self._kept
         # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
-        checkpoint.get("hyper_parameters", {}).update(STARTING_POINT)
+        checkpoint.get("hyper_parameters", {}).update(finetuning.STARTING_POINT)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
@@ -230,20 +244,6 @@ class LearnedExplainer(Explainer):
         self._keep(checkpoint.get("kept", []))
 
     def _check(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
-        mine = {name: tuple(value.shape) for name, value in self.trained_state().items()}
-        given = {name: tuple(value.shape) for name, value in state.items()}
-        if mine != given:
-            differing = sorted(mine.items() ^ given.items())
-            raise InputError(
-                f"the trained weights do not fit this {type(self).__name__}: {differing[0][0]} is "
-                f"{given.get(differing[0][0], 'missing')}, expected "
-                f"{mine.get(differing[0][0], 'nothing')}; use the settings it was trained with"
-            )
-        actual = self.fingerprints() if fingerprints else {}
-        for name, expected in fingerprints.items():
-            if actual.get(name) != expected:
-                raise InputError(
-                    f"trained for other weights of {name} (SHA-256 {expected[:12]}…, here "
-                    f"{str(actual.get(name))[:12]}…); use those, or pass allow_other_weights=True "
-                    "(--allow-other-weights) to take the risk"
-                )
+        finetuning.require_fit(self.trained_state(), state, type(self).__name__)
+        if fingerprints:
+            finetuning.require_same_networks(self.fingerprints(), fingerprints)

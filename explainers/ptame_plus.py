@@ -132,14 +132,13 @@ class PTAMEPlus(LearnedExplainer):
         self.refinement_steps = refinement_steps
         self.start_from(init_from, freeze_taken)
 
-    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Answer in one pass, or refine that answer where `refinement_steps` says so."""
-        masks: Tensor = self.network(images, target)
-        if self.refinement_steps:
-            masks = refine(
-                self.classifier, images, target, masks, self.refinement_steps, self.area_weight
-            )
-        return masks
+    def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+        """Refine the masks where `refinement_steps` says so."""
+        if not self.refinement_steps:
+            return masks
+        return refine(
+            self.classifier, images, target, masks, self.refinement_steps, self.area_weight
+        )
 
     def to_maps(self, scores: Tensor) -> Tensor:
         """Stretch the masks to [0, 1], as in training."""

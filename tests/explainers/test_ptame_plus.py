@@ -106,6 +106,20 @@ def test_a_step_passes_the_whole_images_once_and_the_masked_ones_once(
     assert len(passed) == 2
 
 
+@pytest.mark.parametrize("kind", [LCAM, TAME, PTAMEPlus])
+def test_an_explanation_passes_the_images_once_and_is_that_of_forward(kind, classifier, images):
+    explainer = kind(classifier)
+    passed = []
+    handle = classifier.model.conv1.register_forward_hook(lambda *_: passed.append(1))
+    explanation = explainer.explain(images)
+    handle.remove()
+    assert len(passed) == 1
+    logits = classifier(images)
+    assert torch.equal(explanation.target, logits.argmax(dim=1))
+    torch.testing.assert_close(explanation.probabilities, logits.softmax(dim=1).amax(dim=1))
+    torch.testing.assert_close(explanation.scores, explainer(images))
+
+
 def test_fills_differ_from_step_to_step_and_not_within_one(classifier, images, monkeypatch):
     explainer = PTAMEPlus(classifier, random_fill=True)
     drawn = []
