@@ -115,7 +115,7 @@ def compare(arguments: argparse.Namespace) -> int:
             f"{comparison.accuracy['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
             f"{comparison.accuracy['images']} images"
         )
-    print(f"\nwrote {arguments.output}")
+    print(f"\nwrote {arguments.output}; look at {arguments.output / 'report.html'}")
     return 2 if any(row["failed"] for row in rows) else 0
 
 
