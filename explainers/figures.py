@@ -83,7 +83,8 @@ class Axis:
         first = math.floor(math.log10(min(values)))
         last = max(first + 1, math.ceil(math.log10(max(values))))
         ticks = [10.0**power for power in range(first, last + 1)]
-        return cls(title, ticks[0], ticks[-1], math.log10, ticks)
+        # A little more, so that no point lies on the border.
+        return cls(title, ticks[0] / 1.3, ticks[-1] * 1.3, math.log10, ticks)
 
     def share(self, value: float) -> float:
         """How far along the axis a value is, in [0, 1]."""

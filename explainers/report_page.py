@@ -18,6 +18,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; padding: .5rem .75rem; }
 th, td { padding: .4rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
 thead th { background: var(--raised); vertical-align: bottom; white-space: normal; }
+thead th:first-child { text-align: left; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { position: sticky; left: 0; background: var(--page); text-align: left;
   font-weight: 600; }
@@ -35,7 +36,8 @@ th[aria-sort=descending] button::after { content: " ▼"; }
   gap: 1.5rem 2rem; }
 figure { margin: 0; break-inside: avoid; }
 svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--text); font: 11px system-ui, sans-serif; }
+svg text { fill: var(--text); font: 11px system-ui, sans-serif; paint-order: stroke;
+  stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; }
 svg .title { font-size: 12px; } svg .note { fill: var(--soft); }
 svg .grid { stroke: var(--line); } svg .level { stroke: var(--soft); stroke-dasharray: 5 4; }
 svg g { color: var(--soft); }

@@ -39,7 +39,7 @@ def description(name: str) -> str:
 
 def number(value: float) -> str:
     """Three digits, or as many as there are before the point."""
-    if value == 0 or abs(value) >= 99.95:
+    if isinstance(value, int) or value == 0 or abs(value) >= 99.95:
         return f"{value:.0f}"
     if abs(value) >= 0.0095:
         return f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
