@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
-from explainers.figures import styles
+from explainers.looks import styles
 from explainers.metrics import CHOICES
 from explainers.report_figures import curve_figures, trade_off_figures
 from explainers.report_page import SCRIPT, STYLE

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from explainers.figures import Axis, Curve, Point, Style, lines, scatter
+from explainers.figures import Axis, Curve, Point, lines, scatter
+from explainers.looks import Style
 from explainers.scores import Row
 from explainers.standing import best_of, higher_is_better, interval_of
 from explainers.trivial import ROWS

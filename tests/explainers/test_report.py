@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from explainers.curves import curves_of
-from explainers.figures import Axis, Point, scatter, styles
+from explainers.figures import Axis, Point, scatter
 from explainers.intervals import bootstrap_interval
+from explainers.looks import styles
 from explainers.report import report
 from explainers.standing import notes
 
