@@ -3,6 +3,7 @@
 A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
 """
 
+import json
 import sys
 import time
 import warnings
@@ -25,6 +26,7 @@ from explainers.checkpoints import DurableCheckpoints
 from explainers.errors import InputError
 from explainers.interrupt import InterruptibleFit
 from explainers.pictures import PanelLogger, explained_panel
+from explainers.predicted_maps import PredictedMaps
 from explainers.scored import CONFIDENCE_METRICS
 from explainers.scores import Row, annotate, read_records, table
 
@@ -47,6 +49,7 @@ class ExplainerCLI(LightningCLI):
             type=str | None,
             help="folder to write the trained explainer to, as a bundle",
         )
+        parser.add_lightning_class_args(PredictedMaps, "maps")
         parser.add_argument(
             "--metrics",
             type=list[str],
@@ -101,9 +104,18 @@ class ExplainerCLI(LightningCLI):
             self._write_bundle(folder, scores, steps, seconds)
 
     def before_predict(self) -> None:
-        """Leave the maps on the disk: all of them may not fit into memory."""
+        """Keep the maps on the disk only, as they may not all fit into memory."""
         options = self._get(self.config_init, "return_predictions", default=None)
         self.config_init["predict"]["return_predictions"] = bool(options)
+        self._get(self.config_init, "maps").data = _plain(self._get(self.config, "data"))
+
+    def after_predict(self) -> None:
+        """Say where the maps are, and what has none."""
+        writer = self._get(self.config_init, "maps").writer
+        print(f"\n{len(writer)} maps in {len(writer.shards)} shards: {writer.folder}/maps-*.tar")
+        unread = len(self.datamodule.account.found) + len(writer.left_out)
+        if unread:
+            _refuse(f"{unread} images were left out; the log and {writer.folder} name them")
 
     def after_test(self) -> None:
         """Print the table."""
@@ -175,6 +187,17 @@ def _reason(error: BaseException) -> str:
     if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
         return str(chain[-1])
     raise chain[-1]
+
+
+def _plain(data: Any) -> dict[str, Any]:  # noqa: ANN401  jsonargparse's own
+    """A datamodule's settings, without those that change nothing about its test split."""
+    settings = {
+        name: value for name, value in dict(data["init_args"]).items() if name != "num_workers"
+    }
+    plain: dict[str, Any] = json.loads(
+        json.dumps({"class_path": data["class_path"], "init_args": settings}, default=str)
+    )
+    return plain
 
 
 def _refuse(message: str) -> NoReturn:

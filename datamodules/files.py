@@ -1,7 +1,7 @@
 """Image files on a disk, and the class of each where their folders or a list tell it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from datamodules.errors import DataError
 from datamodules.images import EXTENSIONS
 
 MASK = ".mask.png"
+WITHOUT_TRAINING = ("gif", "jfif", "tif", "tiff")  # not packed, but explained like any other
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
     return images, classes
 
 
+def all_images(folder: Path) -> list[ImageFile]:
+    """The images in a folder and anywhere below it, by name, whatever its folders stand for.
+
+    Raises:
+        DataError: there is none.
+    """
+    paths = sorted(_walk(folder, (*EXTENSIONS, *WITHOUT_TRAINING)))
+    if not paths:
+        raise DataError(f"no image in {folder.absolute()} or below it")
+    return _images(paths, folder, [None] * len(paths))
+
+
 def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
     own = [path for path in folder.iterdir() if path.is_file() and _is_image(path.name)]
     classes = sorted(
@@ -77,14 +90,14 @@ def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
     return _images(paths, folder, labels), classes
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[Path]:
     for parent, _, names in os.walk(folder, followlinks=True):
-        yield from (Path(parent, name) for name in names if _is_image(name))
+        yield from (Path(parent, name) for name in names if _is_image(name, extensions))
 
 
-def _is_image(name: str) -> bool:
+def _is_image(name: str, extensions: Sequence[str] = EXTENSIONS) -> bool:
     extension = name.rpartition(".")[2].lower()
-    return extension in EXTENSIONS and not name.startswith(".") and not name.endswith(MASK)
+    return extension in extensions and not name.startswith(".") and not name.endswith(MASK)
 
 
 def _listed(source: Path) -> list[ImageFile]:

@@ -7,7 +7,6 @@ shuffled order that is the same in every run. Run it again to go on after an int
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.audit import Audit, audit_shard, shards_of
-from datamodules.durable import appearing, aside_of
+from datamodules.durable import aside_of
 from datamodules.errors import DataError
 from datamodules.files import find_images
+from datamodules.info import read_info, write_info
 from datamodules.many import alone_in, in_parallel
 from datamodules.packing import Packed, Plan, pack, parted, shuffled
-from datamodules.tars import INFO
+from datamodules.sizes import size_in_bytes
 
 
 def pack_all(
@@ -42,7 +42,7 @@ def pack_all(
     found, classes = find_images(images)
     output.mkdir(parents=True, exist_ok=True)
     with alone_in(output):
-        info = _info_of(output)
+        info = read_info(output)
         _check_classes(info, split, classes)
         ordered = found if seed is None else shuffled(found, seed)
         plans = parted(ordered, output, split, max_size)
@@ -57,8 +57,7 @@ def pack_all(
             "filenames": [one.name for one in packed],
             "shard_lengths": [one.length for one in packed],
         } | ({"classes": classes} if classes else {})
-        with appearing(output / INFO) as file:
-            file.write((json.dumps(info, indent=2) + "\n").encode())
+        write_info(output, info)
     return packed
 
 
@@ -69,20 +68,6 @@ def check_all(patterns: Sequence[str], workers: int) -> list[str]:
     faults = audit.faults([found[number] for number in range(len(audit.paths))])
     print(f"samples: {audit.samples}, {audit.labelled} with a class; shards: {len(audit.paths)}")
     return faults
-
-
-def _info_of(folder: Path) -> dict[str, Any]:
-    path = folder / INFO
-    if not path.is_file():
-        return {"splits": {}}
-    try:
-        info: dict[str, Any] = json.loads(path.read_text())
-        info["splits"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path} has no splits to add to ({type(error).__name__}: {error}); correct or remove it"
-        ) from error
-    return info
 
 
 def _check_classes(info: dict[str, Any], split: str, classes: list[str] | None) -> None:
@@ -111,11 +96,10 @@ def _check_others(folder: Path, split: str, plans: list[Plan]) -> None:
 
 
 def _bytes(text: str) -> int:
-    units = {"K": 2**10, "M": 2**20, "G": 2**30}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
-    if not number.isdecimal() or int(number) * unit < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 256M, 1G or 500000")
-    return int(number) * unit
+    try:
+        return size_in_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

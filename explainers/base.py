@@ -7,9 +7,7 @@ mattered to a classifier whose weights never change.
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,10 +34,12 @@ class Explainer(ScoredModule):
         signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
+        first_predicted: the batch that a predict run begins with.
     """
 
     signed: bool = False
     reads_target: bool = True
+    first_predicted: int = 0
     classifier: FrozenClassifier
 
     def __init__(self, classifier: ClassifierSource) -> None:
@@ -188,19 +188,24 @@ class Explainer(ScoredModule):
         return probability_of(labels, self.classifier(images))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Explain the predicted classes; write a picture and arrays an image to `maps`.
+        """Explain the predicted classes; nothing of the batches before `first_predicted`.
 
         Returns:
-            `key`, `target` (b) and `maps` (b 1 h w) in [0, 1].
+            `key`, `target` (b), `probabilities` (b), `captions` and `maps` (b 1 h w) in [0, 1].
         """
         images = batch["image"]
-        if not len(images):
-            return {"key": [], "target": images.new_zeros(0).long(), "maps": images[:, :1]}
+        if not len(images) or batch_idx < self.first_predicted:
+            none = images.new_zeros(0)
+            answer = {"target": none.long(), "probabilities": none, "maps": images[:0, :1]}
+            return answer | {"key": [], "captions": []}
         explanation = self.explain(images)
-        names = batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names]
-        explanation = replace(explanation, names=names)
-        explanation.save(Path(self.trainer.log_dir or self.trainer.default_root_dir) / "maps")
-        return {"key": names, "target": explanation.target, "maps": explanation.maps}
+        return {
+            "key": batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names],
+            "target": explanation.target,
+            "probabilities": explanation.probabilities,
+            "captions": explanation.captions,
+            "maps": explanation.maps,
+        }
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each frozen network's weights, by where it is in this module."""

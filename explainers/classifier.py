@@ -17,6 +17,7 @@ from explainers.stages import (
     as_maps,
     read_features,
     read_logits_and_features,
+    require_logits,
     require_timm,
     stages_of,
 )
@@ -81,7 +82,7 @@ class FrozenClassifier(nn.Module):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
-        self._names = list(class_names) if class_names is not None else None
+        self._names: list[str] | None = None
         self._counted: int | None = None
 
     @classmethod
@@ -110,9 +111,12 @@ class FrozenClassifier(nn.Module):
         return cls(**source)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (b 3 h w) in [0, 1] to logits (b classes)."""
-        logits: Tensor = self.model(self.prepare(images))
-        return logits
+        """Map images (b 3 h w) in [0, 1] to logits (b classes).
+
+        Raises:
+            InputError: the model answers with anything else.
+        """
+        return require_logits(self.model(self.prepare(images)), self.name)
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to the embeddings (b d) that the last layer reads."""
@@ -183,9 +187,13 @@ class FrozenClassifier(nn.Module):
 
     @property
     def class_names(self) -> list[str]:
-        """What the classes are called; their numbers where nobody says."""
+        """What the classes are called; their numbers where nobody says.
+
+        Raises:
+            InputError: the names that were given are not as many as the classes.
+        """
         if self._names is None:
-            self._names = names_of(self.model, self.num_classes)
+            self._names = names_of(self.model, self.num_classes, self.source.get("class_names"))
         return self._names
 
     def fingerprint(self) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
 import explainers
@@ -17,6 +19,7 @@ from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
+from explainers.dataset_maps import add_data_set_arguments, explain_all
 from explainers.errors import InputError
 from explainers.images import distinct_names
 from explainers.references import Gallery, Match, draw_pair, reference
@@ -35,6 +38,8 @@ def explain(arguments: argparse.Namespace) -> int:
         target = concept_embedding(
             explainer.classifier, arguments.concept, arguments.crop, explainer.embed
         )[None]
+    if arguments.images:
+        return _explain_data_set(explainer, target, arguments)
     matches = _matches(explainer, arguments)
     failed = 0
     names = distinct_names(arguments.image)
@@ -70,6 +75,17 @@ def explain(arguments: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _explain_data_set(
+    explainer: explainers.Explainer, target: Tensor | int | None, arguments: argparse.Namespace
+) -> int:
+    for option in ("reference", "gallery", "uncertainty"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for single images; give them as --image")
+    if isinstance(target, int):
+        target = torch.tensor([target], device=explainer.device)
+    return explain_all(explainer, target, arguments)
+
+
 def _matches(
     explainer: explainers.Explainer, arguments: argparse.Namespace
 ) -> Callable[[Path], Match | None]:
@@ -99,7 +115,7 @@ def compare(arguments: argparse.Namespace) -> int:
             f"{comparison.accuracy['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
             f"{comparison.accuracy['images']} images"
         )
-    print(f"\nwrote {arguments.output}")
+    print(f"\nwrote {arguments.output}; look at {arguments.output / 'report.html'}")
     return 2 if any(row["failed"] for row in rows) else 0
 
 
@@ -131,8 +147,13 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FILE",
         help="a config of train.py, of a method that needs no training",
     )
-    command.add_argument("--image", required=True, nargs="+", metavar="FILE")
+    given = command.add_mutually_exclusive_group(required=True)
+    given.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
+    given.add_argument(
+        "--images", metavar="SOURCE", help="a folder, list or shards; write shards of maps"
+    )
     command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    add_data_set_arguments(command)
     what = command.add_mutually_exclusive_group()
     what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
     what.add_argument(

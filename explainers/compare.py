@@ -16,8 +16,10 @@ from tqdm import tqdm
 from explainers.base import Explainer
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
+from explainers.curves import curves_of
 from explainers.drawing import captioned, overlay, panel, save_picture
 from explainers.matches import match_accuracy, prototypes
+from explainers.report import report
 from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
 from explainers.scoring import Case, Scoreboard, min_max
 
@@ -25,6 +27,9 @@ Batch = dict[str, Any]
 Method = Callable[[Tensor, Tensor], Tensor]
 """Maps images (b 3 h w) and labels (b), or references (b d), to scores (b 1 h w): an explainer, or
 a plain function."""
+
+FORMAT = 2
+"""Of what is kept of a comparison that was stopped; what has another is not read."""
 
 REFERENCE = "reference"
 """What stands for the target in records where it is an embedding."""
@@ -38,6 +43,7 @@ class Progress:
     seconds: float = 0.0
     passes: int = 0
     records: list[Row] = field(default_factory=list)
+    curves: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)
     failures: list[Row] = field(default_factory=list)
     pictures: list[Tensor] = field(default_factory=list)
 
@@ -56,7 +62,7 @@ class Comparison:
         batches: in a fixed order, every image once, each with its `key`; may be read repeatedly.
         scoreboards: a new scoreboard a method.
         protocol: plain values that say what the figures depend on besides: data, metrics, weights.
-        output: folder for results.json, table.md, records.csv and panel.png.
+        output: folder for results.json, table.md, records.csv, panel.png and report.html.
         panel_images: how many images panel.png shows.
     """
 
@@ -80,7 +86,7 @@ class Comparison:
         self.accuracy: Row | None = None
 
     def run(self) -> list[Row]:
-        """Score all methods and write the four files.
+        """Score all methods and write the files.
 
         Returns:
             One row a method, as in results.json.
@@ -103,19 +109,23 @@ class Comparison:
         write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
         write_aside(self.output / "table.md", (table(rows) + "\n").encode())
         write_records(records, self.output / "records.csv")
-        self._draw({name: done.pictures for name, done in progress.items()})
+        columns = self._columns({name: done.pictures for name, done in progress.items()})
+        self._draw(columns)
+        page = report(as_json(results), columns)
+        write_aside(self.output / "report.html", page.encode())
         return rows
 
     def _score(self, name: str, method: Method, scoreboard: Scoreboard) -> Progress:
-        settings = json.dumps(self.protocol | {"row": name}, sort_keys=True, default=str)
+        kept = {"row": name, "format": FORMAT}
+        settings = json.dumps(self.protocol | kept, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         path = self.output / ".progress" / f"{digest}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         done = Progress()
         if path.is_file():
-            kept = torch.load(path, weights_only=True)
-            done = Progress(**kept["progress"])
-            scoreboard.load_state_dict(kept["scoreboard"])
+            state = torch.load(path, weights_only=True)
+            done = Progress(**state["progress"])
+            scoreboard.load_state_dict(state["scoreboard"])
         for index, batch in enumerate(tqdm(self.batches, desc=name, unit="batch")):
             if index < done.batches:
                 continue
@@ -156,13 +166,17 @@ class Comparison:
             embed=self._embed(method) if "reference" in batch else None,
         )  # fmt: skip
         values = scoreboard.update(case)
+        areas = 100 * case.maps.mean((1, 2, 3)).where(values["map_left_out"] == 0, torch.nan)
         for index, key in enumerate(batch["key"]):
+            for metric, curves in scoreboard.curves.items():
+                pair = (len(done.records), curves[index].cpu())
+                done.curves.setdefault(metric, []).append(pair)
             scored = {metric: float(value[index]) for metric, value in values.items()}
             record: Row = {"key": key, "explainer": name}
             if "group" in batch:
                 record["group"] = batch["group"][index]
             record["target"] = REFERENCE if "reference" in batch else int(labels[index])
-            done.records.append(record | scored)
+            done.records.append(record | scored | {"map_area": float(areas[index])})
         room = max(0, self.panel_images - len(done.pictures))
         for image, one in zip(images[:room], case.maps[:room], strict=True):
             done.pictures.append(overlay(image[None], one[None])[0])
@@ -178,8 +192,8 @@ class Comparison:
     def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
         return method.embed if isinstance(method, Explainer) else self.classifier.embed
 
-    def _draw(self, pictures: dict[str, list[Tensor]]) -> None:
-        """Write panel.png: a row an image, a column a method, the image and its reference first."""
+    def _columns(self, pictures: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+        """What to show of the first images: each and its reference, and each method's overlay."""
         given: dict[str, list[Tensor]] = {"image": [], "reference": []}
         for batch in self.batches:
             for part, shown in given.items():
@@ -187,9 +201,12 @@ class Comparison:
                 shown += list(pictured if pictured.ndim < 5 else pictured[:, 0])
             if len(given["image"]) >= self.panel_images:
                 break
-        columns = {part: shown[: self.panel_images] for part, shown in given.items() if shown} | {
+        return {part: shown[: self.panel_images] for part, shown in given.items() if shown} | {
             name: shown for name, shown in pictures.items() if len(shown) >= self.panel_images
         }
+
+    def _draw(self, columns: dict[str, list[Tensor]]) -> None:
+        """Write panel.png: a row an image, a column a method, the image and its reference first."""
         height = min(len(column) for column in columns.values())
         grid = [
             [captioned(column[row], name) for name, column in columns.items()]
@@ -200,7 +217,11 @@ class Comparison:
 
 def _row(name: str, done: Progress, scoreboard: Scoreboard) -> Row:
     images = max(1, len(done.records))
-    row = annotate({"explainer": name} | scoreboard.compute(), done.records)
+    areas = [record["map_area"] for record in done.records]
+    figures = scoreboard.compute() | {"map_area": float(torch.tensor(areas).nanmean())}
+    row = annotate({"explainer": name} | figures, done.records)
+    if curves := curves_of(done.curves, done.records):
+        row["curves"] = curves
     return row | {
         "seconds_per_image": done.seconds / images,
         "classifier_passes_per_image": done.passes / images,

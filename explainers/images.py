@@ -1,8 +1,10 @@
 """The images that people have: any mode, any rotation, whole or cropped; and their maps."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -29,11 +31,23 @@ def open_image(source: ImageSource) -> Image.Image:
     path = Path(source)
     if not path.is_file():
         raise InputError(f"no image file at {path.resolve()}")
+    return decode_image(path, str(path))
+
+
+def decode_image(file: Path | BinaryIO, name: str) -> Image.Image:
+    """As `open_image`, of a file that is called `name` in the error."""
     try:
-        with Image.open(path) as image:
-            return _to_rgb(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+        with warnings.catch_warnings():
+            # Of damaged Exif data, and of many pixels; of twice as many Pillow raises an error.
+            warnings.filterwarnings("ignore", module="PIL")
+            with Image.open(file) as image:
+                return _to_rgb(image)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} cannot be read as an image: its format is unknown") from error
+    # Pillow's decoders raise all kinds of errors on damaged files, struct.error among them.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{name} cannot be read as an image: {reason}") from error
 
 
 def to_tensor(image: Image.Image, size: Sequence[int], crop_fraction: float | None) -> Tensor:
@@ -94,21 +108,26 @@ def to_batch(
 def at_sizes_of(images: Sequence[Tensor], maps: Tensor) -> list[Tensor]:
     """Bring each of the maps (b 1 h w) to its image's own height and width (1 _ _), on the CPU."""
     maps = maps.cpu()
-    return [
-        one
-        if one.shape[-2:] == image.shape[-2:]
-        else F.interpolate(one[None], image.shape[-2:], mode="bilinear", antialias=True)[0]
-        for one, image in zip(maps, images, strict=True)
-    ]
+    return [at_size(one, image.shape[-2:]) for one, image in zip(maps, images, strict=True)]
+
+
+def at_size(one: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring a map (1 _ _) to a height and width in pixels."""
+    if list(one.shape[-2:]) == list(size):
+        return one
+    return F.interpolate(one[None], tuple(size), mode="bilinear", antialias=True)[0]
 
 
 def distinct_names(sources: Sequence[ImageSource]) -> list[str]:
     """A file name an image: the path's stem, numbered where that is missing or taken."""
-    names: list[str] = []
+    names: dict[str, None] = {}  # in order
     for index, source in enumerate(sources):
-        name = Path(source).stem if isinstance(source, str | Path) else f"image-{index:03d}"
-        names.append(f"{name}-{index:03d}" if name in names else name)
-    return names
+        stem = Path(source).stem if isinstance(source, str | Path) else f"image-{index:03d}"
+        name, number = stem, index
+        while name in names:
+            name, number = f"{stem}-{number:03d}", number + 1
+        names[name] = None
+    return list(names)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

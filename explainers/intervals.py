@@ -11,16 +11,25 @@ def bootstrap_interval(
 
     Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13. (nan, nan) without values.
     """
-    values = values[~values.isnan()].double().cpu()
+    low, high = bootstrap_band(values[:, None], confidence, resamples, seed)
+    return float(low), float(high)
+
+
+def bootstrap_band(
+    values: Tensor, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """As `bootstrap_interval`, of each column of values (b n), whose rows are drawn together."""
+    values = values[~values.isnan().any(dim=1)].double().cpu()
     if not len(values):
-        return torch.nan, torch.nan
+        nothing = torch.full(values.shape[1:], torch.nan)
+        return nothing, nothing
     generator = torch.Generator().manual_seed(seed)
     means = torch.stack(
         [
-            values[torch.randint(len(values), (len(values),), generator=generator)].mean()
+            values[torch.randint(len(values), (len(values),), generator=generator)].mean(dim=0)
             for _ in range(resamples)
         ]
     )
     tail = (1 - confidence) / 2
-    low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
     return low, high

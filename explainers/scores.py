@@ -17,7 +17,12 @@ PROTOCOL = {
     "precision": "float32",
     "interval": "95 % percentile bootstrap over the images, 2000 resamples",
 }
-SHORT = {"average_drop": "AD % ↓", "average_increase": "AI % ↑", "average_gain": "AG % ↑"}
+SHORT = {
+    "average_drop": "AD % ↓",
+    "average_increase": "AI % ↑",
+    "average_gain": "AG % ↑",
+    "map_area": "area %",
+}
 
 Row = dict[str, Any]
 

@@ -107,6 +107,10 @@ class Scoreboard(nn.Module):
         constant_maps: score constant maps too; otherwise they are counted and left out, as those
             with NaN or infinite scores are.
 
+    Attributes:
+        curves: of the last batch, the responses (b n) that a metric is the area under, by its
+            name; NaN where the map was left out.
+
     Raises:
         InputError: a name is unknown.
     """
@@ -121,6 +125,7 @@ class Scoreboard(nn.Module):
         self.metrics = nn.ModuleDict({name: CHOICES[name]() for name in names})
         self.chunk_size = chunk_size
         self.constant_maps = constant_maps
+        self.curves: dict[str, Tensor] = {}
 
     def items(self) -> list[tuple[str, Metric]]:
         """The metrics by name."""
@@ -153,6 +158,7 @@ class Scoreboard(nn.Module):
         nothing = case.images.new_full((len(usable),), torch.nan)
         values = {name: nothing for name, metric in self.items() if isinstance(metric, ImageMean)}
         values["map_left_out"] = (~usable).float()
+        self.curves = {}
         if not usable.any():
             return values
         case = case.select(usable)
@@ -171,6 +177,10 @@ class Scoreboard(nn.Module):
             arguments = []
             if isinstance(metric, ResponseMetric):
                 arguments = [getattr(responses[need], metric.reads) for need in metric.needs]
+                if metric.is_area:
+                    curves = nothing[:, None].repeat(1, arguments[0].shape[1])
+                    curves[usable] = arguments[0].to(curves)
+                    self.curves[name] = curves
             for field in getattr(metric, "takes", ()):
                 if getattr(case, field) is None:
                     raise InputError(

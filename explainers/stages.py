@@ -1,6 +1,6 @@
 """Reading features inside any timm model: at which depths, and in one layout, without hooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,3 +102,22 @@ def require_timm(model: nn.Module, what: str) -> Any:  # noqa: ANN401  they have
             "only its logits can be used"
         )
     return model
+
+
+def require_logits(answer: Any, name: str) -> Tensor:  # noqa: ANN401  whatever a model answers
+    """A model's answer, if it is logits (b classes).
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if isinstance(answer, Tensor) and answer.ndim == 2:
+        return answer
+    shown = f"a {type(answer).__name__}"
+    if isinstance(answer, Tensor):
+        shown = f"a tensor of {tuple(answer.shape)}"
+    elif isinstance(answer, Mapping):
+        shown += f" of {', '.join(map(str, answer))}"
+    raise InputError(
+        f"{name} answers with {shown}, not with logits (b classes); wrap it in a module whose "
+        "forward returns these"
+    )

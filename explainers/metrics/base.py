@@ -64,7 +64,10 @@ class ResponseMetric(ImageMean):
         needs: what to show the classifier.
         reads: what of the responses is passed on: the target's softmax `probability`, its `logit`,
             or `hit`, whether the target is the predicted class; of a reference, the `similarity`.
+        is_area: the responses are a curve, at evenly spaced shares of the pixels from 0 to 1, and
+            the metric is the area under it.
     """
 
     needs: tuple[Perturbation, ...]
+    is_area: ClassVar[bool] = False
     reads: ClassVar[str] = "probability"

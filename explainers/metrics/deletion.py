@@ -53,6 +53,7 @@ class Deletion(ResponseMetric):
     """
 
     higher_is_better = False
+    is_area = True
     per_image = staticmethod(area_under_curve)
 
     def __init__(self, step: int = 224 * 8, baseline: Fill = black) -> None:

@@ -89,6 +89,7 @@ class Insertion(ResponseMetric):
     """
 
     higher_is_better = True
+    is_area = True
     per_image = staticmethod(area_under_curve)
 
     def __init__(self, step: int = 224 * 8, sigma: float = 5.0) -> None:

@@ -122,6 +122,32 @@ def test_module_of_ones_own_must_say_how_images_are_prepared():
         FrozenClassifier(nn.Flatten(), mean=[0.5] * 3)
 
 
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (lambda features: {"logits": features.mean((2, 3)), "aux": 0}, "a dict of logits, aux"),
+        (lambda features: (features.mean((2, 3)), 0), "a tuple, not with logits"),
+        (lambda features: features, r"a tensor of \(3, 4, 94, 126\)"),
+    ],
+)
+def test_module_that_answers_with_anything_but_logits_is_refused(images, answer, shown):
+    class Module(nn.Conv2d):
+        def forward(self, images):
+            return answer(super().forward(images))
+
+    classifier = FrozenClassifier(Module(3, 4, 3), mean=[0] * 3, std=[1] * 3, size=[96, 126 + 2])
+    with pytest.raises(InputError, match=f"module:Module answers with {shown}"):
+        classifier(images)
+
+
+def test_names_of_classes_are_as_many_as_the_classes():
+    source = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
+    names = ["ant", "bee", "cat", "dog"]
+    assert FrozenClassifier.of(source | {"class_names": names}).class_names == names
+    with pytest.raises(InputError, match="must name all 4 classes in the order of the logits, got"):
+        FrozenClassifier.of(source | {"class_names": names[:2]}).class_names  # noqa: B018
+
+
 def test_options_that_are_none_are_named():
     with pytest.raises(InputError, match="'pretrain'; did you mean pretrained"):
         FrozenClassifier.of({"model": "test_resnet", "pretrain": False})

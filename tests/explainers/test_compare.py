@@ -74,6 +74,44 @@ def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
     assert rows[0]["average_drop"] == pytest.approx(mean, rel=1e-5)
     assert "| gaussian" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "panel.png").is_file()
+    for row in rows:
+        low, high = row["map_area_interval"]
+        assert 0 < low <= row["map_area"] <= high < 100
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/jpeg") == 2 * 3  # two images; the image and two overlays
+    assert "Curves" not in page  # no metric is the area under one
+
+
+def test_curves_have_the_areas_that_the_table_has_also_when_stopped_and_gone_on(
+    classifier, batches, tmp_path
+):
+    stops = [False, True, False, False]
+
+    def stopping(images, labels):
+        if stops.pop(0):
+            raise KeyboardInterrupt
+        return centre_gaussian(images)
+
+    comparison = Comparison(
+        classifier,
+        {"gaussian": stopping},
+        batches,
+        lambda name: Scoreboard(["insertion", "deletion"]),
+        {},
+        tmp_path,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        comparison.run()
+    (row,) = comparison.run()
+    for metric in ("insertion", "deletion"):
+        curve = row["curves"][metric]
+        area = np.trapezoid(curve["mean"], curve["share"])
+        assert row[metric] == pytest.approx(100 * area, abs=0.01)
+        low, mean, high = (np.array(curve[name]) for name in ("low", "mean", "high"))
+        assert (low <= mean).all()
+        assert (mean <= high).all()
+    assert stops == [False]
+    assert "Curves" in (tmp_path / "report.html").read_text()
 
 
 def test_figures_do_not_depend_on_the_batches(classifier, batches, tmp_path):

@@ -1,0 +1,234 @@
+"""The maps of all images of a folder, a list or shards, as shards: `explainers explain --images`."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from datamodules.contents import Contents, contents_of
+from datamodules.errors import UnreadableError
+from datamodules.maps import PRECISIONS
+from datamodules.sizes import size_in_bytes
+from datamodules.writing import ShardWriter
+from explainers.base import Explainer
+from explainers.errors import InputError
+from explainers.images import at_size, decode_image, to_tensor
+from explainers.scores import as_json
+from explainers.weights import fingerprint
+
+SPLIT = "maps"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image of a list: as the classifier takes it, or why not.
+
+    Attributes:
+        key: what it is called.
+        source: where it is.
+        size: height and width in pixels of its map.
+        image: (3 h w) in [0, 1]; None if it cannot be read.
+        reason: what is wrong with it, or nothing.
+    """
+
+    key: str
+    source: str
+    size: tuple[int, int] = (0, 0)
+    image: Tensor | None = None
+    reason: str = ""
+
+
+class PreparedImages(Dataset[Prepared]):
+    """Images as `Explainer.explain` shows files to the classifier.
+
+    Args:
+        contents: the images.
+        size: height and width that the classifier takes, in pixels.
+        crop_fraction: as for `images.to_tensor`.
+    """
+
+    def __init__(
+        self, contents: Contents, size: Sequence[int], crop_fraction: float | None
+    ) -> None:
+        self.contents = contents
+        self.size = size
+        self.crop_fraction = crop_fraction
+
+    def __getitem__(self, index: int) -> Prepared:
+        key, source = self.contents.key(index), self.contents.source(index)
+        try:
+            image = decode_image(io.BytesIO(self.contents.read(index)), source)
+        except (InputError, UnreadableError) as error:
+            return Prepared(key, source, reason=str(error))
+        shown = to_tensor(image, self.size, self.crop_fraction)
+        whole = (image.height, image.width)
+        size = whole if self.crop_fraction is None else (shown.shape[1], shown.shape[2])
+        return Prepared(key, source, size, shown)
+
+
+def add_data_set_arguments(command: argparse.ArgumentParser) -> None:
+    """Add what `--images` can be told besides."""
+    group = command.add_argument_group("with --images")
+    group.add_argument("--precision", choices=list(PRECISIONS), default="uint8", help="of a map")
+    group.add_argument(
+        "--max-size", type=_checked(size_in_bytes), default="256M", help="of a shard in bytes"
+    )
+    group.add_argument(
+        "--batch-size", type=_checked(_count), default=16, help="images explained at once"
+    )
+    group.add_argument("--workers", type=int, default=0, help="processes that read images")
+
+
+def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse.Namespace) -> int:
+    """Write the maps of `--images` to shards, from where an earlier run was stopped.
+
+    Args:
+        explainer: what makes them.
+        target: a class (1) or a reference (1 d) for all; None for each image's predicted class.
+        arguments: of the command line.
+
+    Returns:
+        0 if every image has a map, 2 if some were left out, 130 after a Ctrl-C.
+
+    Raises:
+        InputError: the target cannot be explained.
+        DataError: the images, or what is in the output, cannot be used.
+    """
+    contents = contents_of(arguments.images)
+    size = explainer.classifier.size
+    if target is not None:
+        target = explainer.resolve_target(torch.zeros(1, 3, *size, device=explainer.device), target)
+    images = PreparedImages(
+        contents, size, explainer.classifier.crop_fraction if arguments.crop else None
+    )
+    settings = plain_settings(explainer) | {
+        "images": arguments.images,
+        "images_sha256": contents.digest(),
+        "target": arguments.target,
+        "concept": arguments.concept,
+        "crop": arguments.crop,
+        "precision": arguments.precision,
+    }
+    try:
+        with ShardWriter(arguments.output, SPLIT, arguments.max_size, settings) as writer:
+            _write(explainer, target, images, writer, arguments)
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    print(f"{len(writer)} maps in {len(writer.shards)} shards: {writer.folder / SPLIT}-*.tar")
+    if writer.left_out:
+        print(
+            f"error: {len(writer.left_out)} of {len(contents)} images were left out; "
+            f"{writer.folder / '_info.json'} names them",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def described(target: Tensor, probability: float, caption: str, source: str) -> bytes:
+    """The json beside a map; of a reference, which is an embedding, nothing but its caption."""
+    labelled = not target.is_floating_point()
+    values = {
+        "target": int(target) if labelled else None,
+        "probability": probability if labelled else None,
+        "caption": caption,
+        "source": source,
+    }
+    return json.dumps(as_json(values)).encode()
+
+
+def plain_settings(explainer: Explainer) -> dict[str, Any]:
+    """What the maps depend on: a run with other settings does not go on from this one."""
+    settings = {
+        "explainer": type(explainer).__name__,
+        "hyperparameters": dict(explainer.hparams),
+        "sha256": fingerprint(explainer),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(as_json(settings), default=str))
+    return plain
+
+
+def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
+    """What argparse is to call, so that it shows the reason why a text cannot be read."""
+
+    def checked(text: str) -> int:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _write(
+    explainer: Explainer,
+    target: Tensor | None,
+    images: PreparedImages,
+    writer: ShardWriter,
+    arguments: argparse.Namespace,
+) -> None:
+    todo = range(writer.position, len(images.contents))
+    if not todo:
+        return
+    loader = DataLoader(
+        images,
+        arguments.batch_size,
+        sampler=todo,
+        num_workers=arguments.workers,
+        collate_fn=list,
+    )
+    bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
+    with bar:
+        for batch in loader:
+            maps = _maps_of(explainer, target, batch)
+            for one in batch:
+                reason = one.reason
+                if one.image is not None:
+                    values, described = next(maps)
+                    if values.isfinite().all():
+                        sized = at_size(values, one.size).clamp(0, 1)
+                        packed = PRECISIONS[arguments.precision](sized)
+                        writer.add([(one.key, packed | {"json": described})])
+                    else:
+                        reason = f"the map of {one.source} is not finite"
+                if reason:
+                    tqdm.write(f"error: {' '.join(reason.split())}", file=sys.stderr)
+                    writer.add([], {one.source: reason})
+                bar.update()
+
+
+def _maps_of(
+    explainer: Explainer, target: Tensor | None, batch: Sequence[Prepared]
+) -> Iterator[tuple[Tensor, bytes]]:
+    """The map (1 h w) of each image that could be read, and its json."""
+    shown = [one for one in batch if one.image is not None]
+    if not shown:
+        return
+    tensors = torch.stack([one.image for one in shown if one.image is not None])
+    tensors = tensors.to(explainer.device)
+    targets = explainer.resolve_target(
+        tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
+    )
+    maps = explainer.to_maps(explainer(tensors, targets).detach()).cpu()
+    labelled = not targets.is_floating_point()
+    probabilities = explainer.confidence(tensors, targets).tolist() if labelled else []
+    names = explainer.classifier.class_names
+    for index, one in enumerate(shown):
+        caption = names[int(targets[index])] if labelled else "reference"
+        probability = probabilities[index] if labelled else 0.0
+        yield maps[index], described(targets[index], probability, caption, one.source)
