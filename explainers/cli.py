@@ -67,7 +67,7 @@ def explain(arguments: argparse.Namespace) -> int:
             similarity = draw_pair(explainer, Path(path), match, pair, arguments.crop)
             text = f"{pair}: {explainer.metric} {similarity:.3f} to "
             text += ", ".join(map(str, match.files))
-        elif not arguments.concept:
+        elif not explanation.target.is_floating_point():
             text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
         if arguments.uncertainty:
             text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
