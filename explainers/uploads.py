@@ -11,7 +11,7 @@ MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000
 SHOWN_SIDE = 768  # pixels of the longer side; pages keep images of several people in memory
 # Pillow's readers that run no other program and read no other file.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 def read_upload(path: str | Path) -> Image.Image:
@@ -26,8 +26,10 @@ def read_upload(path: str | Path) -> Image.Image:
             f"{path.name} has {path.stat().st_size / 2**20:.0f} MB, and the page takes up to "
             f"{MAX_BYTES >> 20}; make the image smaller, or explain it on the command line"
         )
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]  # some come with newer Pillows
     try:
-        with Image.open(path, formats=FORMATS) as header:  # nothing is decoded yet
+        with Image.open(path, formats=formats) as header:  # nothing is decoded yet
             width, height = header.size
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS  # more than Pillow itself takes
