@@ -23,7 +23,12 @@ CSS = """
 footer {display: none !important}
 .gradio-container {max-width: 1320px !important; margin: auto !important}
 #classes .wrap {flex-direction: column; gap: 4px}
-#examples .grid-container {grid-template-columns: repeat(8, minmax(0, 1fr)) !important; gap: 4px}
+#examples .grid-container {grid-template-columns: repeat(8, minmax(0, 1fr)) !important;
+  grid-auto-rows: auto; gap: 4px}
+#examples .thumbnail-item {aspect-ratio: 1 !important; height: auto !important}
+#shown .thumbnail-item {aspect-ratio: auto !important; height: auto !important}
+#shown .thumbnail-item img {height: auto !important; max-height: 620px}
+#shown .caption-label {position: static !important; max-width: none !important}
 #message p {margin: 0; padding: 8px 12px; border-left: 4px solid #888; border-radius: 4px}
 #message p.error {border-color: #c62828; background: #fdecea; color: #7a1712}
 """
@@ -62,13 +67,15 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
                 classifier = gr.Dropdown(
                     names, value=start.bench, label="Classifier", visible=len(names) > 1
                 )
-                photo = _image(gr, "Photograph: drop, paste, choose, or take an example", "photo", 270)
+                photo = _image(
+                    gr, "Photograph: drop, paste, choose, or take an example", "photo", 270
+                )
                 example = gr.Gallery(
                     [str(path) for path in examples],
                     label="Examples",
                     show_label=False,
                     columns=8,
-                    height=128,
+                    height=150,
                     allow_preview=False,
                     visible=bool(examples),
                     elem_id="examples",
@@ -76,10 +83,10 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
                 )
                 with gr.Tab("Why this class"):
                     classes = gr.Radio([], label="Likeliest classes", elem_id="classes")
+                    of_classes = _methods(gr, bench.of_classes, "of-classes")
                     other = gr.Dropdown(
                         _classes(page, start.bench), value=None, label="Or any other class"
                     )
-                    of_classes = _methods(gr, bench.of_classes, "of-classes")
                 with gr.Tab("A concept"):
                     concept = gr.File(
                         label="A few images of the concept",
@@ -98,6 +105,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
                 message = gr.HTML(_message(start), elem_id="message")
                 shown = gr.Gallery(
                     label="Where the model sees it",
+                    show_label=False,
                     height=620,
                     object_fit="contain",
                     elem_id="shown",
@@ -123,7 +131,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
             pictures = [(str(file), text) for file, text in now.files.pictures] if now.files else []
             return [
                 now,
-                _message(now),
+                gr.HTML(_message(now), visible=bool(now.error or now.hint)),
                 gr.Radio(chances, value=now.label if known else None),
                 None if known else now.label,
                 gr.Gallery(pictures, columns=min(2, len(pictures)) or 1, selected_index=None),

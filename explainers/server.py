@@ -64,6 +64,6 @@ def _same_origin_only() -> Any:  # noqa: ANN401
 
 def _examples() -> list[Path]:
     try:
-        return package_photographs()
+        return package_photographs()[::-1]  # those of ImageNet first
     except ModuleNotFoundError:  # the extra "demo" is not there
         return []
