@@ -192,7 +192,7 @@ class TestClients:
             if request % 4:
                 visitor.ask(request % 6)
             else:
-                message, _, _ = visitor.open(photograph(files / "x.png", request, (90, 60)))
+                visitor.open(photograph(files / "x.png", request, (90, 60)))
             if request == 49:
                 early = server.memory()
         late = server.memory()
