@@ -120,7 +120,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
                     png = gr.DownloadButton("Picture (PNG)", interactive=False, elem_id="png")
                     npz = gr.DownloadButton("Arrays (npz)", interactive=False, elem_id="npz")
 
-        seen = [view, message, classes, other, shown, png, npz]
+        seen = [view, photo, message, classes, other, shown, png, npz]
         look = [opacity, colours, sign, beside]
 
         def show(now: View) -> list[Any]:
@@ -131,6 +131,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
             pictures = [(str(file), text) for file, text in now.files.pictures] if now.files else []
             return [
                 now,
+                None if now.error and now.image is None else gr.skip(),  # no broken picture
                 gr.HTML(_message(now), visible=bool(now.error or now.hint)),
                 gr.Radio(chances, value=now.label if known else None),
                 None if known else now.label,
@@ -154,7 +155,9 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
 
         def pick(event: selection, now: View, methods: Any, *values: Any) -> list[Any]:  # noqa: ANN401
             path = str(examples[event.index])
-            return [path, *show(page.open(now, path, methods, Look(*values)))]
+            updates = show(page.open(now, path, methods, Look(*values)))
+            updates[seen.index(photo)] = path
+            return updates
 
         def switch(now: View, name: str, *values: Any) -> list[Any]:  # noqa: ANN401
             chosen = page.benches[name]
@@ -171,7 +174,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
         when([where.click], "show_concept", page.show_concept, [concept, of_concepts])
         when([compare.click], "compare", page.compare, [partner, of_pairs])
         when([opacity.release, colours.input, sign.input, beside.input], "redraw", page.redraw, [])
-        example.select(pick, [view, of_classes, *look], [photo, *seen], api_visibility="private")
+        example.select(pick, [view, of_classes, *look], seen, api_visibility="private")
         groups = [of_classes, of_concepts, of_pairs]
         classifier.input(
             switch, [view, classifier, *look], [*groups, *seen], api_visibility="private"
