@@ -95,6 +95,8 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
                         height=140,
                         elem_id="concept",
                     )
+                    # Gradio would leave an empty file behind for each.
+                    concept.preprocess = lambda files: files and [one.path for one in files]
                     of_concepts = _methods(gr, bench.of_concepts, "of-concepts")
                     where = gr.Button("Show where it is", variant="primary", elem_id="where")
                 with gr.Tab("Two images"):

@@ -18,9 +18,11 @@ def read_upload(path: str | Path) -> Image.Image:
     """Return an upright RGB image, reduced to `SHOWN_SIDE` pixels of its longer side.
 
     Raises:
-        InputError: the file has too many bytes or pixels, or is no image of `FORMATS`.
+        InputError: the file is gone, has too many bytes or pixels, or is no image of `FORMATS`.
     """
     path = Path(path)
+    if not path.is_file():  # such as one that was sent too long ago
+        raise InputError(f"{path.name} is no longer here; choose it again")
     if path.stat().st_size > MAX_BYTES:
         raise InputError(
             f"{path.name} has {path.stat().st_size / 2**20:.0f} MB, and the page takes up to "

@@ -177,6 +177,16 @@ class TestClients:
         assert [shape for shape, _ in high] == [(70, 50)] * 4
         assert [label for _, label in wide[1:]] == [label for _, label in high[1:]] == [1, 4, 2]
 
+    def test_concept_leaves_no_empty_files(self, server, connect, files):
+        from gradio_client import handle_file
+
+        visitor = connect()
+        visitor.open(files / "a.png")
+        concept = [handle_file(str(files / "b.png"))]
+        found = visitor.seen(concept, ["FAM"], *LOOK, api_name="/show_concept")
+        assert np.isnan(found["probability"])
+        assert not [file for file in server.kept() if not file.stat().st_size]
+
     def test_file_of_too_many_bytes_is_refused_on_its_way(self, server, connect, files):
         long = files / "long.png"
         with long.open("wb") as file:

@@ -185,6 +185,11 @@ def test_what_no_safe_reader_knows_is_refused_in_words_without_paths(tmp_path, h
     assert str(tmp_path) not in str(refused.value)
 
 
+def test_file_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.png is no longer here; choose it again"):
+        read_upload(tmp_path / "gone.png")
+
+
 def test_truncated_photograph_is_refused(tmp_path, files):
     data = Path(files[0]).read_bytes()
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
