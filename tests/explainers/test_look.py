@@ -53,14 +53,10 @@ def test_image_stands_beside_in_its_own_colours():
     assert torch.equal(drawn[..., 60:-60], torch.ones(3, 40, 2))
 
 
-def test_strips_grow_with_the_picture():
-    small, large = (
-        Look().draw(torch.rand(3, 40, width), MAP, SCORES, False, "cat")
-        if width == 60
-        else Look().draw(*[torch.rand(n, 40, width) for n in (3, 1, 1)], False, "cat")
-        for width in (60, 1040)
-    )
-    assert (small.shape, large.shape) == ((3, 40 + 44, 60), (3, 40 + 80, 1040))
+@pytest.mark.parametrize(("width", "strip"), [(60, 22), (1040, 40)])
+def test_strips_grow_with_the_picture(width, strip):
+    image, one_map, scores = (torch.rand(channels, 40, width) for channels in (3, 1, 1))
+    assert Look().draw(image, one_map, scores, False, "cat").shape == (3, 40 + 2 * strip, width)
 
 
 @pytest.mark.parametrize(
