@@ -12,7 +12,6 @@ from explainers.errors import InputError
 from explainers.look import SIGNS, Look
 from explainers.page import Page, View
 
-FILES_LIVE = 900  # seconds; after that, a download needs a new answer
 VIEWS_LIVE = 3600  # seconds without a click
 MAX_VISITORS = 32  # whose images are remembered; beyond, that of the one who came first is not
 TITLE = "Ask a vision model why"
@@ -46,20 +45,17 @@ def gradio() -> Any:  # noqa: ANN401  a module without types
         ) from error
 
 
-def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIVE) -> Any:  # noqa: ANN401
+def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
     """Lay the page out.
 
     Args:
         page: what happens on it.
         examples: image files to pick from.
-        files_live: seconds after which gradio may delete a file.
     """
     gr = gradio()
     start = page.start()
     names, bench = list(page.benches), page.benches[start.bench]
-    with gr.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(max(1, files_live // 3), files_live)
-    ) as blocks:
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:  # the page deletes its files
         view = gr.State(start, time_to_live=VIEWS_LIVE)
         gr.Markdown(HEADER)
         with gr.Row(equal_height=False):
@@ -181,6 +177,7 @@ def build_page(page: Page, examples: Sequence[Path], files_live: int = FILES_LIV
         classifier.input(
             switch, [view, classifier, *look], [*groups, *seen], api_visibility="private"
         )
+    page.keep_files()  # the examples
     return blocks.queue(default_concurrency_limit=2, max_size=2 * MAX_VISITORS)
 
 

@@ -15,6 +15,7 @@ from explainers.look import Look
 from explainers.uploads import read_upload
 from explainers.workbench import Answer, Ranked, Workbench
 
+FILES_LIVE = 900  # seconds; after that, a download needs a new answer
 BEGIN = "Choose a photograph to begin."
 
 
@@ -48,12 +49,24 @@ class Page:
 
     Args:
         benches: what can be asked, by the classifier's name.
-        folder: where pictures and arrays are written, for somebody else to delete.
+        folder: where pictures and arrays are written, and uploads come.
+        files_live: seconds after which a file in the folder is deleted, when somebody asks next.
+
+    Attributes:
+        kept: files that are not deleted.
     """
 
-    def __init__(self, benches: Mapping[str, Workbench], folder: Path) -> None:
+    def __init__(
+        self, benches: Mapping[str, Workbench], folder: Path, files_live: float = FILES_LIVE
+    ) -> None:
         self.benches = dict(benches)
         self.folder = folder
+        self.files_live = files_live
+        self.kept: frozenset[Path] = frozenset()
+
+    def keep_files(self) -> None:
+        """Never delete what is in the folder now."""
+        self.kept = frozenset(self.folder.rglob("*"))
 
     def start(self) -> View:
         """What there is to see at first."""
@@ -117,7 +130,7 @@ class Page:
         """Draw the same answers in another way."""
         if not view.answers:
             return view
-        _sweep(self.folder)
+        self._sweep()
         files = write_answers(view.answers, look, self.folder / uuid.uuid4().hex)
         return replace(view, files=files)
 
@@ -141,10 +154,15 @@ class Page:
         answered = replace(view, label=label, answers=answers, hint="", error="")
         return self.redraw(answered, look)
 
-
-def _sweep(folder: Path, age: float = 60.0) -> None:
-    """Remove the empty folders, of at least `age` seconds, that gradio's clean-up leaves."""
-    for inner in folder.iterdir():
-        with suppress(OSError):  # not empty, no folder, or removed by somebody else
-            if time() - inner.stat().st_mtime > age:
-                inner.rmdir()
+    def _sweep(self) -> None:
+        """Delete old files and empty folders; gradio's own clean-up ends when two people ask."""
+        now = time()
+        for path in self.folder.rglob("*"):
+            with suppress(OSError):  # not empty, or deleted by somebody else
+                # A folder is touched by what is deleted in it; uploads come soon after theirs.
+                if path in self.kept or now - path.stat().st_mtime <= self.files_live:
+                    continue
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.photos import package_photographs
-from explainers.app import CSS, FILES_LIVE, MAX_VISITORS, build_page, gradio
-from explainers.page import Page
+from explainers.app import CSS, MAX_VISITORS, build_page, gradio
+from explainers.page import FILES_LIVE, Page
 from explainers.security import SameOriginOnly
 from explainers.uploads import MAX_BYTES
 from explainers.workbenches import load_workbenches
@@ -24,7 +24,7 @@ def serve_page(
     configs: Sequence[Path],
     host: str = "127.0.0.1",
     port: int = 7860,
-    files_live: int = FILES_LIVE,
+    files_live: float = FILES_LIVE,
 ) -> None:
     """Serve the page until it is interrupted.
 
@@ -37,7 +37,7 @@ def serve_page(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the files are deleted
     with tempfile.TemporaryDirectory(prefix="explainers-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        blocks = build_page(Page(benches, Path(folder)), _examples(), files_live)
+        blocks = build_page(Page(benches, Path(folder), files_live), _examples())
         _, url, _ = blocks.launch(
             server_name=host,
             server_port=port,

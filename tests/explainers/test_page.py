@@ -144,14 +144,27 @@ def test_bad_file_leaves_one_message_and_nothing_of_the_photograph_before(page, 
     assert page.open(view, None, ["ours"], Look()) == page.start()
 
 
-def test_empty_folders_that_are_old_are_swept_away(page, files):
-    for name, age in (("old", 100), ("young", 0)):
-        folder = page.folder / name
-        folder.mkdir()
-        os.utime(folder, (folder.stat().st_mtime - age,) * 2)
+def test_old_files_and_empty_folders_are_swept_away_when_somebody_asks(page, files):
+    def put(name, age):
+        path = page.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        for one in (path, path.parent):
+            os.utime(one, (one.stat().st_mtime - age,) * 2)
+        return path
+
+    example = put("example/a.png", 2000)
+    page.keep_files()
+    old, young = put("old/a.png", 1000), put("young/a.png", 100)
+    (page.folder / "empty").mkdir()
+    os.utime(page.folder / "empty", (0, 0))
     view = page.open(page.start(), files[0], ["ours"], Look())
-    left = {folder.name for folder in page.folder.iterdir()}
-    assert left == {"young", view.files.png.parent.name}
+    left = {path for path in page.folder.rglob("*") if path.is_file()}
+    assert left == {example, young, view.files.png, view.files.npz}
+    assert not (page.folder / "empty").exists()
+    os.utime(old.parent, (0, 0))
+    page.redraw(view, Look())
+    assert not old.parent.exists()
 
 
 def test_photographs_are_reduced_to_what_a_page_shows(tmp_path):
