@@ -128,6 +128,14 @@ def list_explainers(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve the web page until it is interrupted."""
+    from explainers.server import serve_page  # only this command needs it
+
+    serve_page(arguments.checkpoint, arguments.config, arguments.host, arguments.port)
+    return 0
+
+
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
@@ -195,6 +203,12 @@ def main(argv: list[str] | None = None) -> int:
         "--checkpoint", nargs="*", default=[], help="bundles to compare too, each under its name"
     )
     command.set_defaults(run=compare)
+    command = commands.add_parser("serve", help="show a web page that explains images")
+    command.add_argument("--checkpoint", nargs="*", default=[], help="bundles; default: all here")
+    command.add_argument("--config", nargs="*", default=[], type=Path, metavar="FILE")
+    command.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    command.add_argument("--port", type=int, default=7860)
+    command.set_defaults(run=serve)
     command = commands.add_parser("list", help="list the explainers")
     command.set_defaults(run=list_explainers)
     arguments = parser.parse_args(argv)

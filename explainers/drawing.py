@@ -5,12 +5,19 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-COLOUR_MAP = "inferno"  # perceptually uniform, and readable without colour vision
-SIGNED_COLOUR_MAP = "RdBu_r"  # zero is white, red above and blue below it
+COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
+"""Perceptually uniform colour maps, each with the diverging one that signed scores get in its
+place; people of any colour vision tell both ends of all of them apart."""
+
+COLOUR_MAP = "inferno"
+SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # zero is white, red above and blue below it
+OPACITY = 0.85
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
 
 
 def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
@@ -34,11 +41,29 @@ def centred(scores: Tensor) -> Tensor:
 
 
 def overlay(
-    images: Tensor, maps: Tensor, opacity: float = 0.6, colour_map: str = COLOUR_MAP
+    images: Tensor,
+    maps: Tensor,
+    opacity: float = OPACITY,
+    colour_map: str | None = None,
+    signed: bool = False,
 ) -> Tensor:
-    """Lay the colours of maps (b 1 h w) over the greyed images (b 3 h w); both in [0, 1]."""
-    grey = images.detach().cpu().float().mean(dim=1, keepdim=True)
-    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity)
+    """Lay colours over the greyed images, the thicker the more important a pixel is.
+
+    What does not matter stays a photograph, without a colour that could pass for the map's.
+
+    Args:
+        images: (b 3 h w) in [0, 1].
+        maps: (b 1 h w) in [0, 1], where 1 is important; if signed, where 0.5 is not.
+        opacity: of the colours of the most important pixels, in [0, 1].
+        colour_map: matplotlib's name; by default one that suits the sign.
+        signed: maps are `centred` scores.
+    """
+    maps = maps.detach().cpu().float().clamp(0, 1)
+    thickness = (2 * maps - 1).abs() if signed else maps
+    colour_map = colour_map or (SIGNED_COLOUR_MAP if signed else COLOUR_MAP)
+    weights = torch.tensor(LUMA)[:, None, None]
+    grey = (images.detach().cpu().float() * weights).sum(dim=1, keepdim=True)
+    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity * thickness)
 
 
 def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
@@ -57,6 +82,38 @@ def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
     return torch.cat([pixels, picture.cpu()], dim=-2)
 
 
+def legend(
+    width: int,
+    words: Sequence[str],
+    opacity: float = OPACITY,
+    colour_map: str | None = None,
+    signed: bool = False,
+    height: int = 22,
+) -> Tensor:
+    """Draw the colours of `overlay` on mid-grey from low to high, a word at either end.
+
+    Returns:
+        A strip (3 height width) on white; the words are left out where it is too narrow.
+    """
+    font = ImageFont.load_default(height * 0.55)
+    gap = height // 4
+    left, right = (int(font.getlength(word)) + 2 * gap for word in words)
+    if width < left + right + 2 * height:
+        left, right, words = gap, gap, ("", "")
+    bar = max(1, min(width - left - right, 8 * height))
+    ramp = torch.linspace(0, 1, bar).expand(1, 1, height - 2 * gap, bar)
+    grey = torch.full((1, 3, height - 2 * gap, bar), 0.5)
+    colours = overlay(grey, ramp, opacity, colour_map, signed)[0]
+    strip = Image.new("RGB", (width, height), "white")
+    strip.paste(Image.fromarray(_to_bytes(colours)), (left, gap))
+    pen = ImageDraw.Draw(strip)
+    pen.text((gap, height / 2), words[0], fill="black", font=font, anchor="lm")
+    pen.text((left + bar + gap, height / 2), words[1], fill="black", font=font, anchor="lm")
+    if signed and bar > 2 * height:
+        pen.text((left + bar / 2, height / 2), "0", fill="black", font=font, anchor="mm")
+    return torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
+
+
 def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
     """Lay pictures (3 h w), all of one size, out in rows on white; returns (3 H W)."""
     padded = [
@@ -67,7 +124,13 @@ def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
 
 def save_picture(picture: Tensor, path: Path) -> Path:
     """Write a picture (3 h w) in [0, 1] as PNG, and return its path."""
-    values = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
+    Image.fromarray(_to_bytes(picture)).save(path)
     return path
+
+
+def _to_bytes(picture: Tensor) -> npt.NDArray[np.uint8]:
+    values: npt.NDArray[np.uint8] = (
+        (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    )
+    return values

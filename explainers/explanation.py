@@ -9,14 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.drawing import (
-    COLOUR_MAP,
-    SIGNED_COLOUR_MAP,
-    captioned,
-    centred,
-    overlay,
-    save_picture,
-)
+from explainers.drawing import save_picture
+from explainers.look import Look
 
 
 @dataclass(frozen=True)
@@ -93,10 +87,38 @@ class Explanation:
     def __iter__(self) -> Iterator["Explanation"]:
         return (self[index] for index in range(len(self)))
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write NAME.png (overlay with caption) and NAME.npz for each image.
+    def pictures(self, look: Look = Look()) -> list[Tensor]:  # noqa: B008  it is frozen
+        """Draw each as a picture (3 _ _) in [0, 1], with its class above and a legend below.
 
-        The overlay of signed scores is red for evidence, blue for counter-evidence.
+        Signed scores are red for evidence, blue for counter-evidence, and white at zero.
+        """
+        drawn = []
+        for one in self:
+            text, probability = one.captions[0], float(one.probabilities[0])
+            if not np.isnan(probability):
+                text += f"  {100 * probability:.1f} %"
+            drawn.append(
+                look.draw(one.images[0], one.map_list[0], one.score_list[0], one.signed, text)
+            )
+        return drawn
+
+    def arrays(self) -> list[dict[str, Any]]:
+        """What `save` keeps of each."""
+        kept = []
+        for one in self:
+            arrays: dict[str, Any] = {
+                "map": one.map_list[0][0].numpy(),
+                "scores": one.score_list[0][0].numpy(),
+                "target": one.target[0].numpy(),
+                "probability": np.float32(one.probabilities[0]),
+            }
+            if one.uncertainty_list is not None:
+                arrays["uncertainty"] = one.uncertainty_list[0][0].numpy()
+            kept.append(arrays)
+        return kept
+
+    def save(self, folder: str | Path, look: Look = Look()) -> list[Path]:  # noqa: B008
+        """Write NAME.png, one of `pictures`, and NAME.npz for each image.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;
         and `uncertainty` (h w), if it was asked for.
@@ -109,25 +131,9 @@ class Explanation:
         files = []
         for one in self:
             path = folder / one.names[0]
+            (picture,), (arrays,) = one.pictures(look), one.arrays()
             path.parent.mkdir(parents=True, exist_ok=True)  # names may have folders of their own
-            if self.signed:
-                shown, colour_map = centred(one.score_list[0][None]), SIGNED_COLOUR_MAP
-            else:
-                shown, colour_map = one.map_list[0][None], COLOUR_MAP
-            picture = overlay(one.images[0][None], shown, colour_map=colour_map)[0]
-            probability = float(one.probabilities[0])
-            text = one.captions[0]
-            if not np.isnan(probability):
-                text += f"  {100 * probability:.1f} %"
-            files.append(save_picture(captioned(picture, text), path.with_name(path.name + ".png")))
-            arrays: dict[str, Any] = {
-                "map": one.map_list[0][0].numpy(),
-                "scores": one.score_list[0][0].numpy(),
-                "target": one.target[0].numpy(),
-                "probability": np.float32(probability),
-            }
-            if one.uncertainty_list is not None:
-                arrays["uncertainty"] = one.uncertainty_list[0][0].numpy()
+            files.append(save_picture(picture, path.with_name(path.name + ".png")))
             np.savez_compressed(path.with_name(path.name + ".npz"), **arrays)
         return files
 

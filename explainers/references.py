@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from explainers.concept import concept_embedding
-from explainers.drawing import SIGNED_COLOUR_MAP, captioned, centred, overlay, panel, save_picture
+from explainers.drawing import captioned, centred, overlay, panel, save_picture
 from explainers.embeddings import SimilarityExplainer, cosine
 from explainers.errors import InputError
 from explainers.images import at_sizes_of, to_batch
@@ -111,10 +111,8 @@ def draw_pair(
     for picture, one, text in zip(
         shown, at_sizes_of(shown, torch.cat([scores[:1], partner_scores])), texts, strict=True
     ):
-        if explainer.signed:
-            drawn = overlay(picture[None], centred(one[None]), colour_map=SIGNED_COLOUR_MAP)
-        else:
-            drawn = overlay(picture[None], min_max(one[None]))
+        values = centred(one[None]) if explainer.signed else min_max(one[None])
+        drawn = overlay(picture[None], values, signed=explainer.signed)
         pictures.append(captioned(_of_height(drawn[0], shown[0].shape[-2]), text))
     widest = max(picture.shape[-1] for picture in pictures)
     save_picture(panel([[_widened(picture, widest) for picture in pictures]]), path)

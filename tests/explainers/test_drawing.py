@@ -1,13 +1,16 @@
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from explainers import CDAM, PTAME
 from explainers.drawing import (
+    COLOUR_MAPS,
     SIGNED_COLOUR_MAP,
     captioned,
     centred,
     colourise,
+    legend,
     overlay,
     panel,
     save_picture,
@@ -23,14 +26,47 @@ def test_colours_grow_brighter_with_the_map():
     assert luminance[-1] > 0.8
 
 
-def test_overlay_mixes_the_colours_with_the_grey_image():
-    images = torch.rand(2, 3, 5, 7)
-    maps = torch.rand(2, 1, 5, 7)
-    grey = images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    torch.testing.assert_close(overlay(images, maps, opacity=0.0), grey)
-    torch.testing.assert_close(overlay(images, maps, opacity=1.0), colourise(maps))
-    halfway = 0.5 * grey + 0.5 * colourise(maps)
-    torch.testing.assert_close(overlay(images, maps, opacity=0.5), halfway)
+def by_hand(images, maps, thickness, colour_map):
+    """The overlay of one image, pixel by pixel."""
+    _, _, height, width = images.shape
+    drawn = torch.empty(1, 3, height, width)
+    for y in range(height):
+        for x in range(width):
+            red, green, blue = images[0, :, y, x].tolist()
+            grey = 0.299 * red + 0.587 * green + 0.114 * blue
+            colour = colourise(maps[:, :, y : y + 1, x : x + 1], colour_map)[0, :, 0, 0]
+            share = thickness(float(maps[0, 0, y, x]))
+            drawn[0, :, y, x] = (1 - share) * grey + share * colour
+    return drawn
+
+
+def test_overlay_is_as_thick_as_a_pixel_is_important():
+    images, maps = torch.rand(1, 3, 5, 7), torch.rand(1, 1, 5, 7)
+    expected = by_hand(images, maps, lambda value: 0.7 * value, "viridis")
+    torch.testing.assert_close(overlay(images, maps, 0.7, "viridis"), expected)
+    expected = by_hand(images, maps, lambda value: 0.7 * abs(2 * value - 1), SIGNED_COLOUR_MAP)
+    torch.testing.assert_close(overlay(images, maps, 0.7, signed=True), expected)
+
+
+def test_what_does_not_matter_stays_a_photograph():
+    images = torch.rand(1, 3, 5, 7)
+    bare = overlay(images, torch.zeros(1, 1, 5, 7), opacity=1.0)
+    torch.testing.assert_close(bare, overlay(images, torch.rand(1, 1, 5, 7), opacity=0.0))
+    half = torch.full((1, 1, 5, 7), 0.5)
+    torch.testing.assert_close(bare, overlay(images, half, opacity=1.0, signed=True))
+    covered = overlay(images, torch.ones(1, 1, 5, 7), opacity=1.0)
+    torch.testing.assert_close(covered, colourise(torch.ones(1, 1, 5, 7)))
+
+
+@pytest.mark.parametrize(("plain", "diverging"), COLOUR_MAPS.items())
+def test_colour_maps_order_values_without_hue(plain, diverging):
+    ramp = torch.linspace(0, 1, 256).view(1, 1, 1, 256)
+    weights = torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    luminance = (colourise(ramp, plain) * weights).sum(1).flatten()
+    assert (luminance.diff() > -0.005).all()
+    luminance = (colourise(ramp, diverging) * weights).sum(1).flatten()
+    assert (luminance[:128].diff() > -0.005).all()  # brightest at zero
+    assert (luminance[128:].diff() < 0.005).all()
 
 
 def test_signed_scores_are_centred_at_zero_and_clipped_at_their_quantiles():
@@ -68,11 +104,9 @@ def test_picture_of_a_signed_method_is_of_its_scores_and_the_arrays_stay_as_they
     explainer = CDAM({"model": "test_vit", "pretrained": False, "num_classes": 4})
     explanation = explainer.explain(torch.rand(1, 3, 64, 64), 1)
     (path,) = explanation.save(tmp_path)
-    expected = overlay(
-        explanation.images[0][None], centred(explanation.scores), colour_map=SIGNED_COLOUR_MAP
-    )
-    with Image.open(path) as image:
-        drawn = torch.from_numpy(np.array(image)).permute(2, 0, 1)[:, -64:].float() / 255
+    expected = overlay(explanation.images[0][None], centred(explanation.scores), signed=True)
+    with Image.open(path) as image:  # between the caption and the legend
+        drawn = torch.from_numpy(np.array(image)).permute(2, 0, 1)[:, 22:-22].float() / 255
     torch.testing.assert_close(drawn, expected[0], rtol=0, atol=1 / 255)
     with np.load(path.with_suffix(".npz")) as arrays:
         np.testing.assert_array_equal(arrays["scores"], explanation.scores[0, 0])
@@ -88,6 +122,23 @@ def test_caption_is_above_the_picture_and_fits_its_width():
         assert torch.equal(drawn[:, 0], torch.ones(3, 60))
         assert torch.equal(drawn[:, :20, -3:], torch.ones(3, 20, 3))
     assert captioned(picture, "cat")[:, :20].min() < 0.5
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_legend_shows_the_colours_of_the_overlay_from_low_to_high(signed):
+    strip = legend(400, ("low", "high"), 0.6, signed=signed, height=24)
+    assert strip.shape == (3, 24, 400)
+    ramp = torch.linspace(0, 1, 8 * 24).view(1, 1, 1, -1)
+    expected = overlay(torch.full((1, 3, 1, 8 * 24), 0.5), ramp, 0.6, signed=signed)[0, :, 0]
+    row = strip[:, 6]
+    start = int((row < 0.9).any(0).nonzero()[0])
+    torch.testing.assert_close(row[:, start : start + 192], expected, rtol=0, atol=1 / 255)
+    assert strip[:, :, start + 192 :].min() < 0.5  # the word
+
+
+@pytest.mark.parametrize("width", [1, 20, 50, 90])
+def test_legend_of_a_narrow_image_fits(width):
+    assert legend(width, ("- against", "+ for"), signed=True).shape == (3, 22, width)
 
 
 def test_panel_lays_pictures_out_in_rows():

@@ -1,0 +1,168 @@
+"""What the web page asks: the classes of an image, and where several methods see them."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from explainers.base import Explainer
+from explainers.classifier import FrozenClassifier
+from explainers.concept import concept_embedding
+from explainers.embeddings import SimilarityExplainer
+from explainers.errors import InputError, TargetError
+from explainers.explanation import Explanation
+from explainers.images import at_sizes_of, to_batch
+from explainers.weights import closest
+
+
+class Ranked(NamedTuple):
+    """A class, and how sure of it the classifier is."""
+
+    label: int
+    name: str
+    probability: float
+
+
+class Answer(NamedTuple):
+    """What a method answered: on one image or, where two are compared, on both."""
+
+    method: str
+    seconds: float
+    explanation: Explanation
+
+
+class Workbench:
+    """Methods around one classifier, for one caller at a time.
+
+    Args:
+        methods: explainers of the same classifier, by what people call them.
+
+    Attributes:
+        of_classes: names of the methods that explain a class.
+        of_concepts: of those that explain the embedding of a few images.
+        of_pairs: of those that show on two images what they share.
+    """
+
+    def __init__(self, methods: Mapping[str, Explainer]) -> None:
+        self.methods = dict(methods)
+        self.classifier: FrozenClassifier = next(iter(self.methods.values())).classifier
+        self._lock = Lock()  # some methods put hooks on the classifier for the time of a call
+        self.of_classes = [name for name, one in self.methods.items() if _explains_classes(one)]
+        self.of_pairs = [
+            name for name, one in self.methods.items() if isinstance(one, SimilarityExplainer)
+        ]
+        self.of_concepts = [name for name, one in self.methods.items() if _explains_concepts(one)]
+
+    def top_classes(self, image: Image.Image, count: int = 5) -> list[Ranked]:
+        """The likeliest classes of an image, the likeliest first."""
+        tensors, _, _ = to_batch(image, self.classifier.size, None)
+        with self._lock, torch.inference_mode():
+            probabilities = self.classifier(tensors.to(self.classifier.mean))[0].float().softmax(0)
+        best = probabilities.topk(min(count, len(probabilities)))
+        names = self.classifier.class_names
+        return [
+            Ranked(label, names[label], probability)
+            for probability, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def why(
+        self, methods: Sequence[str], image: Image.Image, label: int | None = None
+    ) -> list[Answer]:
+        """Where an image shows a class, by default the likeliest; raises as `Explainer.explain`."""
+        return [
+            self._timed(name, lambda one: one.explain(image, label))
+            for name in _some(methods, self.of_classes)
+        ]
+
+    def where(
+        self, methods: Sequence[str], image: Image.Image, concept: Sequence[Image.Image]
+    ) -> list[Answer]:
+        """Where an image shows what a few other images are of.
+
+        Raises:
+            InputError: there are no images of the concept, or a method is unknown.
+        """
+
+        def explain(one: Explainer) -> Explanation:
+            target = concept_embedding(self.classifier, concept, embed=one.embed)[None]
+            return replace(one.explain(image, target), captions=["the concept"])
+
+        return [self._timed(name, explain) for name in _some(methods, self.of_concepts)]
+
+    def alike(self, methods: Sequence[str], image: Image.Image, other: Image.Image) -> list[Answer]:
+        """What two images share, shown on both; raises InputError if a method is unknown."""
+        return [
+            self._timed(name, lambda one: _pair(one, image, other))
+            for name in _some(methods, self.of_pairs)
+        ]
+
+    def _timed(self, name: str, explain: Any) -> Answer:  # noqa: ANN401  a function of any method
+        with self._lock, _named(name):
+            start = time.perf_counter()
+            explanation = explain(self.methods[name])
+            return Answer(name, time.perf_counter() - start, explanation)
+
+
+def _pair(explainer: Explainer, image: Image.Image, other: Image.Image) -> Explanation:
+    if not isinstance(explainer, SimilarityExplainer):
+        raise InputError(f"{type(explainer).__name__} compares no images")
+    tensors, shown, _ = to_batch([image, other], explainer.classifier.size, None)
+    tensors = tensors.to(explainer.device)
+    target = explainer.embed(tensors[1:])
+    scores = torch.cat(explainer.pair(tensors[:1], tensors[1:], target)).detach()
+    similarity = float(explainer.similarity(tensors[:1], target))
+    return Explanation(
+        images=shown,
+        map_list=at_sizes_of(shown, explainer.to_maps(scores)),
+        score_list=at_sizes_of(shown, scores),
+        target=explainer.embed(tensors).flip(0).cpu(),  # each is compared with the other one
+        probabilities=torch.full((2,), torch.nan),
+        captions=[f"the image: {explainer.metric} {similarity:.3f}", "the other image"],
+        names=["image", "other"],
+        signed=explainer.signed,
+    )
+
+
+def _some(methods: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    if not methods:
+        raise InputError("no method is chosen; tick at least one")
+    for name in methods:
+        if name not in known:
+            raise InputError(f"unknown method {name!r}; {closest(name, known)}")
+    return methods
+
+
+@contextmanager
+def _named(method: str) -> Iterator[None]:
+    """Say which of several methods it was that could not answer."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{method}: {error}") from error
+
+
+def _explains_classes(explainer: Explainer) -> bool:
+    return _takes(explainer, torch.zeros(1, dtype=torch.int64, device=explainer.device))
+
+
+def _explains_concepts(explainer: Explainer) -> bool:
+    black = explainer.classifier.mean.new_zeros(1, 3, *explainer.classifier.size)
+    try:
+        return _takes(explainer, explainer.embed(black))
+    except InputError:  # the network has no embeddings
+        return False
+
+
+def _takes(explainer: Explainer, target: Tensor) -> bool:
+    black = explainer.classifier.mean.new_zeros(1, 3, *explainer.classifier.size)
+    try:
+        explainer.resolve_target(black, target)
+    except TargetError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+"""Steps on the web page, and the files that strangers send, without the page itself."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from explainers import ActivationMap, FrozenClassifier, OptiCAM, uploads
+from explainers.embeddings import SimilarityGradCAM
+from explainers.errors import InputError
+from explainers.look import Look
+from explainers.page import BEGIN, Page
+from explainers.uploads import read_upload
+from explainers.workbench import Workbench
+
+METHODS = ["ours", "blind"]
+
+
+@pytest.fixture(scope="module")
+def benches():
+    torch.manual_seed(0)
+    classifier = FrozenClassifier("test_resnet", pretrained=False, num_classes=6)
+    torch.nn.init.normal_(classifier.model.get_classifier().weight)
+    methods = {
+        "ours": OptiCAM(classifier, steps=2),
+        "blind": ActivationMap(classifier),
+        "pairs": SimilarityGradCAM(classifier),
+    }
+    other = FrozenClassifier("test_resnet", pretrained=False, num_classes=4)
+    return {"first": Workbench(methods), "second": Workbench({"flat": ActivationMap(other)})}
+
+
+@pytest.fixture
+def page(benches, tmp_path):
+    (tmp_path / "files").mkdir()
+    return Page(benches, tmp_path / "files")
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for seed, size in enumerate([(90, 60), (50, 70)]):
+        noise = np.random.default_rng(seed).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
+        paths.append(str(tmp_path / f"photo{seed}.png"))
+        Image.fromarray(noise).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "letter.jpg"
+    path.write_text("this is no photograph")
+    return str(path)
+
+
+def array(view, key="map"):
+    with np.load(view.files.npz) as arrays:
+        return arrays[key]
+
+
+def test_opened_photograph_is_ranked_and_explained(page, files):
+    assert page.start().hint == BEGIN
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    assert view.label == view.ranked[0].label
+    assert (view.error, view.hint) == ("", "")
+    assert [text.partition(":")[0] for _, text in view.files.pictures] == ["ours"]
+    assert array(view).shape == (60, 90)
+    assert array(view, "target") == view.label
+
+
+def test_another_class_has_another_map(page, files):
+    first = page.open(page.start(), files[0], ["ours"], Look())
+    second = page.ask(first, first.ranked[1].label, ["ours"], Look())
+    assert second.label == first.ranked[1].label
+    assert not np.allclose(array(first), array(second))
+    assert second.ranked == first.ranked
+
+
+def test_method_added_later_joins_what_was_answered_already(page, files):
+    first = page.open(page.start(), files[0], ["ours"], Look())
+    both = page.ask_more(first, METHODS, Look())
+    assert both.answers[0] is first.answers[0]
+    assert [one.method for one in both.answers] == METHODS
+    assert [one.method for one in page.ask_more(both, ["blind"], Look()).answers] == ["blind"]
+    assert "no method is chosen" in page.ask_more(both, [], Look()).error
+    other = page.ask(first, first.ranked[1].label, ["ours"], Look())
+    assert other.answers[0] is not first.answers[0]
+
+
+def test_two_visitors_do_not_mix(page, files):
+    one = page.open(page.start(), files[0], ["ours"], Look())
+    two = page.open(page.start(), files[1], ["ours"], Look())
+    one_again = page.ask(one, one.ranked[1].label, ["ours"], Look())
+    assert array(one_again).shape == (60, 90)
+    assert array(two).shape == (70, 50)
+    assert len({one.files.png, two.files.png, one_again.files.png}) == 3
+
+
+def test_concept_and_comparison(page, files, text):
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    concept = page.show_concept(view, files[1:], ["ours"], Look())
+    assert (concept.label, concept.error) == (None, "")
+    assert np.isnan(array(concept, "probability"))
+    assert page.ask_more(concept, METHODS, Look()) is concept
+    pair = page.compare(view, files[1], ["pairs"], Look())
+    assert len(pair.files.pictures) == 2
+    for failed, message in (
+        (page.show_concept(view, None, ["ours"], Look()), "at least one image"),
+        (page.show_concept(view, [text], ["ours"], Look()), "letter.jpg cannot be read"),
+        (page.compare(view, None, ["pairs"], Look()), "no image to compare with"),
+        (page.compare(view, files[1], ["ours"], Look()), "unknown method 'ours'"),
+    ):
+        assert message in failed.error
+        assert failed.answers is view.answers
+
+
+def test_redrawing_changes_the_picture_and_nothing_else(page, files):
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    again = page.redraw(view, Look(opacity=0.2))
+    assert again.answers is view.answers
+    assert again.files.png.read_bytes() != view.files.png.read_bytes()
+    np.testing.assert_array_equal(array(again), array(view))
+    assert page.redraw(page.start(), Look()) == page.start()
+
+
+def test_another_classifier_sees_the_same_photograph(page, files):
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    other = page.switch(view, "second", Look())
+    assert other.image is view.image
+    assert len(other.ranked) == 4
+    assert [one.method for one in other.answers] == ["flat"]
+    assert page.switch(page.start(), "second", Look()).hint == BEGIN
+
+
+def test_bad_file_leaves_one_message_and_nothing_of_the_photograph_before(page, files, text):
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    failed = page.open(view, text, ["ours"], Look())
+    assert failed.error.startswith("letter.jpg cannot be read as an image")
+    assert (failed.image, failed.answers, failed.files) == (None, (), None)
+    assert "no photograph" in page.ask(failed, 0, ["ours"], Look()).error
+    assert page.open(view, None, ["ours"], Look()) == page.start()
+
+
+def test_old_files_and_empty_folders_are_swept_away_when_somebody_asks(page, files):
+    def put(name, age):
+        path = page.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        for one in (path, path.parent):
+            os.utime(one, (one.stat().st_mtime - age,) * 2)
+        return path
+
+    example = put("example/a.png", 2000)
+    page.keep_files()
+    old, young = put("old/a.png", 1000), put("young/a.png", 100)
+    (page.folder / "empty").mkdir()
+    os.utime(page.folder / "empty", (0, 0))
+    view = page.open(page.start(), files[0], ["ours"], Look())
+    left = {path for path in page.folder.rglob("*") if path.is_file()}
+    assert left == {example, young, view.files.png, view.files.npz}
+    assert not (page.folder / "empty").exists()
+    os.utime(old.parent, (0, 0))
+    page.redraw(view, Look())
+    assert not old.parent.exists()
+
+
+def test_photographs_are_reduced_to_what_a_page_shows(tmp_path):
+    Image.new("RGB", (1536, 900)).save(tmp_path / "large.jpg")
+    assert read_upload(tmp_path / "large.jpg").size == (768, 450)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")  # 400 million pixels in 50 kB
+    with pytest.raises(InputError, match=r"bomb\.png has too many pixels, .* 50 million"):
+        read_upload(tmp_path / "bomb.png")
+    Image.new("1", (7100, 7100)).save(tmp_path / "large.png")
+    monkeypatch.setattr(uploads, "open_image", None)
+    with pytest.raises(InputError, match=r"large\.png has too many pixels"):
+        read_upload(tmp_path / "large.png")
+
+
+def test_a_file_of_too_many_bytes_is_refused(tmp_path):
+    with (tmp_path / "long.png").open("wb") as file:
+        file.truncate(uploads.MAX_BYTES + 1)
+    with pytest.raises(InputError, match=r"long\.png has 20 MB, and the page takes up to 20"):
+        read_upload(tmp_path / "long.png")
+
+
+@pytest.mark.parametrize("head", [b"", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+def test_what_no_safe_reader_knows_is_refused_in_words_without_paths(tmp_path, head):
+    (tmp_path / "bad.png").write_bytes(head)
+    with pytest.raises(InputError) as refused:
+        read_upload(tmp_path / "bad.png")
+    assert str(refused.value).startswith("bad.png cannot be read")
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_file_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.png is no longer here; choose it again"):
+        read_upload(tmp_path / "gone.png")
+
+
+def test_truncated_photograph_is_refused(tmp_path, files):
+    data = Path(files[0]).read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"cut\.png cannot be read"):
+        read_upload(tmp_path / "cut.png")
