@@ -18,6 +18,7 @@ from explainers.comparisons import load_comparison
 from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.errors import InputError
+from explainers.export_command import add_arguments as add_export_arguments
 from explainers.images import distinct_names
 from explainers.references import Gallery, Match, draw_pair, reference
 from explainers.scores import table
@@ -174,6 +175,8 @@ def main(argv: list[str] | None = None) -> int:
         "--checkpoint", nargs="*", default=[], help="bundles to compare too, each under its name"
     )
     command.set_defaults(run=compare)
+    command = commands.add_parser("export", help="write a file that runs without this library")
+    add_export_arguments(command)
     command = commands.add_parser("list", help="list the explainers")
     command.set_defaults(run=list_explainers)
     arguments = parser.parse_args(argv)

@@ -69,6 +69,8 @@ class ConditionedHead(nn.Module):
         *layers, last = self.rows
         row = last(hidden)
         cam = _weighted(deepest, class_rows + row if self.cam_start else row)
+        # Its square overflows half precision, and the least deviation below is 0 there.
+        cam = cam.to(torch.promote_types(cam.dtype, torch.float32))
         cam = cam - cam.mean((2, 3), keepdim=True)
         # The root of 0, of a map that is the same everywhere, has no gradient.
         deviation = cam.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
@@ -110,7 +112,7 @@ class ConditionedNetwork(MaskingNetwork):
                 features[-1].mean((2, 3)),
                 self.backbone.class_weights,
                 self.backbone.class_bias,
-                labels.expand(len(images), -1),
+                labels.expand(images.shape[0], -1),
             )
         scores: Tensor = self.head(features, rows)
         # Under bf16, masks and their losses would have three digits.
@@ -139,7 +141,7 @@ def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: T
 
 def _weighted(features: Tensor, rows: Tensor) -> Tensor:
     """Weighted sums (b n h w) of features (b channels h w) by rows (b n channels)."""
-    rows = rows.expand(len(features), -1, -1)
+    rows = rows.expand(features.shape[0], -1, -1)
     return torch.einsum("bchw,bnc->bnhw", features, rows)
 
 
