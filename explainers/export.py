@@ -102,7 +102,8 @@ def export_onnx(
     weights = sum(weight.nbytes for weight in [*graph.parameters(), *graph.buffers()])
     with _aside(path) as file:
         program.save(file, external_data=weights > ONE_FILE_BYTES)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        with _said_why(explainer):
+            session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
         def run(images: Tensor, labels: Tensor) -> list[Tensor]:
             inputs = {"image": images.numpy(), "label": labels.numpy()}

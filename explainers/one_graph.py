@@ -1,6 +1,7 @@
 """A learned explainer as one graph of tensors, which needs none of this library to run."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from explainers.ptame_plus import PTAMEPlus
 from explainers.rcut import RCut
 from explainers.relevance import RelevancePropagation
 
-REASONS: dict[type[Explainer], str] = {
+REASONS: dict[type, str] = {
     OptiCAM: "optimises each map by gradient steps",
     CDAM: "takes a gradient for each image",
     RelevancePropagation: "takes a gradient for each image",
@@ -62,9 +63,10 @@ class OneGraph(nn.Module):
         self.requires_grad_(False).eval()
         if half:
             self._halve()
-        for module in self.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False  # `merge_twins` needs operations without side effects
+        parts: Iterator[Any] = self.modules()
+        for part in parts:
+            if hasattr(part, "inplace"):
+                part.inplace = False  # `merge_twins` needs operations without side effects
         for weight in [*self.parameters(), *self.buffers()]:
             weight.data = weight.data.contiguous()  # .pt2 files hold plain rows
 

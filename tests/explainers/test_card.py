@@ -46,7 +46,7 @@ def test_body_tells_scores_protocol_training_weights_and_papers(config):
     text = card("mine", config)
     for part in (
         "![image, map",
-        "| tame      |  12.50 |",
+        "| tame |  12.50 |",
         "- fill: black",
         "    - scale: 0.5, 1.0",
         "- by torch 2.6",
@@ -69,7 +69,7 @@ def test_parts_that_an_older_bundle_lacks_are_not_made_up(config):
 
 def test_figure_that_is_null_in_json_is_shown_as_undefined(config):
     config["scores"][1]["average_drop"] = None
-    assert "| ones      |    nan |" in card("mine", config)
+    assert "| ones |    nan |" in card("mine", config)
 
 
 def test_every_learned_explainer_says_what_to_cite():

@@ -1,9 +1,11 @@
 """Sharing a bundle, with a hub that writes down what it is asked."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 
 from explainers import PTAME
 from explainers.bundle import load_explainer, save_bundle
@@ -23,10 +25,15 @@ class FakeHub:
         FakeHub.files = {}
 
     def create_repo(self, repo_id, **options):
+        inspect.signature(HfApi.create_repo).bind(self, repo_id, **options)
         self.calls.append(("create_repo", repo_id, options))
         return f"https://huggingface.co/{repo_id}"
 
-    def upload_folder(self, repo_id, folder_path, commit_message):
+    def upload_folder(self, **options):
+        inspect.signature(HfApi.upload_folder).bind(self, **options)
+        self._upload(**options)
+
+    def _upload(self, repo_id, folder_path, commit_message):
         self.calls.append(("upload_folder", repo_id, commit_message))
         FakeHub.files = {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}
 
