@@ -31,6 +31,7 @@ UNLEARNED = [
     and not inspect.isabstract(kind)
 ]
 
+# torch's exporters and onnxscript warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("default")
 
 
