@@ -94,7 +94,7 @@ class AttentionHead(nn.Module):
         size = max((list(maps.shape[-2:]) for maps in features), key=lambda hw: hw[0] * hw[1])
         total: Tensor | float = 0.0
         for branch, maps, weights in zip(self.branches, features, rows, strict=True):
-            if len(labels) == 1:
+            if labels.shape[0] == 1:
                 scores = F.conv2d(branch(maps), weights[0][..., None, None])
             else:
                 scores = torch.einsum("bchw,bnc->bnhw", branch(maps), weights)

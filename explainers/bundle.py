@@ -17,11 +17,13 @@ from torch import Tensor
 
 import explainers
 from explainers.bundle_reader import FORMAT, bundle_folder, read_config
+from explainers.card import card
+from explainers.classifier import frozen_networks
 from explainers.drawing import save_picture
 from explainers.errors import InputError
 from explainers.finetuning import STARTING_POINT
 from explainers.learned import LearnedExplainer
-from explainers.scores import PROTOCOL, Row, as_json, table
+from explainers.scores import PROTOCOL, Row, as_json
 from explainers.weights import closest, read_state
 
 
@@ -30,7 +32,8 @@ def save_bundle(
     folder: str | Path,
     training: dict[str, Any],
     scores: list[Row],
-    picture: Tensor,
+    picture: Tensor | None,
+    license: str = "apache-2.0",
 ) -> Path:
     """Write a trained explainer as a bundle, each file aside first and then in place.
 
@@ -39,7 +42,8 @@ def save_bundle(
         folder: where; its name becomes the bundle's.
         training: plain values that say on what and how long it was trained.
         scores: rows of a test, the explainer's first.
-        picture: a panel (3 h w) in [0, 1] for the card.
+        picture: a panel (3 h w) in [0, 1] for the card, if there is one.
+        license: of the trained weights, as the hub names it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,11 +59,15 @@ def save_bundle(
         "protocol": PROTOCOL,
         "scores": scores,
         "versions": _versions(),
+        "license": license,
+        "frozen_licenses": _licenses(explainer),
     }
     state = {name: value.contiguous().cpu() for name, value in explainer.trained_state().items()}
-    save_picture(picture, folder / "panel.png")
+    if picture is not None:
+        save_picture(picture, folder / "panel.png")
     write_aside(folder / "model.safetensors", safetensors.torch.save(state))
-    write_aside(folder / "README.md", _card(folder.name, config).encode())
+    text = card(folder.resolve().name, as_json(config), picture=picture is not None)
+    write_aside(folder / "README.md", text.encode())
     write_aside(folder / "config.json", json.dumps(as_json(config), indent=2).encode())
     return folder
 
@@ -72,14 +80,15 @@ def load_explainer(
     """Load a bundle, ready to explain.
 
     Args:
-        source: a bundle's folder, or `hf-hub:org/name`.
+        source: a bundle's folder, or `hf-hub:org/name`, `hf-hub:org/name@revision`.
         allow_other_weights: go on although the frozen networks have other weights than those
             that the explainer was trained with.
         overrides: hyperparameters to use instead of the bundle's, above all
             `classifier=FrozenClassifier(module, …)` for one that was trained on your own module.
 
     Raises:
-        InputError: the bundle is missing, incomplete or damaged, or was made for other weights.
+        InputError: the bundle is missing, incomplete, damaged or of a later version, a
+            hyperparameter is unknown, or it was made for other weights.
     """
     folder = bundle_folder(source)
     config = read_config(folder / "config.json")
@@ -93,9 +102,20 @@ def load_explainer(
         raise InputError(
             f"{folder} holds a {config['class']!r}; {closest(config['class'], list(learned))}"
         )
-    explainer: LearnedExplainer = learned[config["class"]](
-        **(config["hyperparameters"] | overrides)
-    )
+    kind = learned[config["class"]]
+    # Those that an older bundle lacks get their defaults, which mean what it was trained with.
+    settings = config["hyperparameters"] | overrides
+    known = inspect.signature(kind).parameters
+    for name in settings.keys() - known.keys():
+        raise InputError(
+            f"{config['class']} has no hyperparameter {name!r}; "
+            + (
+                closest(name, list(known))
+                if name in overrides
+                else f"{folder} is of a later version: pip install --upgrade learned-explainers"
+            )
+        )
+    explainer: LearnedExplainer = kind(**settings)
     explainer.load_trained_state(
         read_state(folder / "model.safetensors"),
         {} if allow_other_weights else config["fingerprints"],
@@ -115,6 +135,17 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | versions
 
 
+def _licenses(explainer: LearnedExplainer) -> dict[str, str]:
+    """Licences of the frozen networks' weights, of those that timm says and that are timm's."""
+    found = {}
+    for name, network in frozen_networks(explainer).items():
+        license = (getattr(network.model, "pretrained_cfg", None) or {}).get("license")
+        elsewhere = network.name.startswith(("package:", "local-dir:", "module:"))
+        if license and not elsewhere and network.source.keys() == {"model"}:
+            found[name] = license
+    return found
+
+
 def write_aside(path: Path, content: bytes) -> None:
     """Write a file aside, and put it in place only when all of it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,33 +159,3 @@ def write_aside(path: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-
-
-def _card(name: str, config: dict[str, Any]) -> str:
-    settings = config["hyperparameters"]
-    training = "\n".join(f"- {key}: {value}" for key, value in config["training"].items())
-    protocol = "; ".join(f"{key}: {value}" for key, value in config["protocol"].items())
-    return f"""# {name}
-
-A {config["class"]} explainer of `{settings["classifier"]["model"]}`: one pass answers where in an
-image the evidence for a class is.
-
-![image, map, overlay, what is kept, and the overlay of the second class](panel.png)
-
-```
-explainers explain --checkpoint checkpoints/{name} --image photo.jpg --output maps
-```
-
-## Scores
-
-{table(config["scores"])}
-
-Protocol: {protocol}. The rows below the first are trivial maps that explain nothing.
-
-## Training
-
-{training}
-
-The frozen networks' weights are not in this folder; they are fetched from their own sources and
-checked against the SHA-256 in `config.json`.
-"""

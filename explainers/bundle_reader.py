@@ -9,17 +9,25 @@ from huggingface_hub import snapshot_download
 from explainers.errors import InputError
 
 FORMAT = 1
+"""Rises when older versions would misread a bundle; what is only added leaves it as it is."""
+
+FILES = ("config.json", "model.safetensors", "README.md", "panel.png")
+"""What a bundle consists of; nothing else is fetched from the hub, or sent there."""
 
 
 def bundle_folder(source: str | Path) -> Path:
-    """The folder of a bundle, fetched first from `hf-hub:org/name`.
+    """The folder of a bundle, fetched first from `hf-hub:org/name` or `hf-hub:org/name@revision`.
+
+    What was fetched once is found in the hub's cache without a network.
 
     Raises:
         InputError: there is none.
     """
     if str(source).startswith("hf-hub:"):
         try:
-            folder = Path(snapshot_download(str(source).removeprefix("hf-hub:")))
+            name, _, revision = str(source).removeprefix("hf-hub:").partition("@")
+            fetched = snapshot_download(name, revision=revision or None, allow_patterns=[*FILES])
+            folder = Path(fetched)
         except Exception as error:
             # huggingface_hub, httpx and requests each raise their own kind for what is here one
             # thing: it cannot be had.
@@ -52,6 +60,8 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from error
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
+    if not isinstance(config["format"], int):
+        raise InputError(f"{path} has format {config['format']!r}, no number; fetch it again")
     if config["format"] > FORMAT:
         raise InputError(
             f"{path} has format {config['format']}, this version reads up to {FORMAT}; "

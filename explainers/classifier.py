@@ -205,11 +205,16 @@ class FrozenClassifier(nn.Module):
         return super().train(False)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Resize images (b 3 h w) in [0, 1] where need be, and normalise them for the model."""
+        """Resize images (b 3 h w) in [0, 1] where need be, and normalise them for the model.
+
+        They come out in the precision of its weights.
+        """
         size = self.nearest_size(images.shape[-2:])
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         normalised = (images - self.mean) / self.std
+        precisions = (weight.dtype for weight in self.model.parameters())
+        normalised = normalised.to(next(precisions, normalised.dtype))
         return normalised.contiguous(memory_format=torch.channels_last)
 
     def nearest_size(self, size: Sequence[int]) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
 from explainers.dataset_maps import add_data_set_arguments, explain_all
 from explainers.errors import InputError
+from explainers.export_command import add_arguments as add_export_arguments
 from explainers.images import distinct_names
 from explainers.references import Gallery, Match, draw_pair, reference
 from explainers.scores import table
@@ -209,6 +210,8 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     command.add_argument("--port", type=int, default=7860)
     command.set_defaults(run=serve)
+    command = commands.add_parser("export", help="write a file that runs without this library")
+    add_export_arguments(command)
     command = commands.add_parser("list", help="list the explainers")
     command.set_defaults(run=list_explainers)
     arguments = parser.parse_args(argv)

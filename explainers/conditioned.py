@@ -131,6 +131,8 @@ def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
         rows: (b n channels), as `rows_against_rivals` gives them, or changed by what is learned.
     """
     evidence = _weighted(deepest, rows)
+    # Its square overflows half precision, and the least deviation below is 0 there.
+    evidence = evidence.to(torch.promote_types(evidence.dtype, torch.float32))
     evidence = evidence - evidence.mean((2, 3), keepdim=True)
     # The root of 0, of a map that is the same everywhere, has no gradient.
     deviation = evidence.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
@@ -146,5 +148,5 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 def _weighted(features: Tensor, rows: Tensor) -> Tensor:
     """Weighted sums (b n h w) of features (b channels h w) by rows (b n channels)."""
-    rows = rows.expand(len(features), -1, -1)
+    rows = rows.expand(features.shape[0], -1, -1)
     return torch.einsum("bchw,bnc->bnhw", features, rows)

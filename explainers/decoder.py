@@ -61,7 +61,7 @@ class DecodingHead(nn.Module):
         deepest = features[-1]
         size = features[-2:][0].shape[-2:]
         count = class_rows.shape[1]
-        rows = class_rows.expand(len(deepest), -1, -1).flatten(0, 1)  # (b*n channels)
+        rows = class_rows.expand(deepest.shape[0], -1, -1).flatten(0, 1)  # (b*n channels)
         shares = deepest.repeat_interleave(count, dim=0) * rows[..., None, None]
         *of_images, of_classes = (
             resize(narrow(self.dropout(norm(maps))), size)
@@ -80,7 +80,7 @@ class DecodingHead(nn.Module):
             if position == 0:
                 drawn = self.dropout(drawn)
         scores: Tensor = (start + self.last(drawn)) * self.gain + self.offset
-        return scores.view(len(deepest), count, *size)
+        return scores.view(-1, count, *size)
 
 
 def _block(

@@ -1,10 +1,12 @@
 import json
+import shutil
 
+import huggingface_hub.constants
 import pytest
 import torch
 from torch import nn
 
-from explainers import PTAME, FrozenClassifier
+from explainers import PTAME, FrozenClassifier, bundle_reader
 from explainers.bundle import load_explainer, save_bundle
 from explainers.errors import InputError
 from explainers.scored import CONFIDENCE_METRICS
@@ -114,3 +116,74 @@ def test_explainer_of_ones_own_module_is_loaded_with_that_module(networks, tmp_p
         load_explainer(bundle)
     loaded = load_explainer(bundle, classifier=mine)
     torch.testing.assert_close(loaded(images), explainer(images))
+
+
+def edit(bundle, **changes):
+    """Change entries of config.json; None takes one out."""
+    path = bundle / "config.json"
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: part for key, part in config.items() if part is not None}))
+
+
+def test_format_that_is_no_number_is_named(bundle):
+    edit(bundle, format="1")
+    with pytest.raises(InputError, match="has format '1', no number"):
+        load_explainer(bundle)
+
+
+def test_older_bundle_still_loads(bundle, images, labels, monkeypatch):
+    expected = load_explainer(bundle)(images, labels)
+    settings = json.loads((bundle / "config.json").read_text())["hyperparameters"]
+    del settings["cam_start"]  # as if it were an option that came later
+    edit(
+        bundle,
+        hyperparameters=settings,
+        license=None,
+        frozen_licenses=None,
+        versions=None,
+        protocol=None,
+        scores=None,
+        training=None,
+    )
+    monkeypatch.setattr(bundle_reader, "FORMAT", bundle_reader.FORMAT + 1)
+    torch.testing.assert_close(load_explainer(bundle)(images, labels), expected, rtol=0, atol=0)
+
+
+def test_hyperparameter_of_a_later_version_says_how_to_upgrade(bundle):
+    settings = json.loads((bundle / "config.json").read_text())["hyperparameters"]
+    edit(bundle, hyperparameters=settings | {"sharpness": 2})
+    with pytest.raises(
+        InputError, match=r"no hyperparameter 'sharpness'; .* pip install --upgrade"
+    ):
+        load_explainer(bundle)
+
+
+def test_misspelt_override_is_named(bundle):
+    with pytest.raises(InputError, match=r"'area_wieght'; did you mean area_weight"):
+        load_explainer(bundle, area_wieght=1.0)
+
+
+def cached(bundle, cache, revision):
+    """Lay a bundle out as the hub's cache keeps `org/name`."""
+    repository = cache / "models--org--name"
+    shutil.copytree(bundle, repository / "snapshots" / ("0" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / revision).write_text("0" * 40)
+
+
+@pytest.mark.parametrize(("revision", "suffix"), [("main", ""), ("v1", "@v1")])
+def test_bundle_in_the_hubs_cache_loads_offline(
+    bundle, images, tmp_path, monkeypatch, revision, suffix
+):
+    cached(bundle, tmp_path / "cache", revision)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    loaded = load_explainer(f"hf-hub:org/name{suffix}")
+    torch.testing.assert_close(loaded(images), load_explainer(bundle)(images), rtol=0, atol=0)
+
+
+def test_bundle_that_is_not_in_the_cache_is_named_offline(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="the bundle 'hf-hub:org/none' cannot be fetched"):
+        load_explainer("hf-hub:org/none")
