@@ -18,6 +18,7 @@ from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
 from explainers.curves import curves_of
 from explainers.drawing import captioned, overlay, panel, save_picture
+from explainers.errors import InputError
 from explainers.matches import match_accuracy, prototypes
 from explainers.report import report
 from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
@@ -185,6 +186,9 @@ class Comparison:
     def _targets(self, method: Method, batch: Batch) -> Tensor:
         """The predicted classes (b), or what a method makes of the references (b d)."""
         if "reference" not in batch:
+            if not self.classifier.num_classes:
+                name = self.classifier.name
+                raise InputError(f"{name} has no classes; set references: nearest, for one")
             logits: Tensor = self.classifier(batch["image"])
             return logits.argmax(dim=1)
         return prototypes(batch["reference"], self._embed(method))

@@ -17,6 +17,7 @@ from explainers import PTAME, FrozenClassifier
 from explainers.cli import main
 from explainers.compare import Comparison
 from explainers.comparisons import load_comparison
+from explainers.errors import InputError
 from explainers.scoring import Scoreboard
 from explainers.trivial import ROWS, centre_gaussian
 
@@ -53,6 +54,12 @@ def compare(classifier, methods, batches, output):
         output,
         panel_images=2,
     )
+
+
+def test_a_network_without_classes_needs_references(batches, tmp_path):
+    classifier = FrozenClassifier.of(RANDOM_RESNET | {"num_classes": 0})
+    with pytest.raises(InputError, match="test_resnet has no classes; set references: nearest"):
+        compare(classifier, {"gaussian": gaussian}, batches, tmp_path).run()
 
 
 def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
