@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from explainers import weights as weight_files
 from explainers.class_names import class_names as names_of
 from explainers.errors import InputError
+from explainers.sizes import nearest_size
 from explainers.stages import (
     Stage,
     as_maps,
@@ -219,17 +220,7 @@ class FrozenClassifier(nn.Module):
 
     def nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
         """The size (h w) nearest to `size` that the model can take."""
-        height, width = size
-        config: Any = getattr(self.model, "pretrained_cfg", None)
-        if config is None:
-            return self.size
-        if getattr(self.model, "dynamic_img_size", False):
-            patch = require_timm(self.model, "size").patch_embed.patch_size
-            return (
-                max(1, round(height / patch[0])) * patch[0],
-                max(1, round(width / patch[1])) * patch[1],
-            )
-        return self.size if config.get("fixed_input_size") else (height, width)
+        return nearest_size(self.model, size, self.size)
 
     def as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
         """Bring what a layer of the model puts out to maps (b channels _ _), whatever its layout.
