@@ -106,7 +106,7 @@ class LearnedExplainer(Explainer):
         return self.finish(images, target, self.network(images, target))
 
     def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
-        """Turn the network's masks (b 1 h w) into scores: as they are."""
+        """Turn the network's masks (b 1 h w) into scores, the way `answer` goes too: as they are."""
         return masks
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -58,6 +58,8 @@ class OneGraph(nn.Module):
         self.network, self.classifier = copy.deepcopy(
             (learned.network, learned.classifier if with_classifier else None)
         )
+        # Asked here: while torch traces, modules are stand-ins of which none is another.
+        self.shares_pass = self.network.backbone is self.classifier
         self.to_maps = learned.to_maps
         self.requires_grad_(False).eval()
         if half:
@@ -74,7 +76,7 @@ class OneGraph(nn.Module):
         if self.classifier is None:
             features = self.network.read(image)
         else:
-            if self.network.backbone is self.classifier:
+            if self.shares_pass:
                 logits, features = self.network.read_with_logits(image)
             else:
                 logits, features = self.classifier(image), self.network.read(image)
