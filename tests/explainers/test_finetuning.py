@@ -147,7 +147,7 @@ def test_a_missing_bundle_is_one_clear_error(tmp_path):
 
 
 def test_a_bundle_that_cannot_be_fetched_is_one_clear_error(monkeypatch):
-    def refuse(_name):
+    def refuse(_name, **_options):
         raise OSError("offline")
 
     monkeypatch.setattr("explainers.bundle_reader.snapshot_download", refuse)
