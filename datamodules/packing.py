@@ -77,21 +77,15 @@ def pack(plan: Plan) -> Packed:
     if plan.path.exists():
         return _kept(plan)
     written: list[Member] = []
-    left_out = []
+    left_out: list[UnreadableError] = []
     with appearing(plan.path) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
-            for image in plan.images:
-                try:
-                    members = _members(image)
-                except UnreadableError as error:
-                    left_out.append(error)
-                    continue
-                for name, content in members:
-                    info = tarfile.TarInfo(name)
-                    info.size = len(content)
-                    info.mode = 0o644
-                    tar.addfile(info, io.BytesIO(content))
-                    written.append((name, sha256(content).digest()))
+            for name, content in _members(plan, left_out):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                info.mode = 0o644
+                tar.addfile(info, io.BytesIO(content))
+                written.append((name, sha256(content).digest()))
         file.flush()
         file.seek(0)
         if list(_digests(file)) != written:
@@ -101,20 +95,14 @@ def pack(plan: Plan) -> Packed:
 
 def _kept(plan: Plan) -> Packed:
     """What an earlier run wrote, if it is what this one would write."""
-    left_out = []
+    left_out: list[UnreadableError] = []
     with plan.path.open("rb") as file:
         there = _digests(file)
         present = next(there, None)
-        for image in plan.images:
-            try:
-                members = _members(image)
-            except UnreadableError as error:
-                left_out.append(error)
-                continue
-            for name, content in members:
-                if present != (name, sha256(content).digest()):
-                    raise _other(plan.path)
-                present = next(there, None)
+        for name, content in _members(plan, left_out):
+            if present != (name, sha256(content).digest()):
+                raise _other(plan.path)
+            present = next(there, None)
     if present is not None:
         raise _other(plan.path)
     return Packed(plan.path.name, len(plan.images) - len(left_out), left_out)
@@ -127,7 +115,18 @@ def _other(path: Path) -> DataError:
     )
 
 
-def _members(image: ImageFile) -> list[Member]:
+def _members(plan: Plan, left_out: list[UnreadableError]) -> Iterator[Member]:
+    """The members of all samples, one after the other; adds to `left_out` what has none."""
+    for image in plan.images:
+        try:
+            members = _members_of(image)
+        except UnreadableError as error:
+            left_out.append(error)
+        else:
+            yield from members
+
+
+def _members_of(image: ImageFile) -> list[Member]:
     """The members of a sample, the files as they are, if they can be decoded."""
     extension = image.path.suffix[1:].lower()
     content = image.path.read_bytes()
