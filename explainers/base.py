@@ -187,6 +187,13 @@ class Explainer(ScoredModule):
         """Softmax probability (b) that the classifier gives to `labels` (b)."""
         return probability_of(labels, self.classifier(images))
 
+    def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor | None:
+        """How each image's objective rose (b steps); None where a method does not optimise maps.
+
+        Arguments and errors as of `forward`.
+        """
+        return None
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Explain the predicted classes; nothing of the batches before `first_predicted`.
 

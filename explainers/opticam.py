@@ -142,6 +142,10 @@ class OptiCAM(Explainer):
             )
         return target
 
+    def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor:
+        """The objective at each step (b steps); NaN after an image stopped."""
+        return self.optimise(images, self.resolve_target(images, target)).curve
+
     def optimise(self, images: Tensor, target: Tensor) -> Optimisation:
         """Optimise the masks of images (b 3 h w) for labels (b) or references (b d).
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from explainers.base import Explainer
 from explainers.drawing import captioned, colourise, overlay, panel
 from explainers.masking import keep
-from explainers.opticam import OptiCAM
 
 
 def explained_panel(explainer: Explainer, images: Tensor) -> Tensor:
@@ -61,33 +60,16 @@ class PanelLogger(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw the panel from the first batch."""
-        if not batch_idx and not dataloader_idx:
-            self._show("val", trainer, pl_module, batch)
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: object,
-        batch: dict[str, Tensor],
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Draw the panel from the first batch."""
-        if not batch_idx and not dataloader_idx:
-            self._show("test", trainer, pl_module, batch)
-
-    def _show(
-        self, split: str, trainer: Trainer, explainer: LightningModule, batch: dict[str, Tensor]
-    ) -> None:
         board: Any = getattr(trainer.logger, "experiment", None)
         shown = batch["image"][: self.count]
-        if not len(shown) or not hasattr(board, "add_image"):
+        if batch_idx or dataloader_idx or not len(shown) or not hasattr(board, "add_image"):
             return
-        picture = explained_panel(explainer, shown)  # type: ignore[arg-type]
-        board.add_image(f"{split}/panel", picture, trainer.global_step)
-        if isinstance(explainer, OptiCAM):
-            curves = explainer.optimise(shown, explainer.resolve_target(shown, None)).curve
-            for image, curve in enumerate(curves.tolist()):
-                for step, value in enumerate(curve):
-                    board.add_scalar(f"{split}/objective/{image}", value, step)
+        assert isinstance(pl_module, Explainer)  # for the type checker
+        split = "test" if trainer.testing else "val"
+        board.add_image(f"{split}/panel", explained_panel(pl_module, shown), trainer.global_step)
+        curves = pl_module.objective_curves(shown)
+        for image, curve in enumerate([] if curves is None else curves.tolist()):
+            for step, value in enumerate(curve):
+                board.add_scalar(f"{split}/objective/{image}", value, step)
+
+    on_test_batch_end = on_validation_batch_end
