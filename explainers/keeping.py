@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.classifier import ClassifierSource
 from explainers.learned import LearnedExplainer
 from explainers.losses import area, variation
 from explainers.masking import keep
@@ -24,10 +23,7 @@ class KeepingExplainer(LearnedExplainer):
     The masks of all classes of the batch are priced, so those of classes that an image does not
     show shrink. Where several processes train, the batch is all of theirs.
 
-    Args:
-        classifier: the model to explain; see `FrozenClassifier.of`.
-        lr: peak learning rate of the one-cycle schedule.
-        weight_decay: of the optimiser.
+    Attributes:
         classification_weight: price of a lost prediction.
         area_weight: price of a large mask; raise it if masks flood the image.
         area_power: under 1, pushes the mask's values to 0 and 1.
@@ -36,23 +32,11 @@ class KeepingExplainer(LearnedExplainer):
         variation_border: price of a mask that touches the image's border, within the above.
     """
 
-    def __init__(
-        self,
-        classifier: ClassifierSource,
-        lr: float,
-        weight_decay: float,
-        classification_weight: float,
-        area_weight: float,
-        area_power: float,
-        variation_weight: float,
-        variation_border: float,
-    ) -> None:
-        super().__init__(classifier, lr, weight_decay)
-        self.classification_weight = classification_weight
-        self.area_weight = area_weight
-        self.area_power = area_power
-        self.variation_weight = variation_weight
-        self.variation_border = variation_border
+    classification_weight: float
+    area_weight: float
+    area_power: float
+    variation_weight: float
+    variation_border: float
 
     def losses(
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor

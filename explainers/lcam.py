@@ -49,16 +49,12 @@ class LCAM(OwnFeaturesExplainer):
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
-        super().__init__(
-            classifier,
-            lr,
-            weight_decay,
-            classification_weight,
-            area_weight,
-            area_power,
-            variation_weight,
-            variation_border,
-        )
+        super().__init__(classifier, lr, weight_decay)
+        self.classification_weight = classification_weight
+        self.area_weight = area_weight
+        self.area_power = area_power
+        self.variation_weight = variation_weight
+        self.variation_border = variation_border
         chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
         self.network = AttentionNetwork(
             self.classifier, chosen, self.classifier.num_classes, bias=True, branch=nn.Identity

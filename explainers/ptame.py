@@ -58,16 +58,12 @@ class PTAME(KeepingExplainer):
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
-        super().__init__(
-            classifier,
-            lr,
-            weight_decay,
-            classification_weight,
-            area_weight,
-            area_power,
-            variation_weight,
-            variation_border,
-        )
+        super().__init__(classifier, lr, weight_decay)
+        self.classification_weight = classification_weight
+        self.area_weight = area_weight
+        self.area_power = area_power
+        self.variation_weight = variation_weight
+        self.variation_border = variation_border
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
         chosen = list(stages) if stages is not None else default_stages(backbone)

@@ -154,7 +154,7 @@ class PTAMEPlus(LearnedExplainer):
         """Price lost confidence, a surviving prediction, and large masks, on target and off."""
         own, other = masks[:, :1], masks[:, 1]
         maps = min_max(enlarge(own, images))
-        fill = self._fill(images)
+        fill = self._fill()
         whole = logits.log_softmax(dim=1)
         kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
         before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
@@ -175,7 +175,7 @@ class PTAMEPlus(LearnedExplainer):
             terms["deletion"] = self.deletion_weight * price
         return terms
 
-    def _fill(self, images: Tensor) -> Fill:
+    def _fill(self) -> Fill:
         """What shows in this step where pixels are removed; the same in a fit that is resumed."""
         if not self.random_fill:
             return black

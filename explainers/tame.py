@@ -60,16 +60,12 @@ class TAME(OwnFeaturesExplainer):
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
-        super().__init__(
-            classifier,
-            lr,
-            weight_decay,
-            classification_weight,
-            area_weight,
-            area_power,
-            variation_weight,
-            variation_border,
-        )
+        super().__init__(classifier, lr, weight_decay)
+        self.classification_weight = classification_weight
+        self.area_weight = area_weight
+        self.area_power = area_power
+        self.variation_weight = variation_weight
+        self.variation_border = variation_border
         chosen = list(stages) if stages is not None else last_three(self.classifier)
         self.network = TAMENetwork(self.classifier, chosen, self.classifier.num_classes, bias=True)
         self.start_from(init_from, freeze_taken)
