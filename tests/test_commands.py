@@ -1,0 +1,243 @@
+"""Each command of the README and of docs/ runs as it is printed, on tiny networks and few images.
+
+It is run in a folder that looks like a checkout: the configs there are those of the project with
+other networks and data, the bundles hold heads of these, not trained, and the images are noise.
+"""
+
+import re
+import runpy
+import shlex
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+import yaml
+from PIL import Image
+from webdataset import TarWriter
+
+import train
+from datamodules import pack
+from explainers import PTAMEPlus, cli
+from explainers.bundle import save_bundle
+from explainers.scored import CONFIDENCE_METRICS
+
+ROOT = Path(__file__).parents[1]
+COMMAND = re.compile(
+    r"(explainers \w+|python train\.py \w+|python -m datamodules\.pack|python benchmarks/\w+\.py)"
+    r"( .*)?"
+)
+COMPLETE = re.compile(r"explainers (list|serve)|python benchmarks/\w+\.py")
+"""Commands that need no option; other words like these only name a command."""
+
+STAND_INS = {
+    ("--config", "…"): "configs/demo.yaml",
+    ("--config", "X"): "configs/demo.yaml",
+    ("--ckpt_path", "…"): "PATH",
+    ("--checkpoint", "FOLDER"): "BUNDLE",
+    ("--gallery", "FOLDER"): "photos",
+}
+"""What the words of a command that stand for something are, by the option before them."""
+
+LESS = {
+    "python benchmarks/cdam_pairs.py": "--steps 2 --depth 2 --images 4",
+    "python benchmarks/opticam.py": "--model test_resnet --batch 2 --steps 1 --repetitions 1",
+    "python benchmarks/opticam_area.py": "--steps 1 --images 1 --metrics average_gain",
+    "python benchmarks/rcut.py": "--channels 2 --repeats 1",
+}
+"""Options with which benchmarks, whose networks no config names, take seconds."""
+
+NOT_RUN = {
+    "python benchmarks/cdam.py": "has no options, and times networks of full size for minutes",
+    "python benchmarks/ptame_plus.py": "trains heads for an hour, and needs photographs in shards",
+}
+
+
+def commands():
+    """Every command, once, and the page where it stands first."""
+    found = {}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        # Between its fences, a page is prose and code in turns; prose names commands too.
+        prose, code = (path.read_text().split("\n```")[start::2] for start in (0, 1))
+        lines = "\n".join(code).splitlines()
+        lines += [" ".join(one.split()) for one in re.findall(r"`([^`]+)`", "\n".join(prose))]
+        for line in lines:
+            command = re.sub(r"^pip install .* && |\s+#.*$", "", line)
+            whole = " --" in command or COMPLETE.fullmatch(command)
+            if COMMAND.fullmatch(command) and whole:
+                found.setdefault(command, path.stem)
+    return found
+
+
+def tiny_network(source):
+    """A small network of the kind that `source` names, with the same weights in every command."""
+    name = source["model"] if isinstance(source, dict) else source
+    if name.startswith("test_"):
+        return source
+    model = "test_vit" if re.search("vit|deit", name) else "test_resnet"
+    return {"model": model, "weights": f"{model}.pth"}
+
+
+def tiny_data(class_path):
+    """Two images of noise in the place of a data set; pairs stay pairs."""
+    sizes = {"size": 160, "batch_size": 2}
+    if class_path.endswith("PairsDataModule"):
+        return {"class_path": class_path, "init_args": {"test": "pairs.tar"} | sizes}
+    length = {"length": 2, "samples_per_epoch": 4}
+    return {"class_path": "datamodules.ShapesDataModule", "init_args": length | sizes}
+
+
+def tiny(config):
+    """A config of train.py or of a comparison that takes seconds."""
+    settings = config.get("model", {}).get("init_args", config)
+    for part in {"classifier", "auxiliary"} & settings.keys():
+        settings[part] = tiny_network(settings[part])
+    if "preset" in settings:
+        settings["steps"] = 2
+    config["data"] = tiny_data(config["data"]["class_path"])
+    if "trainer" in config:
+        for name in ("precision", "strategy"):
+            config["trainer"].pop(name, None)
+        config["trainer"] |= {"max_epochs": 1, "accelerator": "cpu", "devices": 1}
+    if "methods" in config:
+        config["methods"] = dict(list(config["methods"].items())[:2])
+        for method in config["methods"].values():
+            if "auxiliary" in method.get("init_args", {}):
+                method["init_args"]["auxiliary"] = tiny_network(method["init_args"]["auxiliary"])
+        config["metrics"] = config["metrics"][:2]
+        config["panel_images"] = 1
+    return config
+
+
+def write_images(folder):
+    """The images that commands name, and folders and shards of some."""
+    noise = np.random.default_rng(0)
+
+    def write(*names):
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = noise.integers(0, 255, (60, 80, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(path)
+
+    write("photo.jpg", "a.jpg", "b.jpg", "Q.jpg", "R.jpg", "photos/1.jpg", "photos/2.jpg")
+    write(*(f"imagenet/{split}/{name}/0.jpg" for split in ("train", "val") for name in "xy"))
+    mask = np.tile(np.arange(80) < 30, (60, 1)).astype(np.uint8) * 255
+    with TarWriter(str(folder / "pairs.tar")) as tar:
+        image, first, second = noise.integers(0, 255, (3, 60, 80, 3), dtype=np.uint8)
+        masks = {"mask_a.png": mask, "mask_b.png": 255 - mask}
+        tar.write({"__key__": "x", "jpg": image, "ref_a.jpg": first, "ref_b.jpg": second} | masks)
+
+
+def write_bundle(config):
+    """The bundle that a fit of a config would write, but for the training."""
+    described = yaml.safe_load(Path("configs", config).read_text())
+    row = {"explainer": "ptameplus"} | dict.fromkeys(CONFIDENCE_METRICS, 12.5)
+    explainer = PTAMEPlus(**described["model"]["init_args"])
+    return save_bundle(explainer, described["bundle"], {"steps": 0}, [row], torch.rand(3, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """What the commands find in a checkout."""
+    folder = tmp_path_factory.mktemp("template")
+    torch.manual_seed(0)
+    for model in ("test_resnet", "test_vit"):
+        torch.save(timm.create_model(model).state_dict(), folder / f"{model}.pth")
+    (folder / "configs").mkdir()
+    for path in (ROOT / "configs").glob("*.yaml"):
+        config = tiny(yaml.safe_load(path.read_text()))
+        (folder / "configs" / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks")
+    write_images(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_bundle("ptame_plus_efficientnet_lite0.yaml")
+        shutil.copytree(write_bundle("demo.yaml"), "BUNDLE")
+        pack.main(["--images", "imagenet/val", "--output", "shards", "--workers", "1"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(template):
+    """A checkpoint in the middle of an epoch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(template)
+        patch.setattr("sys.argv", ["train.py"])
+        fit = train.main(["fit", "--config=configs/demo.yaml", "--trainer.max_steps=1"])
+        fit.trainer.save_checkpoint("PATH")
+    return template / "PATH"
+
+
+@pytest.fixture
+def checkout(template, tmp_path, monkeypatch):
+    """A folder of its own for each command."""
+    shutil.copytree(template, tmp_path / "checkout")
+    monkeypatch.chdir(tmp_path / "checkout")
+
+
+def words_of(command):
+    """The words of a command, all that is optional among them, and what stands for something."""
+    words = shlex.split(re.sub(r"\[(--.*?)\]", r"\1", command))
+    for index in range(1, len(words)):
+        words[index] = STAND_INS.get((words[index - 1], words[index]), words[index])
+    if words[:2] == ["explainers", "compare"] and "--output" not in words:  # in prose
+        words += ["--output", "OUT"]
+    return words
+
+
+def serve_and_end(words, monkeypatch):
+    """Put the page on a free port, and end there, where a visitor would come."""
+    from gradio import Blocks
+
+    monkeypatch.setattr(Blocks, "block_thread", lambda self: None)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # so that it is put back
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ended = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.main([*words, "--port", str(port)]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, ended)
+
+
+def params():
+    """The commands that are run; those that train, score or serve are slow."""
+    for command, name in commands().items():
+        fast = command.startswith(("explainers explain", "explainers list", "python -m"))
+        if command not in NOT_RUN:
+            marks = () if fast else pytest.mark.slow
+            yield pytest.param(command, id=f"{name}: {command}", marks=marks)
+
+
+@pytest.mark.filterwarnings("default")  # Lightning, gradio and torch's exporters have some
+@pytest.mark.parametrize("command", list(params()))
+def test_command_runs(command, checkout, monkeypatch, request):
+    program, *words = words_of(command)
+    if "PATH" in words:
+        shutil.copy(request.getfixturevalue("checkpoint"), "PATH")
+    if program == "explainers" and words[0] == "serve":
+        pytest.importorskip("gradio")
+        serve_and_end(words, monkeypatch)
+    elif program == "explainers":
+        if "onnx" in words:
+            pytest.importorskip("onnxruntime")
+        assert cli.main(words) == 0
+    elif words[0] == "train.py":
+        monkeypatch.setattr("sys.argv", words)
+        train.main(words[1:])
+    elif words[0] == "-m":
+        assert pack.main(words[2:]) == 0
+    else:
+        for package in ("foolbox", "pytorch_grad_cam"):
+            pytest.importorskip(package)
+        monkeypatch.setattr("sys.argv", [*words, *LESS[command].split()])
+        runpy.run_path(words[0], run_name="__main__")
+
+
+def test_what_is_not_run_is_still_there():
+    assert all(any(known.startswith(command) for known in commands()) for command in NOT_RUN)
