@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from datamodules import PairsDataModule, ShardsDataModule
-from datamodules.images import opened
 from datamodules.shards import Shards, ShuffledShards
 from datamodules.tars import index_of
 from datamodules.transforms import evaluation_transform
@@ -263,33 +262,3 @@ def test_the_stream_has_the_same_crops_with_a_draft_where_images_are_small(
     whole = ShuffledShards(Shards(paths, crops), 2, seed=0)
     drafted = ShuffledShards(Shards(paths, crops, at_least=32), 2, seed=0)
     assert all(torch.equal(whole[item]["image"], drafted[item]["image"]) for item in range(12))
-
-
-def test_a_draft_is_the_smallest_that_has_the_pixels(jpeg):
-    content = jpeg(9, size=(400, 320))
-    assert opened(content, "RGB").size == (400, 320)
-    assert opened(content, "RGB", at_least=320).size == (400, 320)
-    assert opened(content, "RGB", at_least=160).size == (200, 160)
-    assert opened(content, "RGB", at_least=161).size == (400, 320)
-    assert opened(content, "RGB", at_least=1).size == (50, 40)
-
-
-def test_shards_of_timm_s_imagenet_are_read_as_they_are(tmp_path, write_tar, jpeg):
-    for number in range(2):
-        members = []
-        for sample in range(2 * number, 2 * number + 2):
-            name = f"n0144_{sample}"
-            members += [
-                (f"{name}.cls", b"%d" % sample),
-                (f"{name}.jpg", jpeg(10 * sample)),
-                (f"{name}.json", json.dumps({"filename": f"{name}.JPEG"}).encode()),
-            ]
-        write_tar(tmp_path / f"imagenet1k-train-{number:04d}.tar", members)
-    names = ["imagenet1k-train-0000.tar", "imagenet1k-train-0001.tar"]
-    train = {"name": "train", "num_samples": 4, "filenames": names, "shard_lengths": [2, 2]}
-    (tmp_path / "_info.json").write_text(json.dumps({"splits": {"train": train}}))
-    shards = Shards(
-        str(tmp_path / "imagenet1k-train-{0000..0001}.tar"), evaluation_transform(32, 1.0)
-    )
-    assert [int(shards[index]["label"]) for index in range(4)] == [0, 1, 2, 3]
-    assert shards.labels == [0, 1, 2, 3]

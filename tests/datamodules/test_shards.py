@@ -233,3 +233,24 @@ def test_training_crops_are_of_the_scale_that_is_asked_for(folder):
     data.setup("fit")
     crop = data.training_shards.transform.transforms[0]
     assert tuple(crop.scale) == (0.5, 0.6)
+
+
+def test_shards_of_timm_s_imagenet_are_read_as_they_are(tmp_path, write_tar, jpeg):
+    for number in range(2):
+        members = []
+        for sample in range(2 * number, 2 * number + 2):
+            name = f"n0144_{sample}"
+            members += [
+                (f"{name}.cls", b"%d" % sample),
+                (f"{name}.jpg", jpeg(10 * sample)),
+                (f"{name}.json", json.dumps({"filename": f"{name}.JPEG"}).encode()),
+            ]
+        write_tar(tmp_path / f"imagenet1k-train-{number:04d}.tar", members)
+    names = ["imagenet1k-train-0000.tar", "imagenet1k-train-0001.tar"]
+    train = {"name": "train", "num_samples": 4, "filenames": names, "shard_lengths": [2, 2]}
+    (tmp_path / "_info.json").write_text(json.dumps({"splits": {"train": train}}))
+    shards = Shards(
+        str(tmp_path / "imagenet1k-train-{0000..0001}.tar"), evaluation_transform(32, 1.0)
+    )
+    assert [int(shards[index]["label"]) for index in range(4)] == [0, 1, 2, 3]
+    assert shards.labels == [0, 1, 2, 3]

@@ -159,37 +159,6 @@ def test_starts_from_the_mean_of_the_channels(classifier, images):
     assert start.std() > 0
 
 
-def test_selectors_by_hand():
-    logits = torch.tensor([[2.0, 1.0, 1.0], [1.0, 2.0, 5.0]]).log()  # probabilities: a share each
-    labels = torch.tensor([0, 0])
-    for name, expected in {
-        "logit": torch.tensor([2.0, 1.0]).log(),
-        "probability": torch.tensor([1 / 2, 1 / 8]),
-        "log_probability": torch.tensor([1 / 2, 1 / 8]).log(),
-        "margin": torch.tensor([2 / 1, 1 / 5]).log(),
-    }.items():
-        torch.testing.assert_close(SELECTORS[name](logits, labels), expected)
-
-
-def test_normalisations_by_hand():
-    maps = torch.tensor([[[[1.0, 3.0], [2.0, 5.0]]]])
-    assert NORMALISATIONS["minmax"](maps).flatten().tolist() == [0.0, 0.5, 0.25, 1.0]
-    torch.testing.assert_close(NORMALISATIONS["max"](maps), maps / 5)
-    torch.testing.assert_close(NORMALISATIONS["sigmoid"](maps), 1 / (1 + (-maps).exp()))
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e30, 1e-38])
-def test_constant_map_becomes_zeros_despite_rounding(value):
-    maps = torch.full((1, 1, 7, 5), value)
-    enlarged = F.interpolate(maps, (224, 160), mode="bilinear").requires_grad_()
-    mask = NORMALISATIONS["minmax"](enlarged)
-    assert not mask.any()
-    (gradient,) = torch.autograd.grad(mask.sum(), enlarged)
-    assert gradient.isfinite().all()
-    (gradient,) = torch.autograd.grad(NORMALISATIONS["max"](enlarged).sum(), enlarged)
-    assert gradient.isfinite().all()
-
-
 def test_constant_layer_gives_zeros_and_is_counted(classifier, images, monkeypatch):
     def first_is_constant(*arguments):
         features = channel_maps(*arguments)
