@@ -1,13 +1,22 @@
-"""What the tests share: a seed, one thread, tiny classifiers, images for them, two processes."""
+"""What the tests share: a seed, one thread, tiny classifiers, images for them, and processes."""
 
+import json
+import subprocess
+import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
+from PIL import Image
+from webdataset import TarWriter
 
 from explainers.allocator import keep_freed_memory
+
+ROOT = Path(__file__).parents[1]
 
 # On a busy machine, threads that wait for each other make these tiny models 20 times slower.
 torch.set_num_threads(1)
@@ -100,3 +109,69 @@ def in_two_processes(tmp_path_factory):
         return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
     return run
+
+
+@pytest.fixture
+def no_command_line(monkeypatch, tmp_path):
+    """Keep pytest's own arguments from the CLI, and the checkout from its output."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def train():
+    """Run train.py in a process of its own; `code` runs there first."""
+
+    def run(*arguments, code=None, seconds=120):
+        program = [ROOT / "train.py"]
+        if code is not None:
+            program = ["-c", f"{code}\nimport train\ntrain.main()"]
+        return subprocess.run(
+            [sys.executable, *program, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            cwd=ROOT,
+        )
+
+    return run
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """A function of how many shards 21 noisy photographs are in; it returns options for them."""
+
+    def write(count, samples=21):
+        folder = tmp_path / f"shards-{count}"
+        folder.mkdir()
+        lengths = []
+        for number in range(count):
+            members = range(number, samples, count)
+            with TarWriter(str(folder / f"noise-{number}.tar")) as tar:
+                for index in members:
+                    noise = np.random.default_rng(index)
+                    pixels = noise.integers(0, 255, (60 + index, 80, 3), dtype=np.uint8)
+                    image = Image.fromarray(pixels)
+                    tar.write({"__key__": f"{index:02d}", "jpg": image, "cls": index % 4})
+            lengths.append(len(members))
+        names = [f"noise-{number}.tar" for number in range(count)]
+        split = {"filenames": names, "shard_lengths": lengths, "num_samples": samples}
+        (folder / "_info.json").write_text(json.dumps({"splits": {"noise": split}}))
+        return [
+            "--data=datamodules.ShardsDataModule",
+            *(f"--data.{split}={folder}/noise-*.tar" for split in ("train", "val", "test")),
+            "--data.size=48",
+            "--data.resize=56",
+        ]
+
+    return write
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The smoke config's model and trainer, without its data."""
+    text = (ROOT / "configs/smoke.yaml").read_text()
+    path = tmp_path / "model.yaml"
+    path.write_text(text[: text.index("data:")] + text[text.index("trainer:") :])
+    return f"--config={path}"

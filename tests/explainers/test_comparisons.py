@@ -18,7 +18,6 @@ from explainers.trivial import ROWS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("compare_*.yaml"))
 
-
 CONFIG = """
 classifier: {model: test_resnet, pretrained: false, num_classes: 4}
 data: {class_path: datamodules.ShapesDataModule, init_args: {length: 5, size: 64, batch_size: 2}}
