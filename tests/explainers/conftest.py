@@ -1,4 +1,4 @@
-"""Tiny vision transformers of every kind, in float64, with weights that leave nothing at zero."""
+"""Tiny vision transformers of every kind, in float64, and steps of training on one batch."""
 
 import pytest
 import timm
@@ -57,3 +57,32 @@ def transformer(request, build):
 def pictures():
     """Two images (2 3 64 80) of noise in [0, 1], float64."""
     return torch.rand(2, 3, 64, 80, dtype=torch.float64)
+
+
+@pytest.fixture(scope="session")
+def objective():
+    """What a learned explainer minimises on a batch of images (b 3 h w) and labels (b)."""
+
+    def total(explainer, images, labels):
+        masks = explainer.network.masks(images, explainer.asked(labels))
+        terms = explainer.losses(images, labels, masks, explainer.classifier(images))
+        return torch.stack(list(terms.values())).sum()
+
+    return total
+
+
+@pytest.fixture(scope="session")
+def twenty_steps(objective):
+    """Train on one batch, and return the objective before each of twenty steps."""
+
+    def train(explainer, images, labels, optimizer):
+        history = []
+        for _ in range(20):
+            loss = objective(explainer, images, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            history.append(loss.item())
+        return history
+
+    return train

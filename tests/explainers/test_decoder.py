@@ -62,18 +62,9 @@ def test_options_that_exclude_each_other_are_refused(options):
         PTAMEPlus({"model": "test_resnet", "pretrained": False}, decoder_width=width, **options)
 
 
-def test_twenty_steps_on_one_batch_lower_the_objective(images, labels):
+def test_twenty_steps_on_one_batch_lower_the_objective(images, labels, twenty_steps):
     classifier = FrozenClassifier("test_resnet", pretrained=False, num_classes=4)
     explainer = PTAMEPlus(classifier, stages=[1, -1], decoder_width=8, lr=1e-2)
     optimizer = torch.optim.AdamW(explainer.network.head.parameters(), lr=1e-2)
-    history = []
-    for _ in range(20):
-        masks = explainer.network.masks(images, explainer.asked(labels))
-        loss = torch.stack(
-            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-        ).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(loss.item())
+    history = twenty_steps(explainer, images, labels, optimizer)
     assert min(history[-5:]) < history[0] - 0.02

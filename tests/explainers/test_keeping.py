@@ -174,13 +174,10 @@ def test_the_network_shares_the_classifier_and_ships_nothing_of_it(kind, source,
 
 
 @pytest.mark.parametrize("kind", [TAME, LCAM])
-def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(kind, source, images):
+def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(kind, source, images, objective):
     explainer = build(kind, source).train()
     labels = torch.tensor([0, 1, 2])
-    masks = explainer.network.masks(images, labels[None])
-    torch.stack(
-        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-    ).sum().backward()
+    objective(explainer, images, labels).backward()
     for name, weight in explainer.named_parameters():
         assert (weight.grad is not None) == weight.requires_grad, name
         assert weight.requires_grad == name.startswith("network.head."), name

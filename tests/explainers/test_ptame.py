@@ -19,31 +19,19 @@ def test_head_on_resnet18_has_the_published_number_of_weights():
     assert explainer.network.head.channels == [64, 128, 256, 512]
 
 
-def test_twenty_steps_on_one_batch_lower_the_objective(images, source):
+def test_twenty_steps_on_one_batch_lower_the_objective(images, source, twenty_steps):
     explainer = PTAME(RANDOM_RESNET, source).train()
     labels = explainer.resolve_target(images, None)
     weights = [weight for weight in explainer.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2)
-    history = []
-    for _ in range(20):
-        masks = explainer.network.masks(images, labels[None])
-        loss = torch.stack(
-            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-        ).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(loss.item())
+    history = twenty_steps(explainer, images, labels, optimizer)
     assert history[-1] < 0.9 * history[0]
 
 
-def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(images, source):
+def test_every_trained_weight_and_no_frozen_one_gets_a_gradient(images, source, objective):
     explainer = PTAME(RANDOM_RESNET, source).train()
     labels = torch.tensor([0, 1, 2])
-    masks = explainer.network.masks(images, labels[None])
-    torch.stack(
-        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-    ).sum().backward()
+    objective(explainer, images, labels).backward()
     for name, weight in explainer.named_parameters():
         assert (weight.grad is not None) == weight.requires_grad, name
     assert explainer.trained_state().keys() >= {

@@ -78,19 +78,10 @@ def test_one_stage_is_as_coarse_as_a_class_activation_map(classifier, images, la
     assert masks.shape[-2:] == classifier.features(images, [-1])[0].shape[-2:]
 
 
-def test_twenty_steps_on_one_batch_lower_the_objective(classifier, images, labels):
+def test_twenty_steps_on_one_batch_lower_the_objective(classifier, images, labels, twenty_steps):
     explainer = PTAMEPlus(classifier, lr=1e-2).train()
     optimizer = explainer.build_optimizer()
-    history = []
-    for _ in range(20):
-        masks = explainer.network.masks(images, explainer.asked(labels))
-        loss = torch.stack(
-            list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-        ).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(loss.item())
+    history = twenty_steps(explainer, images, labels, optimizer)
     assert history[-1] < history[0] - 0.05
 
 
