@@ -9,7 +9,7 @@ from datamodules.maps import PRECISIONS
 from datamodules.sizes import size_in_bytes
 from datamodules.writing import ShardWriter
 from explainers.base import Explainer
-from explainers.dataset_maps import SPLIT, described, plain_settings
+from explainers.commands.dataset_maps import SPLIT, described, plain_settings
 from explainers.errors import InputError
 from explainers.weights import closest
 

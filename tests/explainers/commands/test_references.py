@@ -7,9 +7,9 @@ from PIL import Image
 
 from explainers import FAM
 from explainers.cli import main
+from explainers.commands.references import Gallery, reference
 from explainers.errors import InputError
 from explainers.images import open_image, to_tensor
-from explainers.references import Gallery, reference
 
 TINY = {"model": "test_resnet", "pretrained": False}
 

@@ -8,12 +8,12 @@ from PIL import Image
 
 import explainers
 from explainers import FAM, PTAME, Explainer, FrozenClassifier, LearnedExplainer, OptiCAM
-from explainers.answers import write_answers
+from explainers.app.answers import write_answers
+from explainers.app.workbench import Workbench
+from explainers.app.workbenches import load_workbenches, untrained_methods
 from explainers.errors import InputError
 from explainers.images import to_tensor
 from explainers.look import Look
-from explainers.workbench import Workbench
-from explainers.workbenches import load_workbenches, untrained_methods
 
 
 def photograph(seed, size=(90, 60)):

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.photos import package_photographs
-from explainers.app import CSS, MAX_VISITORS, build_page, gradio
-from explainers.page import FILES_LIVE, Page
-from explainers.security import SameOriginOnly
-from explainers.uploads import MAX_BYTES
-from explainers.workbenches import load_workbenches
+from explainers.app.layout import CSS, MAX_VISITORS, build_page, gradio
+from explainers.app.page import FILES_LIVE, Page
+from explainers.app.security import SameOriginOnly
+from explainers.app.uploads import MAX_BYTES
+from explainers.app.workbenches import load_workbenches
 
 
 def serve_page(

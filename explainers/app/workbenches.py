@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import explainers
+from explainers.app.workbench import Workbench
 from explainers.base import Explainer
 from explainers.baselines import CAMBaseline
 from explainers.bundle import load_explainer
@@ -15,7 +16,6 @@ from explainers.classifier import FrozenClassifier
 from explainers.configs import load_untrained
 from explainers.errors import InputError
 from explainers.learned import LearnedExplainer
-from explainers.workbench import Workbench
 
 QUICK: dict[str, dict[str, Any]] = {
     "OptiCAM": {"steps": 15},

@@ -9,11 +9,11 @@ from time import time
 
 from PIL import Image
 
-from explainers.answers import Files, write_answers
+from explainers.app.answers import Files, write_answers
+from explainers.app.uploads import read_upload
+from explainers.app.workbench import Answer, Ranked, Workbench
 from explainers.errors import InputError
 from explainers.look import Look
-from explainers.uploads import read_upload
-from explainers.workbench import Answer, Ranked, Workbench
 
 FILES_LIVE = 900  # seconds; after that, a download needs a new answer
 BEGIN = "Choose a photograph to begin."

@@ -8,9 +8,9 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.app.workbench import Answer
 from explainers.drawing import captioned, panel, save_picture
 from explainers.look import Look
-from explainers.workbench import Answer
 
 
 class Files(NamedTuple):

@@ -21,7 +21,7 @@ from explainers.app import gradio
 from explainers.cli import main
 from explainers.errors import InputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 START, ANSWER = 240, 90  # seconds that a busy machine may take to start, and to answer
 LOOK = [0.85, "inferno", "signed", False]
 needs_gradio = pytest.mark.skipif(
@@ -74,7 +74,7 @@ class Server:
         self.temporary.mkdir()
         code = (
             "import sys, torch; torch.manual_seed(0); torch.set_num_threads(1)\n"
-            "from pathlib import Path\nfrom explainers.server import serve_page\n"
+            "from pathlib import Path\nfrom explainers.app.server import serve_page\n"
             f"serve_page([], [Path({str(config)!r})], port={self.port}, files_live=30)"
         )
         self.log = (folder / "log").open("w+")

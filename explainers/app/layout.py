@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from explainers.app.page import Page, View
 from explainers.drawing import COLOUR_MAPS, OPACITY
 from explainers.errors import InputError
 from explainers.look import SIGNS, Look
-from explainers.page import Page, View
 
 VIEWS_LIVE = 3600  # seconds without a click
 MAX_VISITORS = 32  # whose images are remembered; beyond, that of the one who came first is not

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from explainers import ActivationMap, FrozenClassifier, OptiCAM, uploads
+from explainers.app.page import BEGIN, Page
+from explainers.app.uploads import read_upload
+from explainers.app.workbench import Workbench
 from explainers.embeddings import SimilarityGradCAM
 from explainers.errors import InputError
 from explainers.look import Look
-from explainers.page import BEGIN, Page
-from explainers.uploads import read_upload
-from explainers.workbench import Workbench
 
 METHODS = ["ours", "blind"]
 

@@ -4,22 +4,15 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from explainers.base import Explainer
-from explainers.bundle import load_explainer
-from explainers.configs import load_untrained
+from explainers.commands.choice import add_choice, chosen
 from explainers.errors import InputError
 from explainers.export import OPSET, export_onnx, export_torch
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the options, and `export` as what runs."""
-    which = command.add_mutually_exclusive_group(required=True)
-    which.add_argument("--checkpoint", help="a bundle: folder or hf-hub:org/name")
-    which.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="a config of a method that needs no training: says why it cannot be exported",
+    add_choice(
+        command, "a config of a method that needs no training: says why it cannot be exported"
     )
     command.add_argument("--format", required=True, choices=["onnx", "torch"])
     command.add_argument("--output", required=True, type=Path, metavar="FILE")
@@ -35,21 +28,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=float,
         help="largest difference from torch; by default 1e-4, and 0.05 in float16",
     )
-    command.add_argument(
-        "--allow-other-weights",
-        action="store_true",
-        help="go on although the classifier has other weights than the explainer was trained for",
-    )
     command.set_defaults(run=export)
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Write the file, and say how large it is and how near to torch."""
-    explainer: Explainer
-    if arguments.config:
-        explainer = load_untrained(arguments.config)
-    else:
-        explainer = load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    explainer = chosen(arguments)
     write = export_torch
     if arguments.format == "onnx":
         write = partial(export_onnx, opset=arguments.opset or OPSET)

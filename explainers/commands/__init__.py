@@ -1,0 +1,1 @@
+"""What the commands of `explainers` do that `cli` itself does not: a file each, and their parts."""

@@ -1,0 +1,132 @@
+"""`explainers explain`: its options, and the pictures and arrays of single images."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from explainers.base import Explainer
+from explainers.commands.choice import add_choice, chosen
+from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
+from explainers.commands.references import Gallery, Match, draw_pair, reference
+from explainers.concept import concept_embedding
+from explainers.embeddings import SimilarityExplainer
+from explainers.errors import InputError
+from explainers.images import distinct_names
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the options, and `explain` as what runs."""
+    add_choice(command, "a config of train.py, of a method that needs no training")
+    given = command.add_mutually_exclusive_group(required=True)
+    given.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
+    given.add_argument(
+        "--images", metavar="SOURCE", help="a folder, list or shards; write shards of maps"
+    )
+    command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    add_data_set_arguments(command)
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    what.add_argument(
+        "--concept",
+        nargs="+",
+        metavar="FILE",
+        help="images of a concept to explain instead of a class, where the method can",
+    )
+    what.add_argument(
+        "--reference",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="an image to compare with, or several of a class; drawn with its own map",
+    )
+    what.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
+    )
+    command.add_argument(
+        "--crop",
+        action="store_true",
+        help="show the model its evaluation crop, not the whole image",
+    )
+    command.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
+    )
+    command.set_defaults(run=explain)
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Explain each image; name those that cannot be read, and go on with the others."""
+    explainer = chosen(arguments)
+    target = arguments.target
+    if arguments.concept:
+        target = concept_embedding(
+            explainer.classifier, arguments.concept, arguments.crop, explainer.embed
+        )[None]
+    if arguments.images:
+        return _explain_data_set(explainer, target, arguments)
+    matches = _matches(explainer, arguments)
+    failed = 0
+    names = distinct_names(arguments.image)
+    todo = list(zip(arguments.image, names, strict=True))
+    for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
+        try:
+            match = matches(Path(path))
+            explanation = explainer.explain(
+                path,
+                match.target if match else target,
+                crop=arguments.crop,
+                uncertainty=arguments.uncertainty,
+            )
+        except InputError as error:
+            if len(todo) == 1:
+                raise
+            failed += 1
+            tqdm.write(f"error: {error}", file=sys.stderr)
+            continue
+        explanation = dataclasses.replace(explanation, names=[name])
+        (picture,) = explanation.save(arguments.output)
+        text = f"{picture}: {explanation.captions[0]}"
+        if match and isinstance(explainer, SimilarityExplainer):
+            pair = picture.with_name(f"{name}-pair.png")
+            similarity = draw_pair(explainer, Path(path), match, pair, arguments.crop)
+            text = f"{pair}: {explainer.metric} {similarity:.3f} to "
+            text += ", ".join(map(str, match.files))
+        elif not explanation.target.is_floating_point():
+            text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
+        if arguments.uncertainty:
+            text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+        tqdm.write(text)
+    return 2 if failed else 0
+
+
+def _explain_data_set(
+    explainer: Explainer, target: Tensor | int | None, arguments: argparse.Namespace
+) -> int:
+    for option in ("reference", "gallery", "uncertainty"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option} is for single images; give them as --image")
+    if isinstance(target, int):
+        target = torch.tensor([target], device=explainer.device)
+    return explain_all(explainer, target, arguments)
+
+
+def _matches(explainer: Explainer, arguments: argparse.Namespace) -> Callable[[Path], Match | None]:
+    """What to compare each image with, if the command asks for a comparison."""
+    if not arguments.reference and not arguments.gallery:
+        return lambda image: None
+    if not isinstance(explainer, SimilarityExplainer):
+        raise InputError(
+            f"{type(explainer).__name__} shows no match of two images; ask FAM, or give its "
+            "reference images as --concept"
+        )
+    if arguments.gallery:
+        return Gallery(explainer, arguments.gallery, arguments.crop).nearest
+    match = reference(explainer, arguments.reference, arguments.crop)
+    return lambda image: match
