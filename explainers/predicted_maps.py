@@ -9,8 +9,8 @@ from datamodules.maps import PRECISIONS
 from datamodules.sizes import size_in_bytes
 from datamodules.writing import ShardWriter
 from explainers.base import Explainer
-from explainers.commands.dataset_maps import SPLIT, described, plain_settings
 from explainers.errors import InputError
+from explainers.map_records import SPLIT, described, plain_settings
 from explainers.weights import closest
 
 

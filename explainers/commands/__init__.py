@@ -1,1 +1,1 @@
-"""What the commands of `explainers` do that `cli` itself does not: a file each, and their parts."""
+"""The commands of `explainers` that are more than a few lines, a file each, and their parts."""

@@ -2,11 +2,9 @@
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +19,7 @@ from datamodules.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.errors import InputError
 from explainers.images import at_size, decode_image, to_tensor
-from explainers.scores import as_json
-from explainers.weights import fingerprint
-
-SPLIT = "maps"
+from explainers.map_records import SPLIT, described, plain_settings
 
 
 @dataclass(frozen=True)
@@ -132,29 +127,6 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         )
         return 2
     return 0
-
-
-def described(target: Tensor, probability: float, caption: str, source: str) -> bytes:
-    """The json beside a map; of a reference, which is an embedding, nothing but its caption."""
-    labelled = not target.is_floating_point()
-    values = {
-        "target": int(target) if labelled else None,
-        "probability": probability if labelled else None,
-        "caption": caption,
-        "source": source,
-    }
-    return json.dumps(as_json(values)).encode()
-
-
-def plain_settings(explainer: Explainer) -> dict[str, Any]:
-    """What the maps depend on: a run with other settings does not go on from this one."""
-    settings = {
-        "explainer": type(explainer).__name__,
-        "hyperparameters": dict(explainer.hparams),
-        "sha256": fingerprint(explainer),
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(as_json(settings), default=str))
-    return plain
 
 
 def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
