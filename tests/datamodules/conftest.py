@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules import ShardsDataModule
+
 
 def _jpeg(value, size=(48, 40)):
     """A grey image as a file; its value is a number or an array (h w)."""
@@ -55,3 +57,23 @@ def bomb():
 def write_tar():
     """Write a tar file of names and contents."""
     return _write_tar
+
+
+@pytest.fixture(scope="session")
+def module():
+    """Set up `ShardsDataModule` for the shards of a folder, `part-*.tar`."""
+
+    def make(folder, **options):
+        shards = str(folder / "part-*.tar")
+        settings = {"size": 32, "resize": 36, "batch_size": 4, "num_workers": 0, "together": 2}
+        data = ShardsDataModule(shards, shards, shards, **(settings | options))
+        data.setup("fit")
+        return data
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def labels_of():
+    """The labels of all batches of a loader, in order."""
+    return lambda loader: [label for batch in loader for label in batch["label"].tolist()]

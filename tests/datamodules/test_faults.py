@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules import PairsDataModule, ShardsDataModule
+from datamodules import PairsDataModule
 from datamodules.shards import Shards, ShuffledShards
 from datamodules.tars import index_of
 from datamodules.transforms import evaluation_transform
@@ -31,18 +31,6 @@ def write_shards(folder, write_tar, jpeg, damaged=None, count=12):
             ]
             members += damaged if sample == 5 and damaged is not None else good
         write_tar(folder / f"part-{number}.tar", members)
-
-
-def module(folder, **options):
-    shards = str(folder / "part-*.tar")
-    settings = {"size": 32, "resize": 36, "batch_size": 4, "num_workers": 0, "together": 2}
-    data = ShardsDataModule(shards, shards, shards, **(settings | options))
-    data.setup("fit")
-    return data
-
-
-def labels_of(loader):
-    return [label for batch in loader for label in batch["label"].tolist()]
 
 
 @pytest.fixture
@@ -91,7 +79,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unreadable_sample_is_left_out_of_evaluation_and_named(
-    name, damages, tmp_path, write_tar, jpeg, caplog
+    name, damages, tmp_path, write_tar, jpeg, caplog, module, labels_of
 ):
     members, reason = damages[name]
     write_shards(tmp_path, write_tar, jpeg, members)
@@ -107,7 +95,7 @@ def test_an_unreadable_sample_is_left_out_of_evaluation_and_named(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_another_sample_takes_the_place_of_an_unreadable_one_in_training(
-    damages, tmp_path, write_tar, jpeg, workers, caplog
+    damages, tmp_path, write_tar, jpeg, workers, caplog, module, labels_of
 ):
     write_shards(tmp_path, write_tar, jpeg, damages["empty"][0])
     data = module(tmp_path, max_bad=1, num_workers=workers)
@@ -121,7 +109,7 @@ def test_another_sample_takes_the_place_of_an_unreadable_one_in_training(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_one_unreadable_sample_too_many_stops_the_run(tmp_path, write_tar, jpeg, workers):
+def test_one_unreadable_sample_too_many_stops_the_run(tmp_path, write_tar, jpeg, workers, module):
     members = [(f"b{index}.jpg", b"") for index in range(3)]
     write_tar(tmp_path / "part-0.tar", [("a.jpg", jpeg(0)), *members])
     data = module(tmp_path, max_bad=2, num_workers=workers)
@@ -132,7 +120,9 @@ def test_one_unreadable_sample_too_many_stops_the_run(tmp_path, write_tar, jpeg,
         list(module(tmp_path, max_bad=2, num_workers=workers).train_dataloader())
 
 
-def test_a_batch_of_unreadable_samples_is_empty_and_of_the_right_shape(tmp_path, write_tar, jpeg):
+def test_a_batch_of_unreadable_samples_is_empty_and_of_the_right_shape(
+    tmp_path, write_tar, jpeg, module
+):
     write_tar(tmp_path / "part-0.tar", [("a.jpg", b""), ("b.jpg", b""), ("c.jpg", jpeg(0))])
     first, second = module(tmp_path, batch_size=2).val_dataloader()
     assert first["image"].shape == (0, 3, 32, 32)
@@ -141,7 +131,7 @@ def test_a_batch_of_unreadable_samples_is_empty_and_of_the_right_shape(tmp_path,
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_truncated_shard_stops_the_run_and_is_named(tmp_path, write_tar, jpeg, workers):
+def test_a_truncated_shard_stops_the_run_and_is_named(tmp_path, write_tar, jpeg, workers, module):
     write_shards(tmp_path, write_tar, jpeg)
     path = tmp_path / "part-1.tar"
     whole = path.read_bytes()
@@ -164,7 +154,9 @@ def test_a_truncated_shard_stops_the_run_and_is_named(tmp_path, write_tar, jpeg,
         assert "Traceback" not in str(stop.value)
 
 
-def test_a_shard_cut_off_between_two_members_is_noticed_without_an_info(tmp_path, write_tar, jpeg):
+def test_a_shard_cut_off_between_two_members_is_noticed_without_an_info(
+    tmp_path, write_tar, jpeg, module
+):
     write_tar(tmp_path / "part-0.tar", [("a.jpg", jpeg(0)), ("b.jpg", jpeg(1))])
     size = 512 + -(-len(jpeg(0)) // 512) * 512
     (tmp_path / "part-0.tar").write_bytes((tmp_path / "part-0.tar").read_bytes()[:size])
@@ -172,7 +164,7 @@ def test_a_shard_cut_off_between_two_members_is_noticed_without_an_info(tmp_path
         module(tmp_path)
 
 
-def test_a_shard_that_vanishes_in_mid_epoch_stops_the_run(tmp_path, write_tar, jpeg):
+def test_a_shard_that_vanishes_in_mid_epoch_stops_the_run(tmp_path, write_tar, jpeg, module):
     write_shards(tmp_path, write_tar, jpeg)
     data = module(tmp_path)
     index_of.cache_clear()
@@ -181,7 +173,7 @@ def test_a_shard_that_vanishes_in_mid_epoch_stops_the_run(tmp_path, write_tar, j
         list(data.val_dataloader())
 
 
-def test_samples_of_one_split_with_and_without_labels_are_named(tmp_path, write_tar, jpeg):
+def test_samples_of_one_split_with_and_without_labels_are_named(tmp_path, write_tar, jpeg, module):
     write_tar(tmp_path / "part-0.tar", [("a.jpg", jpeg(0)), ("a.cls", b"1")])
     write_tar(tmp_path / "part-1.tar", [("b.jpg", jpeg(0))])
     with pytest.raises(ValueError, match="of the samples 'a' and 'b' only one has a label"):
@@ -201,7 +193,7 @@ def test_pairs_that_lack_a_member_are_left_out(tmp_path, write_tar, jpeg, png, c
     assert "p.tar: sample 's0' has no mask_b.png" in message
 
 
-def test_nothing_is_unpickled(tmp_path, write_tar, jpeg):
+def test_nothing_is_unpickled(tmp_path, write_tar, jpeg, module, labels_of):
     explosive = pickle.dumps(Explosive())
     members = [("a.jpg", jpeg(0)), ("a.cls", b"1")]
     members += [(f"a.{name}", explosive) for name in ("pyd", "pickle", "pth", "npy", "json")]
@@ -224,7 +216,7 @@ class Dying(torch.utils.data.Dataset):
         return {"image": torch.zeros(3, 2, 2)}
 
 
-def test_a_dead_worker_ends_the_run(tmp_path, write_tar, jpeg):
+def test_a_dead_worker_ends_the_run(tmp_path, write_tar, jpeg, module):
     write_shards(tmp_path, write_tar, jpeg)
     data = module(tmp_path, num_workers=2)
     data.train_set = data.val_set = Dying()
@@ -234,7 +226,7 @@ def test_a_dead_worker_ends_the_run(tmp_path, write_tar, jpeg):
 
 
 def test_seeds_epochs_and_ranks_see_other_orders_and_one_seed_the_same(
-    tmp_path, write_tar, jpeg, monkeypatch
+    tmp_path, write_tar, jpeg, monkeypatch, module, labels_of
 ):
     write_shards(tmp_path, write_tar, jpeg)
 

@@ -39,19 +39,7 @@ def folder(tmp_path, jpeg, write_tar):
     return tmp_path
 
 
-def module(folder, **options):
-    shards = str(folder / "part-*.tar")
-    settings = {"size": 32, "resize": 36, "batch_size": 4, "num_workers": 0, "together": 2}
-    data = ShardsDataModule(shards, shards, shards, **(settings | options))
-    data.setup("fit")
-    return data
-
-
-def labels_of(loader):
-    return [label for batch in loader for label in batch["label"].tolist()]
-
-
-def test_batch_keeps_the_contract_and_sample_and_label_stay_together(folder):
+def test_batch_keeps_the_contract_and_sample_and_label_stay_together(folder, module):
     for batch in module(folder).train_dataloader():
         assert batch["image"].shape == (4, 3, 32, 32)
         assert batch["image"].dtype == torch.float32
@@ -63,7 +51,7 @@ def test_batch_keeps_the_contract_and_sample_and_label_stay_together(folder):
 
 @pytest.mark.parametrize(("world", "workers"), [(1, 0), (1, 2), (3, 2), (20, 0)])
 def test_evaluation_gives_every_sample_once_to_any_number_of_ranks(
-    folder, world, workers, monkeypatch
+    folder, world, workers, monkeypatch, module, labels_of
 ):
     seen = []
     for rank in range(world):
@@ -72,7 +60,7 @@ def test_evaluation_gives_every_sample_once_to_any_number_of_ranks(
     assert sorted(seen) == list(range(COUNT))
 
 
-def test_each_run_of_the_stream_shows_each_sample_once_in_another_order(folder):
+def test_each_run_of_the_stream_shows_each_sample_once_in_another_order(folder, module):
     stream = module(folder).train_set
     runs = [[int(stream[run * COUNT + item]["label"]) for item in range(COUNT)] for run in range(3)]
     assert all(sorted(run) == list(range(COUNT)) for run in runs)
@@ -92,7 +80,7 @@ def test_samples_are_mixed_within_so_many_shards(folder):
     assert len(list(groupby(mixed, lambda one: one[0]))) > 4
 
 
-def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder):
+def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder, module):
     first, second, other = (module(folder, seed=seed).train_set for seed in (0, 0, 1))
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -101,7 +89,7 @@ def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder
     assert [first[i]["key"] for i in range(14)] != [other[i]["key"] for i in range(14)]
 
 
-def test_training_resumes_in_mid_epoch_with_workers(folder):
+def test_training_resumes_in_mid_epoch_with_workers(folder, module):
     whole = [batch["key"] for batch in module(folder).train_dataloader()]
     first = module(folder, num_workers=2)
     read = iter(first.train_dataloader())
@@ -111,7 +99,7 @@ def test_training_resumes_in_mid_epoch_with_workers(folder):
     assert [batch["key"] for batch in second.train_dataloader()] == whole[1:]
 
 
-def test_an_epoch_is_each_sample_once_unless_told_otherwise(folder):
+def test_an_epoch_is_each_sample_once_unless_told_otherwise(folder, module):
     assert module(folder).samples_per_epoch == COUNT
     assert len(module(folder, samples_per_epoch=40).train_dataloader()) == 10
 
@@ -161,13 +149,13 @@ def test_a_missing_shard_is_named(folder, pattern):
         find_shards(str(folder / pattern))
 
 
-def test_a_shard_that_is_none_is_named(folder):
+def test_a_shard_that_is_none_is_named(folder, module):
     (folder / "part-0001.tar").write_bytes(b"x" * 2000)
     with pytest.raises(ValueError, match=r"part-0001\.tar is not a readable tar file"):
         _ = module(folder).val_set[3]
 
 
-def test_a_shard_of_another_length_than_recorded_is_named(folder, jpeg, write_tar):
+def test_a_shard_of_another_length_than_recorded_is_named(folder, jpeg, write_tar, module):
     write_tar(folder / "part-0002.tar", [("s08.jpg", jpeg(0))])
     with pytest.raises(ValueError, match=r"part-0002\.tar holds 1 samples.*says 2"):
         _ = module(folder).val_set[8]
@@ -181,7 +169,7 @@ def test_a_sample_without_an_image_is_named(tmp_path, write_tar):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"splits": {"train": {}}}'])
-def test_a_damaged_info_is_named(folder, content):
+def test_a_damaged_info_is_named(folder, content, module):
     (folder / "_info.json").write_text(content)
     with pytest.raises(ValueError, match=r"_info\.json does not give filenames and shard_lengths"):
         module(folder)
@@ -195,7 +183,7 @@ def test_a_damaged_info_is_named(folder, content):
         ({"crop_fraction": 1.5}, r"crop_fraction must be in \(0, 1\], got 1.5"),
     ],
 )
-def test_impossible_settings_are_refused(folder, options, message):
+def test_impossible_settings_are_refused(folder, options, message, module):
     with pytest.raises(ValueError, match=message):
         module(folder, **options)
 
@@ -228,7 +216,7 @@ def test_random_scales_are_drawn_anew_for_each_item():
     assert crop(image).shape == (3, 16, 16)
 
 
-def test_training_crops_are_of_the_scale_that_is_asked_for(folder):
+def test_training_crops_are_of_the_scale_that_is_asked_for(folder, module):
     data = module(folder, scale=[0.5, 0.6])
     data.setup("fit")
     crop = data.training_shards.transform.transforms[0]
