@@ -141,7 +141,7 @@ def _licenses(explainer: LearnedExplainer) -> dict[str, str]:
     for name, network in frozen_networks(explainer).items():
         license = (getattr(network.model, "pretrained_cfg", None) or {}).get("license")
         elsewhere = network.name.startswith(("package:", "local-dir:", "module:"))
-        if license and not elsewhere and network.source.keys() == {"model"}:
+        if license and not elsewhere and network.source.keys() <= {"model", "fold_batch_norm"}:
             found[name] = license
     return found
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from explainers import weights as weight_files
 from explainers.class_names import class_names as names_of
+from explainers.described import arguments_of, description, require_preparation
 from explainers.errors import InputError
 from explainers.folding import fold_batch_norms
 from explainers.sizes import nearest_size
@@ -66,21 +67,22 @@ class FrozenClassifier(nn.Module):
         fold_batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.source = description(
+            model,
+            pretrained,
+            fold_batch_norm,
+            weights=weights,
+            num_classes=num_classes,
+            mean=mean,
+            std=std,
+            size=size,
+            class_names=class_names,
+        )
         if isinstance(model, nn.Module):
-            _check_described(model, mean=mean, std=std, size=size)
-            self.source: dict[str, Any] = {"model": f"module:{type(model).__name__}"}
+            require_preparation(model, mean=mean, std=std, size=size)
             model = copy.deepcopy(model) if fold_batch_norm else model
         else:
-            self.source = {"model": model}
-            if not pretrained:
-                self.source["pretrained"] = False
-            if weights is not None:
-                self.source["weights"] = weights
-            if num_classes is not None:
-                self.source["num_classes"] = num_classes
             model = weight_files.create(model, pretrained, weights, num_classes)
-        described = {"mean": mean, "std": std, "size": size, "class_names": class_names}
-        self.source |= {name: list(value) for name, value in described.items() if value is not None}
         config = resolve_model_data_config(model)
         self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
         self.crop_fraction: float = config["crop_pct"]
@@ -104,21 +106,7 @@ class FrozenClassifier(nn.Module):
         """
         if isinstance(source, FrozenClassifier):
             return source
-        if isinstance(source, str):
-            source = {"model": source}
-        known = set(inspect.signature(cls).parameters)
-        unknown = sorted(set(source) - known)
-        if unknown:
-            raise InputError(
-                f"unknown classifier option {unknown[0]!r}; "
-                f"{weight_files.closest(unknown[0], sorted(known))}"
-            )
-        if str(source.get("model", "module:")).startswith("module:"):
-            raise InputError(
-                f"{source.get('model')!r} cannot be built from its name; "
-                "pass classifier=FrozenClassifier(your module, mean=…, std=…, size=…)"
-            )
-        return cls(**source)
+        return cls(**arguments_of(source, inspect.signature(cls).parameters))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to logits (b classes).
@@ -215,7 +203,6 @@ class FrozenClassifier(nn.Module):
         return self._unfolded.get(now, now)
 
     def _fold(self) -> None:
-        self.source["fold_batch_norm"] = True
         before = weight_files.fingerprint(self.model)
         fold_batch_norms(self.model, self.prepare(torch.rand(1, 3, *self.size)))
         self._unfolded[weight_files.fingerprint(self.model)] = before
@@ -260,13 +247,3 @@ def frozen_networks(module: nn.Module) -> dict[str, FrozenClassifier]:
     return {
         name: part for name, part in module.named_modules() if isinstance(part, FrozenClassifier)
     }
-
-
-def _check_described(model: nn.Module, **given: Sequence[float] | None) -> None:
-    """Refuse a module that says neither itself nor by arguments how its images are prepared."""
-    missing = [name for name, value in given.items() if value is None]
-    if missing and not hasattr(model, "pretrained_cfg"):
-        raise InputError(
-            f"a {type(model).__name__} does not say how its images are prepared; "
-            f"pass {', '.join(missing)}"
-        )
