@@ -1,5 +1,6 @@
 """The whole path, as a user walks it: config in, bundle out, maps from the bundle."""
 
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from datamodules.maps import Maps
 from explainers import PTAME, TAME, OptiCAM
 from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
+from explainers.costs import training_of
 from explainers.trivial import ROWS
 from train import main
 
@@ -176,6 +178,55 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     expected = whole.model.trained_state()
     for name, value in resumed.model.trained_state().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path):
+    common = [f"--config={SMOKE}", "--trainer.logger=false", *networks]
+    first = main(["fit", *common, "--trainer.max_epochs=1"])
+    path = first.trainer.checkpoint_callback.best_model_path
+    checkpoint = torch.load(path, weights_only=True)
+    spent = checkpoint["training"]
+    assert spent.keys() == {"seconds", "device"}
+    assert spent["seconds"] > 0
+    assert spent["device"] == "CPU, 1 thread"
+
+    def resumed(training):
+        torch.save({**checkpoint, "training": training}, tmp_path / "edited.ckpt")
+        resume = [f"--ckpt_path={tmp_path / 'edited.ckpt'}", f"--bundle={tmp_path / 'bundle'}"]
+        began = time.monotonic()
+        cli = main(["fit", *common, *resume])
+        elapsed = time.monotonic() - began
+        assert cli.trainer.global_step == 16  # one epoch before, one now
+        latest = torch.load(cli.trainer.checkpoint_callback.best_model_path, weights_only=True)
+        config = json.loads((tmp_path / "bundle/config.json").read_text())
+        return config["training"], latest["training"], elapsed
+
+    before = {"seconds": 10_000.0, "device": "a slow one"}
+    bundled, latest, elapsed = resumed(before | {"start": {"seconds": 5.0, "device": "another"}})
+    assert 10_000 < latest["seconds"] <= bundled["seconds"] < 10_000 + elapsed
+    assert bundled["device"] == latest["device"] == "a slow one; CPU, 1 thread"
+    assert bundled["start"] == latest["start"] == {"seconds": 5.0, "device": "another"}
+    # A checkpoint of an earlier version does not tell.
+    bundled, latest, _ = resumed({})
+    assert bundled["seconds"] is latest["seconds"] is None
+
+
+def test_a_training_tells_what_it_was_started_from(networks, tmp_path):
+    common = [f"--config={SMOKE}", "--trainer.logger=false", "--trainer.max_epochs=1", *networks]
+    main(["fit", *common, f"--bundle={tmp_path / 'first'}"])
+    start = [
+        "--model.init_args.cam_start=false",
+        f"--model.init_args.init_from={tmp_path / 'first'}",
+    ]
+    main(["fit", *common, *start, f"--bundle={tmp_path / 'second'}"])
+    first, second = (
+        json.loads((tmp_path / name / "config.json").read_text())["training"]
+        for name in ("first", "second")
+    )
+    assert "start" not in first
+    assert second["start"] == {"seconds": first["seconds"], "device": first["device"]}
+    total = training_of(str(tmp_path / "second")).seconds
+    assert total == pytest.approx(first["seconds"] + second["seconds"])
 
 
 def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
