@@ -144,6 +144,22 @@ def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(ne
     torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
 
 
+def interrupted_fit(monkeypatch, *arguments):
+    """Fit and interrupt in the fifth of eight steps of the first epoch; return the checkpoint."""
+    step = PTAME.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PTAME, "training_step", interrupted)
+        with pytest.raises(SystemExit):
+            main(["fit", *arguments, "--trainer.logger=false", "--trainer.default_root_dir=cut"])
+    return Path("cut/checkpoints/interrupted.ckpt")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     networks, workers, monkeypatch
@@ -151,19 +167,7 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     common = [f"--config={SMOKE}", f"--data.init_args.num_workers={workers}", *networks]
     whole = main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=whole"])
 
-    step = PTAME.training_step
-
-    def interrupted(self, batch, batch_idx):
-        if self.trainer.global_step == 4:  # in the fifth of eight steps of the first epoch
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PTAME, "training_step", interrupted)
-        with pytest.raises(SystemExit):
-            main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=cut"])
-
-    path = Path("cut/checkpoints/interrupted.ckpt")
+    path = interrupted_fit(monkeypatch, *common)
     assert torch.load(path, weights_only=True)["global_step"] == 5
     resumed = main(
         [
@@ -180,11 +184,9 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
         assert torch.equal(value, expected[name]), name
 
 
-def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path):
-    common = [f"--config={SMOKE}", "--trainer.logger=false", *networks]
-    first = main(["fit", *common, "--trainer.max_epochs=1"])
-    path = first.trainer.checkpoint_callback.best_model_path
-    checkpoint = torch.load(path, weights_only=True)
+def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path, monkeypatch):
+    common = [f"--config={SMOKE}", *networks]
+    checkpoint = torch.load(interrupted_fit(monkeypatch, *common), weights_only=True)
     spent = checkpoint["training"]
     assert spent.keys() == {"seconds", "device"}
     assert spent["seconds"] > 0
@@ -194,9 +196,9 @@ def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path):
         torch.save({**checkpoint, "training": training}, tmp_path / "edited.ckpt")
         resume = [f"--ckpt_path={tmp_path / 'edited.ckpt'}", f"--bundle={tmp_path / 'bundle'}"]
         began = time.monotonic()
-        cli = main(["fit", *common, *resume])
+        cli = main(["fit", *common, "--trainer.logger=false", *resume])
         elapsed = time.monotonic() - began
-        assert cli.trainer.global_step == 16  # one epoch before, one now
+        assert cli.trainer.global_step == 16
         latest = torch.load(cli.trainer.checkpoint_callback.best_model_path, weights_only=True)
         config = json.loads((tmp_path / "bundle/config.json").read_text())
         return config["training"], latest["training"], elapsed
