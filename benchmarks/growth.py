@@ -6,32 +6,41 @@ one call for a class of each image. Seconds are those that one thread computed, 
 the machine lengthens less than those on the wall; the fastest of a few counts. Memory is the
 most that a process of its own held, less what it held before.
 
-Axes, and what was expected of each before it was measured:
+Expected of each axis, and found, on a machine that another training kept busy (`load_average`):
 
-- size: both in proportion to the pixels, 3.1 times from 128 to 224 and twice from there to 320;
-- batch: both in proportion to the images. The masks of all images for all classes of the batch
-  grow with its square, and are too small a part to see;
-- classes: an inference does not grow. A step of P-TAME reads the fuser's rows that it asks for, but
-  their gradient and the optimiser go over all K rows of 960 weights: at 21,000 classes six arrays of
-  77 MiB, some 0.1 s. `PTAMEPlus` makes its rows, so only the classifier's own last layer
-  grows. `head` is the head alone, forward and backward for one image: asked for one class, and for
-  all K, which is what a fuser without that choice holds: K maps of 56 x 56, a few times over, 1.0
-  GiB at 21,000;
-- asked: the head and its regularisers for the classes of N processes' batches of 4 (P-TAME looks at
-  all of them): it grows with N, however many processes share the images;
-- ranks: two processes (gloo) against one, with the same batch each: the same seconds each, but for
-  the waiting; reduced are the gradients, 4 bytes a trained weight, some statistics of batch
-  norms and what is logged.
+- size. Both in proportion to the pixels: 3.1 times from 128 to 224, and twice from there to 320.
+  Found 3.0 and 2.1 times for an inference, but 2.4 and 1.9 for a step: of its 1.0 s at 224, 0.14 s
+  stay whatever the size. Memory 2.1 and 1.8 times.
+- batch. Both in proportion to the images. Found 0.06 s an image and 0.03 s a call for an inference,
+  0.25 s an image and 0.15 s a step; so the fixed part is that of the passes, of which a step has
+  four.
+- classes. An inference does not grow. A step reads the fuser's rows that it asks for, but their
+  gradient and the optimiser go over all K rows of 960 weights: at 21,000 classes six arrays of 77
+  MiB, some 0.1 s. Found the memory as expected, and 0.2 s. `PTAMEPlus` makes its rows, so only the
+  classifier's last layer grows. Its step takes the same; its inference 0.05 s more at 21,000, as
+  it weighs a class against all others.
+- head. The head alone, forward and backward for one image: asked for one class, and then for all
+  K, which is what a fuser of K maps costs; at 21,000 classes, 1 GiB of them. Found 2.5 GiB, and 9.1
+  s instead of 0.06 s.
+- asked. The head and its regularisers for the classes of N processes' batches of 4, as P-TAME looks
+  at all of them. In proportion to N, so that more processes do not only share the images. Found 1.2
+  ms a class: at N = 64, 0.3 s on top of a step of 1.0 s. It is in proportion to the images too:
+  batches of 16 would ask for four times as many classes of four times as many.
+- ranks. Two processes (gloo) against one, with the same batch each: the same seconds each, and 4
+  bytes a trained weight all-reduced, with some statistics. Found 4 % more seconds computed; those
+  on the wall tell of the busy machine only. All-reduced are 5.24 MB of gradients and 16 kB of batch
+  norms' statistics and logged figures; gathered are the labels, 8 bytes an image. DDP also
+  broadcasts all buffers, those of the frozen networks among them: 85 kB.
 
-The last gives the cost of a step of N processes with batches of b, if the compute of a process stays
-what it is alone, collectives go round a ring and wait for nobody, and nothing of them is hidden
-behind the backward pass:
+What follows for a step of N processes with batches of b, if what a process computes stays what it is
+alone, collectives go round a ring and wait for nobody, and nothing of them is hidden behind the
+backward pass:
 
     step(N) = compute + (N - 1) b asked + (2 (N - 1) / N reduced + (N - 1) gathered) / bandwidth
 
-with `asked` the seconds that one more class takes, `reduced` the bytes that are all-reduced and
-`gathered` those of the labels, 8 b. Prints the tables and writes them to `growth.json` beside this
-file.
+with `asked` the seconds that one more class takes for b images, `reduced` the bytes that are
+all-reduced and `gathered` those of the labels, 8 b. Prints the tables and writes them to
+`growth.json` beside this file.
 """
 
 import argparse
@@ -254,7 +263,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def tables(found: dict[str, Any]) -> Iterator[str]:
     """A table an axis, in Markdown."""
     for axis, rows in found.items():
-        names = list(dict.fromkeys(name for row in rows.values() for name in row))
+        names = list(dict.fromkeys(name for row in rows.values() for name in row if row[name]))
         yield f"| {axis} | " + " | ".join(names) + " |"
         yield "|---:" * (len(names) + 1) + "|"
         for value, row in rows.items():
