@@ -9,25 +9,23 @@ most that a process of its own held, less what it held before.
 Expected of each axis, and found, on a machine that another training kept busy (`load_average`):
 
 - size. Both in proportion to the pixels: 3.1 times from 128 to 224, and twice from there to 320.
-  Found 3.0 and 2.1 times for an inference, but 2.4 and 1.9 for a step: of its 1.0 s at 224, 0.14 s
-  stay whatever the size. Memory 2.1 and 1.8 times.
+  Found 3.0 and 1.8 times for an inference, and 2.7 and 1.9 for a step; its memory 2.0 and 1.9.
 - batch. Both in proportion to the images. Found 0.06 s an image and 0.03 s a call for an inference,
-  0.25 s an image and 0.15 s a step; so the fixed part is that of the passes, of which a step has
-  four.
+  0.25 s an image and 0.15 s whatever their number for a step, which has four passes.
 - classes. An inference does not grow. A step reads the fuser's rows that it asks for, but their
   gradient and the optimiser go over all K rows of 960 weights: at 21,000 classes six arrays of 77
-  MiB, some 0.1 s. Found the memory as expected, and 0.2 s. `PTAMEPlus` makes its rows, so only the
-  classifier's last layer grows. Its step takes the same; its inference 0.05 s more at 21,000, as
-  it weighs a class against all others.
+  MiB, some 0.1 s. Found 0.47 GiB, as expected, and 0.14 s. `PTAMEPlus` makes its rows, so only the
+  classifier's last layer grows. Found no growth of its memory, and none of its seconds that stands
+  out from their noise, a tenth.
 - head. The head alone, forward and backward for one image: asked for one class, and then for all
-  K, which is what a fuser of K maps costs; at 21,000 classes, 1 GiB of them. Found 2.5 GiB, and 9.1
-  s instead of 0.06 s.
+  K, which is what a fuser of K maps costs; at 21,000 classes, 1 GiB of them. Found 2.8 GiB instead
+  of 0.1, and 10 s instead of 0.02 s.
 - asked. The head and its regularisers for the classes of N processes' batches of 4, as P-TAME looks
-  at all of them. In proportion to N, so that more processes do not only share the images. Found 1.2
-  ms a class: at N = 64, 0.3 s on top of a step of 1.0 s. It is in proportion to the images too:
+  at all of them. In proportion to N, so that more processes do not only share the images. Found 1.5
+  ms a class: at N = 64, 0.4 s on top of a step of 1.1 s. It is in proportion to the images too:
   batches of 16 would ask for four times as many classes of four times as many.
 - ranks. Two processes (gloo) against one, with the same batch each: the same seconds each, and 4
-  bytes a trained weight all-reduced, with some statistics. Found 4 % more seconds computed; those
+  bytes a trained weight all-reduced, with some statistics. Found 14 % more seconds computed; those
   on the wall tell of the busy machine only. All-reduced are 5.24 MB of gradients and 16 kB of batch
   norms' statistics and logged figures; gathered are the labels, 8 bytes an image. DDP also
   broadcasts all buffers, those of the frozen networks among them: 85 kB.
@@ -99,10 +97,10 @@ def seconds(work: Callable[[], object], repeats: int = 2) -> float:
 class Meter(Callback):
     """Seconds of the fastest step and bytes that each sends, from the first of the processes."""
 
-    def __init__(self, queue: Any, found: dict[str, float]) -> None:  # noqa: ANN401  a queue's
+    def __init__(self, queue: Any, found: dict[str, float], before: float) -> None:  # noqa: ANN401
         self.queue = queue
         self.found = found
-        self.before = memory()
+        self.before = before  # GiB, of this process
         self.computed: list[float] = []
         self.waited: list[float] = []
         self.sent = {"all_reduce": 0, "all_gather": 0}
@@ -169,9 +167,9 @@ def point(
     torch.manual_seed(0)
     explainer = build(kind, options, at["classes"])
     images = torch.rand(at["batch"], 3, at["size"], at["size"])
-    found = {}
+    found, before = {}, memory()
     if ranks == 1:
-        before, labels = memory(), torch.arange(at["batch"]) % at["classes"]
+        labels = torch.arange(at["batch"]) % at["classes"]
         with torch.no_grad():
             found["inference"] = seconds(lambda: explainer(images, labels))
         found["inference GiB"] = memory() - before
@@ -180,7 +178,7 @@ def point(
         accelerator="cpu",
         devices=ranks,
         strategy="ddp_fork" if ranks > 1 else "auto",
-        callbacks=[Meter(queue, found)],
+        callbacks=[Meter(queue, found, before)],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -200,8 +198,8 @@ def head_alone(queue: Any, classes: int) -> None:  # noqa: ANN401  a queue's
         head(features, labels).sigmoid()[:, 0].mean().backward()
 
     found: dict[str, float] = {}
+    before = memory()
     for name, labels in (("one", torch.zeros(1, 1).long()), ("all", torch.arange(classes)[None])):
-        before = memory()
         found[name] = seconds(lambda labels=labels: step(labels))  # type: ignore[misc]
         found[f"{name} GiB"] = memory() - before
     queue.put(found)
