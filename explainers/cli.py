@@ -19,6 +19,7 @@ from explainers.bundle import load_explainer
 from explainers.comparisons import load_comparison
 from explainers.concept import concept_embedding
 from explainers.configs import load_untrained
+from explainers.costs import sentences
 from explainers.dataset_maps import add_data_set_arguments, explain_all
 from explainers.errors import InputError
 from explainers.export_command import add_arguments as add_export_arguments
@@ -109,6 +110,8 @@ def compare(arguments: argparse.Namespace) -> int:
     comparison = load_comparison(arguments.config, arguments.checkpoint, arguments.output)
     rows = comparison.run()
     print(f"\n{table(rows)}")
+    for sentence in sentences(rows):
+        print(f"\n{sentence}")
     if comparison.accuracy:
         low, high = comparison.accuracy["accuracy_interval"]
         print(

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from PIL import Image
 from webdataset import TarWriter
 
 from explainers import PTAME, FrozenClassifier
+from explainers.bundle import save_bundle
 from explainers.cli import main
 from explainers.compare import Comparison
 from explainers.comparisons import load_comparison
+from explainers.costs import Training, device_name
 from explainers.errors import InputError
 from explainers.scoring import Scoreboard
 from explainers.trivial import ROWS, centre_gaussian
@@ -87,6 +90,61 @@ def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/jpeg") == 2 * 3  # two images; the image and two overlays
     assert "Curves" not in page  # no metric is the area under one
+
+
+def test_training_is_told_beside_what_an_image_costs(classifier, batches, tmp_path):
+    def slow(images, labels):
+        time.sleep(0.2 * len(images))
+        return centre_gaussian(images)
+
+    def at_once(images, labels):
+        return centre_gaussian(images)
+
+    comparison = Comparison(
+        classifier,
+        {"trained": at_once, "slow": slow, "ptame": PTAME(classifier, RANDOM_RESNET).eval()},
+        batches,
+        lambda name: Scoreboard(["average_drop"]),
+        {},
+        tmp_path,
+        trainings={"trained": Training(100.0, device_name(torch.device("cpu")))},
+    )
+    trained, slow_row, ptame = comparison.run()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["rows"] == [trained, slow_row, ptame]
+    assert results["protocol"]["device"] == trained["training_device"]
+    saved = slow_row["seconds_per_image"] - trained["seconds_per_image"]
+    assert trained["break_even"]["slow"] == math.ceil(100 / saved) <= 500
+    assert slow_row["training_seconds"] == 0
+    assert slow_row["break_even"] == {}
+    # Nobody told what it took to train this one.
+    assert ptame["training_seconds"] is ptame["break_even"] is None
+    text = (tmp_path / "table.md").read_text()
+    assert "| training s |" in text
+    assert f"{trained['break_even']['slow']:,} against `slow`" in text
+    assert "- `ptame`: no break-even, as its training was not recorded." in text
+    page = (tmp_path / "report.html").read_text()
+    assert f"{trained['break_even']['slow']:,} against <code>slow</code>" in page
+    assert '<td data-value="">unknown</td>' in page
+
+
+def test_command_tells_the_training_of_bundles_and_of_what_is_started_from_one(tmp_path, capsys):
+    torch.manual_seed(1)
+    torch.save(FrozenClassifier.of(RANDOM_RESNET).model.state_dict(), tmp_path / "weights.pth")
+    source = {"model": "test_resnet", "num_classes": 4, "weights": str(tmp_path / "weights.pth")}
+    spent = {"seconds": 50.0, "device": device_name(torch.device("cpu"))}
+    bundle = save_bundle(PTAME(source, source), tmp_path / "bundle", spent, [], None)
+    config = yaml.safe_load(CONFIG)
+    config["classifier"] = config["methods"]["ptame"]["init_args"]["auxiliary"] = source
+    started = {"auxiliary": source, "init_from": str(bundle)}
+    config["methods"]["started"] = {"class_path": "explainers.PTAME", "init_args": started}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["compare", *arguments, "--checkpoint", str(bundle)]) == 0
+    rows = json.loads((tmp_path / "out/results.json").read_text())["rows"]
+    seconds = {row["explainer"]: row["training_seconds"] for row in rows}
+    assert seconds == {"bundle": 50, "started": 50, "ptame": 0} | dict.fromkeys(ROWS, 0)
+    assert "`bundle` took 50 s on CPU, 1 thread to train" in capsys.readouterr().out
 
 
 def test_curves_have_the_areas_that_the_table_has_also_when_stopped_and_gone_on(
