@@ -5,7 +5,6 @@ A fit of a learned explainer ends with a test, a table, and the bundle that `--b
 
 import json
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +28,7 @@ from explainers.pictures import PanelLogger, explained_panel
 from explainers.predicted_maps import PredictedMaps
 from explainers.scored import CONFIDENCE_METRICS
 from explainers.scores import Row, annotate, read_records, table
+from explainers.training_clock import TrainingClock
 
 
 class OneLineParser(LightningArgumentParser):
@@ -79,13 +79,12 @@ class ExplainerCLI(LightningCLI):
         return super().instantiate_trainer(plugins=plugins, **kwargs)
 
     def before_fit(self) -> None:
-        """Take the time; refuse what cannot be trained, and a checkpoint that is not there."""
+        """Refuse what cannot be trained, and a checkpoint that is not there."""
         if not isinstance(self.model, LearnedExplainer):
             _refuse(
                 f"{type(self.model).__name__} has nothing to train; run test or predict with this "
                 "config, or explainers explain --config"
             )
-        self._started = time.monotonic()
         path = self._get(self.config, "ckpt_path")
         named = path is None or path.startswith(("best", "last", "hpc", "registry"))
         if not named and not Path(path).is_file():
@@ -95,13 +94,12 @@ class ExplainerCLI(LightningCLI):
         """Test what was trained, print the table, and write the bundle."""
         if not isinstance(self.model, LearnedExplainer):
             return
-        seconds = time.monotonic() - self._started
         steps = self.trainer.global_step
         self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scores = self._report()
         folder = self._get(self.config, "bundle")
         if folder and not getattr(self.trainer, "fast_dev_run", False):
-            self._write_bundle(folder, scores, steps, seconds)
+            self._write_bundle(folder, scores, steps)
 
     def before_predict(self) -> None:
         """Keep the maps on the disk only, as they may not all fit into memory."""
@@ -141,13 +139,14 @@ class ExplainerCLI(LightningCLI):
         return scores
 
     @rank_zero_only
-    def _write_bundle(self, folder: str, scores: list[Row], steps: int, seconds: float) -> None:
+    def _write_bundle(self, folder: str, scores: list[Row], steps: int) -> None:
+        (clock,) = (one for one in self.trainer.callbacks if isinstance(one, TrainingClock))  # type: ignore[attr-defined]
         data = self.config[self.subcommand]["data"]
         training = {
             "data": data["class_path"],
             "data settings": dict(data["init_args"]),
             "steps": steps,
-            "seconds since it was last resumed": round(seconds),
+            **clock.record,
             "seed": self.config[self.subcommand]["seed_everything"],
             "tested on": "the datamodule's test split",
         }
@@ -167,7 +166,7 @@ def main(args: ArgsType = None) -> LightningCLI:
         subclass_mode_data=True,
         seed_everything_default=0,
         trainer_defaults={
-            "callbacks": [PanelLogger(), InterruptibleFit()],
+            "callbacks": [PanelLogger(), InterruptibleFit(), TrainingClock()],
             # The datamodules split their data among processes themselves, without padding.
             "use_distributed_sampler": False,
         },

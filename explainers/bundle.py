@@ -40,7 +40,8 @@ def save_bundle(
     Args:
         explainer: what to ship.
         folder: where; its name becomes the bundle's.
-        training: plain values that say on what and how long it was trained.
+        training: plain values that say on what it was trained, and how long: what
+            `TrainingClock.record` gives is what comparisons read.
         scores: rows of a test, the explainer's first.
         picture: a panel (3 h w) in [0, 1] for the card, if there is one.
         license: of the trained weights, as the hub names it.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from explainers.bundle_reader import read_config
+from explainers.costs import Training
 from explainers.scores import Row, table
 
 
@@ -144,7 +145,13 @@ def _scores(config: dict[str, Any]) -> str:
 def _training(config: dict[str, Any]) -> str:
     lines = []
     for key, value in config.get("training", {}).items():
-        if isinstance(value, dict):
+        if key == "seconds":
+            lines.append(f"- time: {Training.of_record(config['training'])}")
+        elif key == "start":
+            lines.append(f"- time before, of what it was started from: {Training.of_record(value)}")
+        elif key == "device":
+            continue  # it is told with the seconds
+        elif isinstance(value, dict):
             lines.append(f"- {key}:")
             lines += [f"    - {name}: {_plain(part)}" for name, part in value.items()]
         else:

@@ -11,6 +11,7 @@ from datamodules.errors import DataError
 from explainers.allocator import keep_freed_memory
 from explainers.commands import explain, export
 from explainers.comparisons import load_comparison
+from explainers.costs import sentences
 from explainers.errors import InputError
 from explainers.scores import table
 
@@ -20,6 +21,8 @@ def compare(arguments: argparse.Namespace) -> int:
     comparison = load_comparison(arguments.config, arguments.checkpoint, arguments.output)
     rows = comparison.run()
     print(f"\n{table(rows)}")
+    for sentence in sentences(rows):
+        print(f"\n{sentence}")
     if comparison.accuracy:
         low, high = comparison.accuracy["accuracy_interval"]
         print(

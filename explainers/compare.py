@@ -3,22 +3,30 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from explainers.base import Explainer
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
+from explainers.costs import (
+    NO_TRAINING,
+    Training,
+    counted,
+    device_name,
+    sentences,
+    with_costs,
+)
 from explainers.curves import curves_of
 from explainers.drawing import captioned, overlay, panel, save_picture
 from explainers.errors import InputError
+from explainers.learned import LearnedExplainer
 from explainers.matches import match_accuracy, prototypes
 from explainers.report import report
 from explainers.scores import PROTOCOL, Row, annotate, as_json, table, write_records
@@ -65,6 +73,8 @@ class Comparison:
         protocol: plain values that say what the figures depend on besides: data, metrics, weights.
         output: folder for results.json, table.md, records.csv, panel.png and report.html.
         panel_images: how many images panel.png shows.
+        trainings: what it took to train a method, by its name; of learned explainers that are not
+            there it is not known, and the other methods need none.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class Comparison:
         protocol: dict[str, Any],
         output: Path,
         panel_images: int = 6,
+        trainings: Mapping[str, Training] | None = None,
     ) -> None:
         self.classifier = classifier
         self.methods = methods
@@ -84,6 +95,10 @@ class Comparison:
         self.protocol = PROTOCOL | {"map": "min-max of each image's scores"} | protocol
         self.output = output
         self.panel_images = panel_images
+        self.trainings = {
+            name: Training() if isinstance(method, LearnedExplainer) else NO_TRAINING
+            for name, method in methods.items()
+        } | dict(trainings or {})
         self.accuracy: Row | None = None
 
     def run(self) -> list[Row]:
@@ -99,8 +114,10 @@ class Comparison:
                 metric.persistent(True)  # what is interrupted goes on from the metrics' states
             progress[name] = self._score(name, method, scoreboard)
             rows.append(_row(name, progress[name], scoreboard))
+        device = device_name(self.classifier.mean.device)
+        rows = with_costs(rows, self.trainings, device)
         records = [record for done in progress.values() for record in done.records]
-        protocol = self.protocol
+        protocol = self.protocol | {"device": device}
         if any(record["target"] == REFERENCE for record in records):
             protocol = protocol | {"target": "the method's embedding of the image's reference"}
         results: Row = {"protocol": protocol, "rows": rows}
@@ -108,7 +125,8 @@ class Comparison:
         if self.accuracy is not None:
             results["references"] = self.accuracy
         write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
-        write_aside(self.output / "table.md", (table(rows) + "\n").encode())
+        text = "\n".join([table(rows), "", *(f"- {sentence}" for sentence in sentences(rows))])
+        write_aside(self.output / "table.md", (text.strip() + "\n").encode())
         write_records(records, self.output / "records.csv")
         columns = self._columns({name: done.pictures for name, done in progress.items()})
         self._draw(columns)
@@ -147,7 +165,7 @@ class Comparison:
         labels = self._targets(method, batch)
         started = time.perf_counter()
         try:
-            with _counted(self.classifier) as passes:
+            with counted(self.classifier) as passes:
                 scores = method(images, labels).detach()
         except Exception as error:  # noqa: BLE001  whatever a foreign method raises is reported
             if len(images) > 1:
@@ -232,19 +250,3 @@ def _row(name: str, done: Progress, scoreboard: Scoreboard) -> Row:
         "images": len(done.records),
         "failed": done.failures,
     }
-
-
-@contextmanager
-def _counted(classifier: nn.Module) -> Iterator[list[int]]:
-    """Count the images that enter a classifier, whichever of its methods they are given to."""
-    count = [0]
-    first = next(part for part in classifier.modules() if part._parameters and not part._modules)
-
-    def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        count[0] += len(inputs[0])
-
-    hook = first.register_forward_pre_hook(add)
-    try:
-        yield count
-    finally:
-        hook.remove()

@@ -13,7 +13,9 @@ from explainers.bundle import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.compare import Batch, Comparison, Method
 from explainers.configs import build, read_yaml
+from explainers.costs import NO_TRAINING, Training, training_of
 from explainers.errors import InputError
+from explainers.learned import LearnedExplainer
 from explainers.matches import NearestOthers
 from explainers.scoring import Scoreboard
 from explainers.trivial import ROWS
@@ -44,10 +46,13 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
     data.setup("test")
     batches = _with_references(data.test_dataloader(), classifier, config.get("references"))
     explainers: dict[str, Explainer] = {}
+    trainings: dict[str, Training] = {}
     for bundle in bundles:
         explainers[Path(bundle).name] = load_explainer(bundle, classifier=classifier)
+        trainings[Path(bundle).name] = training_of(bundle)
     for name, description in config["methods"].items():
         explainers[name] = build(description, classifier=classifier)
+    trainings |= {name: _training(explainers[name]) for name in config["methods"]}
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
     methods |= {row: partial(_blind, trivial) for row, trivial in ROWS.items()}
     chunk_size = config.get("chunk_size", 64)
@@ -66,9 +71,14 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
             for name, explainer in explainers.items()
         },
     }
-    return Comparison(
-        classifier, methods, batches, scoreboard, protocol, output, config.get("panel_images", 6)
-    )
+    shown = config.get("panel_images", 6)
+    return Comparison(classifier, methods, batches, scoreboard, protocol, output, shown, trainings)
+
+
+def _training(explainer: Explainer) -> Training:
+    """What it took to train what a config describes: that of the bundle it takes its weights from."""
+    bundle = explainer.hparams.get("init_from") if isinstance(explainer, LearnedExplainer) else None
+    return training_of(bundle) if bundle else NO_TRAINING
 
 
 def _with_references(

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
+from explainers.costs import sentences
 from explainers.looks import styles
 from explainers.metrics import CHOICES
 from explainers.report_figures import curve_figures, trade_off_figures
@@ -56,7 +58,7 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
     sections = [
         heading,
         "<h2>At a glance</h2>" + _list(notes(rows, metrics)),
-        "<h2>Scores</h2>" + _table(rows, metrics),
+        "<h2>Scores</h2>" + _table(rows, metrics) + _costs(rows),
         curve_figures(rows, looks),
         trade_off_figures(rows, metrics, looks),
         _pictures(pictures),
@@ -99,7 +101,7 @@ def _table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
 def _cell(row: Row, name: str, best: bool) -> str:
     value = row.get(name)
     if value is None:
-        return '<td data-value="">-</td>'
+        return f'<td data-value="">{"unknown" if name == "training_seconds" else "-"}</td>'
     text = f"<b>{number(value)}</b>" if best else number(value)
     between = interval_of(row, name)
     if between is not None:
@@ -113,6 +115,12 @@ def _arrow(better: bool | None) -> str:
 
 def _list(items: Iterable[str]) -> str:
     return '<ul class="notes">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def _costs(rows: Sequence[Row]) -> str:
+    """What training took, and when it is paid for."""
+    marked = [re.sub(r"`(.+?)`", r"<code>\1</code>", escape(text)) for text in sentences(rows)]
+    return _list(marked) if marked else ""
 
 
 def _pictures(pictures: Mapping[str, Sequence[Tensor]]) -> str:

@@ -22,6 +22,7 @@ SHORT = {
     "average_increase": "AI % ↑",
     "average_gain": "AG % ↑",
     "map_area": "area %",
+    "training_seconds": "training s",
 }
 
 Row = dict[str, Any]
@@ -63,10 +64,12 @@ def _of_groups(values: torch.Tensor, records: Sequence[Row]) -> torch.Tensor:
 
 def table(rows: Sequence[Row]) -> str:
     """Lay rows out as a Markdown table, one column a metric."""
-    names = [name for name in rows[0] if isinstance(rows[0][name], float)]
+    names = list(
+        dict.fromkeys(name for row in rows for name in row if isinstance(row[name], float))
+    )
     titles = [SHORT.get(name, name.replace("_", " ")) for name in names]
     width = max(len(row["explainer"]) for row in rows)
-    cells = [[f"{row[name]:.2f}" for name in names] for row in rows]
+    cells = [[_cell(name, row[name]) for name in names] for row in rows]
     widths = [max(len(title), 6) for title in titles]
 
     def line(first: str, others: Sequence[str]) -> str:
@@ -76,6 +79,12 @@ def table(rows: Sequence[Row]) -> str:
     rule = f"|{'-' * (width + 2)}|" + "".join("-" * (size + 1) + ":|" for size in widths)
     body = [line(row["explainer"], texts) for row, texts in zip(rows, cells, strict=True)]
     return "\n".join([line("explainer", titles), rule, *body])
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.0f}" if name == "training_seconds" else f"{value:.2f}"
 
 
 def as_json(value: Any) -> Any:  # noqa: ANN401  plain values of any depth

@@ -13,6 +13,7 @@ TITLES = {
     "map_area": "area %",
     "seconds_per_image": "seconds",
     "classifier_passes_per_image": "passes",
+    "training_seconds": "training seconds",
     "images": "images",
 }
 """The columns of a table beside the metrics."""

@@ -1,5 +1,6 @@
 """The whole path, as a user walks it: config in, bundle out, maps from the bundle."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import torch
 from explainers import PTAME, TAME
 from explainers.alarms import CollapseAlarms
 from explainers.bundle import load_explainer
+from explainers.costs import training_of
 from explainers.trivial import ROWS
 from train import main
 
@@ -126,6 +128,22 @@ def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(ne
     torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
 
 
+def interrupted_fit(monkeypatch, *arguments):
+    """Fit and interrupt in the fifth of eight steps of the first epoch; return the checkpoint."""
+    step = PTAME.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PTAME, "training_step", interrupted)
+        with pytest.raises(SystemExit):
+            main(["fit", *arguments, "--trainer.logger=false", "--trainer.default_root_dir=cut"])
+    return Path("cut/checkpoints/interrupted.ckpt")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     networks, workers, monkeypatch
@@ -133,19 +151,7 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     common = [f"--config={SMOKE}", f"--data.init_args.num_workers={workers}", *networks]
     whole = main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=whole"])
 
-    step = PTAME.training_step
-
-    def interrupted(self, batch, batch_idx):
-        if self.trainer.global_step == 4:  # in the fifth of eight steps of the first epoch
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PTAME, "training_step", interrupted)
-        with pytest.raises(SystemExit):
-            main(["fit", *common, "--trainer.logger=false", "--trainer.default_root_dir=cut"])
-
-    path = Path("cut/checkpoints/interrupted.ckpt")
+    path = interrupted_fit(monkeypatch, *common)
     assert torch.load(path, weights_only=True)["global_step"] == 5
     resumed = main(
         [
@@ -160,6 +166,53 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     expected = whole.model.trained_state()
     for name, value in resumed.model.trained_state().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path, monkeypatch):
+    common = [f"--config={SMOKE}", *networks]
+    checkpoint = torch.load(interrupted_fit(monkeypatch, *common), weights_only=True)
+    spent = checkpoint["training"]
+    assert spent.keys() == {"seconds", "device"}
+    assert spent["seconds"] > 0
+    assert spent["device"] == "CPU, 1 thread"
+
+    def resumed(training):
+        torch.save({**checkpoint, "training": training}, tmp_path / "edited.ckpt")
+        resume = [f"--ckpt_path={tmp_path / 'edited.ckpt'}", f"--bundle={tmp_path / 'bundle'}"]
+        began = time.monotonic()
+        cli = main(["fit", *common, "--trainer.logger=false", *resume])
+        elapsed = time.monotonic() - began
+        assert cli.trainer.global_step == 16
+        latest = torch.load(cli.trainer.checkpoint_callback.best_model_path, weights_only=True)
+        config = json.loads((tmp_path / "bundle/config.json").read_text())
+        return config["training"], latest["training"], elapsed
+
+    before = {"seconds": 10_000.0, "device": "a slow one"}
+    bundled, latest, elapsed = resumed(before | {"start": {"seconds": 5.0, "device": "another"}})
+    assert 10_000 < latest["seconds"] <= bundled["seconds"] < 10_000 + elapsed
+    assert bundled["device"] == latest["device"] == "a slow one; CPU, 1 thread"
+    assert bundled["start"] == latest["start"] == {"seconds": 5.0, "device": "another"}
+    # A checkpoint of an earlier version does not tell.
+    bundled, latest, _ = resumed({})
+    assert bundled["seconds"] is latest["seconds"] is None
+
+
+def test_a_training_tells_what_it_was_started_from(networks, tmp_path):
+    common = [f"--config={SMOKE}", "--trainer.logger=false", "--trainer.max_epochs=1", *networks]
+    main(["fit", *common, f"--bundle={tmp_path / 'first'}"])
+    start = [
+        "--model.init_args.cam_start=false",
+        f"--model.init_args.init_from={tmp_path / 'first'}",
+    ]
+    main(["fit", *common, *start, f"--bundle={tmp_path / 'second'}"])
+    first, second = (
+        json.loads((tmp_path / name / "config.json").read_text())["training"]
+        for name in ("first", "second")
+    )
+    assert "start" not in first
+    assert second["start"] == {"seconds": first["seconds"], "device": first["device"]}
+    total = training_of(str(tmp_path / "second")).seconds
+    assert total == pytest.approx(first["seconds"] + second["seconds"])
 
 
 def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):

@@ -58,6 +58,15 @@ def test_body_tells_scores_protocol_training_weights_and_papers(config):
         assert part in text
 
 
+def test_training_time_is_told_in_words_with_that_of_what_it_was_started_from(config):
+    config["training"] |= {"seconds": 2273.4, "device": "CPU, 2 threads"}
+    config["training"]["start"] = {"seconds": None, "device": ""}
+    text = card("mine", config)
+    assert "- time: 37.9 min on CPU, 2 threads\n" in text
+    assert "- time before, of what it was started from: not recorded\n" in text
+    assert "- device" not in text
+
+
 def test_parts_that_an_older_bundle_lacks_are_not_made_up(config):
     kept = ("format", "class", "hyperparameters", "fingerprints")
     text = card("old", {key: config[key] for key in kept}, picture=False)

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import math
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 from explainers import PTAME, FrozenClassifier
 from explainers.compare import Comparison
+from explainers.costs import Training, device_name
 from explainers.errors import InputError
 from explainers.scoring import Scoreboard
 from explainers.trivial import centre_gaussian
@@ -78,6 +81,42 @@ def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/jpeg") == 2 * 3  # two images; the image and two overlays
     assert "Curves" not in page  # no metric is the area under one
+
+
+def test_training_is_told_beside_what_an_image_costs(classifier, batches, tmp_path):
+    def slow(images, labels):
+        time.sleep(0.2 * len(images))
+        return centre_gaussian(images)
+
+    def at_once(images, labels):
+        return centre_gaussian(images)
+
+    comparison = Comparison(
+        classifier,
+        {"trained": at_once, "slow": slow, "ptame": PTAME(classifier, RANDOM_RESNET).eval()},
+        batches,
+        lambda name: Scoreboard(["average_drop"]),
+        {},
+        tmp_path,
+        trainings={"trained": Training(100.0, device_name(torch.device("cpu")))},
+    )
+    trained, slow_row, ptame = comparison.run()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["rows"] == [trained, slow_row, ptame]
+    assert results["protocol"]["device"] == trained["training_device"]
+    saved = slow_row["seconds_per_image"] - trained["seconds_per_image"]
+    assert trained["break_even"]["slow"] == math.ceil(100 / saved) <= 500
+    assert slow_row["training_seconds"] == 0
+    assert slow_row["break_even"] == {}
+    # Nobody told what it took to train this one.
+    assert ptame["training_seconds"] is ptame["break_even"] is None
+    text = (tmp_path / "table.md").read_text()
+    assert "| training s |" in text
+    assert f"{trained['break_even']['slow']:,} against `slow`" in text
+    assert "- `ptame`: no break-even, as its training was not recorded." in text
+    page = (tmp_path / "report.html").read_text()
+    assert f"{trained['break_even']['slow']:,} against <code>slow</code>" in page
+    assert '<td data-value="">unknown</td>' in page
 
 
 def test_curves_have_the_areas_that_the_table_has_also_when_stopped_and_gone_on(

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from webdataset import TarWriter
 
+from explainers import PTAME, FrozenClassifier
+from explainers.bundle import save_bundle
 from explainers.cli import main
 from explainers.comparisons import load_comparison
+from explainers.costs import device_name
 from explainers.trivial import ROWS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("compare_*.yaml"))
 
+RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 CONFIG = """
 classifier: {model: test_resnet, pretrained: false, num_classes: 4}
 data: {class_path: datamodules.ShapesDataModule, init_args: {length: 5, size: 64, batch_size: 2}}
@@ -234,3 +239,22 @@ def test_bad_config_is_one_line_and_exit_code_two(tmp_path, capsys, old, new, me
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_command_tells_the_training_of_bundles_and_of_what_is_started_from_one(tmp_path, capsys):
+    torch.manual_seed(1)
+    torch.save(FrozenClassifier.of(RANDOM_RESNET).model.state_dict(), tmp_path / "weights.pth")
+    source = {"model": "test_resnet", "num_classes": 4, "weights": str(tmp_path / "weights.pth")}
+    spent = {"seconds": 50.0, "device": device_name(torch.device("cpu"))}
+    bundle = save_bundle(PTAME(source, source), tmp_path / "bundle", spent, [], None)
+    config = yaml.safe_load(CONFIG)
+    config["classifier"] = config["methods"]["ptame"]["init_args"]["auxiliary"] = source
+    started = {"auxiliary": source, "init_from": str(bundle)}
+    config["methods"]["started"] = {"class_path": "explainers.PTAME", "init_args": started}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["compare", *arguments, "--checkpoint", str(bundle)]) == 0
+    rows = json.loads((tmp_path / "out/results.json").read_text())["rows"]
+    seconds = {row["explainer"]: row["training_seconds"] for row in rows}
+    assert seconds == {"bundle": 50, "started": 50, "ptame": 0} | dict.fromkeys(ROWS, 0)
+    assert "`bundle` took 50 s on CPU, 1 thread to train" in capsys.readouterr().out

@@ -100,6 +100,16 @@ def test_method_that_failed_on_all_images_has_no_figures_but_a_reason():
     page(bad)  # alone too
 
 
+def test_a_training_device_is_text_whatever_is_in_it():
+    costs = {"training_seconds": 90.0, "training_device": "<b>`GPU`</b>", "break_even": {"a": 7}}
+    text, parsed = page(row("ours", **costs), TRIVIAL | {"training_seconds": 0.0, "break_even": {}})
+    assert (
+        "<b>" not in text.partition("<h2>Scores")[2].partition("</ul>")[0].partition("</table>")[2]
+    )
+    assert "ours took 90 s on <b>GPU</b> to train" in parsed.said
+    assert "7 against a." in parsed.said
+
+
 def test_names_are_text_whatever_is_in_them():
     name = "<script>alert('1')</script>\"&"
     pictures = {"image": torch.rand(1, 3, 8, 8), name: torch.rand(1, 3, 8, 8)}
