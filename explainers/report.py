@@ -12,10 +12,10 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
 from explainers.costs import sentences
-from explainers.looks import styles
 from explainers.metrics import CHOICES
 from explainers.report_figures import curve_figures, trade_off_figures
 from explainers.report_page import SCRIPT, STYLE
+from explainers.row_styles import styles
 from explainers.scores import Row
 from explainers.standing import (
     TITLES,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from explainers.figures import Axis, Curve, Point, lines, scatter
-from explainers.looks import Style
+from explainers.row_styles import Style
 from explainers.scores import Row
 from explainers.standing import best_of, higher_is_better, interval_of
 from explainers.trivial import ROWS

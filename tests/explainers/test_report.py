@@ -10,8 +10,8 @@ import torch
 from explainers.curves import curves_of
 from explainers.figures import Axis, Point, scatter
 from explainers.intervals import bootstrap_interval
-from explainers.looks import styles
 from explainers.report import report
+from explainers.row_styles import styles
 from explainers.standing import notes
 
 CURVE = {"share": [0.0, 0.5, 1.0], "mean": [0.1, 0.4, 0.8]}
