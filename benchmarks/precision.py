@@ -28,7 +28,7 @@ KEPT = ("average_drop", "average_increase", "average_gain")
 METRICS = {
     "photos": (
         *(f"{name}{share}" for share in ("", "_50", "_15") for name in KEPT[: 3 - bool(share)]),
-        *("insertion", "deletion", "road_morf", "road_lerf", "compactness", "max_sensitivity"),
+        *("insertion", "deletion", "road_morf", "road_lerf", "compactness"),
         *("fidelity", "box_sensitivity", "class_sensitivity_second"),
     ),
     "objects": (

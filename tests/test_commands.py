@@ -53,7 +53,14 @@ LESS = {
 
 NOT_RUN = {
     "python benchmarks/cdam.py": "has no options, and times networks of full size for minutes",
+    "python benchmarks/data.py": "packs and reads 20,000 photographs",
+    "python benchmarks/fam.py": "has no options, and times networks of full size",
+    "python benchmarks/metrics.py": "has no options, and scores with all metrics for minutes",
+    "python benchmarks/growth.py": "times networks of full size, one process after the other",
     "python benchmarks/inference.py": "times networks of full size in batches of 32 for minutes",
+    "python benchmarks/passes.py": "compiles, which needs a C++ compiler and minutes",
+    "python benchmarks/precision.py": "emulates half precision for minutes",
+    "python benchmarks/training.py": "times networks of full size for minutes",
     "python benchmarks/ptame_plus.py": "trains heads for an hour, and needs photographs in shards",
 }
 
