@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from explainers import ActivationMap, FrozenClassifier, OptiCAM, uploads
+from explainers import ActivationMap, FrozenClassifier, OptiCAM
+from explainers.app import uploads
 from explainers.app.page import BEGIN, Page
 from explainers.app.uploads import read_upload
 from explainers.app.workbench import Workbench
