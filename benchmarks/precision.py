@@ -1,7 +1,7 @@
-"""What rounding does to maps and to every metric of them: `python benchmarks/precision.py`.
+"""What rounding does to maps and to the metrics of them: `python benchmarks/precision.py`.
 
 The published head of EfficientNet-Lite0 explains the crops of foolbox's 20 photographs in float32,
-with folded batch norms, and under autocast in bfloat16 and float16. The predicted classes are those
+with folded batch norms, and under autocast in bfloat16. The predicted classes are those
 of float32, and the metrics are computed in float32 throughout, as `train.py test` and `explainers
 compare` do. With `--objects 'objects-*.tar'`, shards with masks, the metrics of masks too, on these.
 
@@ -29,7 +29,7 @@ METRICS = {
     "photos": (
         *(f"{name}{share}" for share in ("", "_50", "_15") for name in KEPT[: 3 - bool(share)]),
         *("insertion", "deletion", "road_morf", "road_lerf", "compactness"),
-        *("fidelity", "box_sensitivity", "class_sensitivity_second"),
+        "fidelity",
     ),
     "objects": (
         *KEPT,
@@ -37,14 +37,12 @@ METRICS = {
         "mean_average_precision",
     ),
 }
-WAYS = ("float32", "folded", "bfloat16", "float16")
+WAYS = ("float32", "folded", "bfloat16")
 
 
 def rounding(way: str) -> AbstractContextManager[Any]:
     """What the explainer runs under."""
-    if way in ("float32", "folded"):
-        return nullcontext()
-    return torch.autocast("cpu", getattr(torch, way))
+    return torch.autocast("cpu", torch.bfloat16) if way == "bfloat16" else nullcontext()
 
 
 def score(
