@@ -27,8 +27,7 @@ def fold_batch_norms(model: nn.Module, images: Tensor) -> int:
     Raises:
         InputError: the model then answers otherwise: it uses a convolution's output twice.
     """
-    before = model(images)
-    pairs = _convolutions_of(model, images)
+    before, pairs = _run(model, images)
     for norm, convolution in pairs.items():
         _fold(norm, convolution)
     for name, module in list(model.named_modules()):
@@ -43,8 +42,8 @@ def fold_batch_norms(model: nn.Module, images: Tensor) -> int:
     return len(pairs)
 
 
-def _convolutions_of(model: nn.Module, images: Tensor) -> dict[nn.BatchNorm2d, nn.Conv2d]:
-    """The batch norms that can be folded, each with the convolution whose output it reads."""
+def _run(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[nn.BatchNorm2d, nn.Conv2d]]:
+    """What a model answers, and its batch norms that can be folded, each with its convolution."""
     outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # held, so that no two share an id
     read: dict[nn.BatchNorm2d, nn.Conv2d | None] = {}
     runs: dict[nn.Conv2d, int] = {}
@@ -64,11 +63,12 @@ def _convolutions_of(model: nn.Module, images: Tensor) -> dict[nn.BatchNorm2d, n
         elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             hooks.append(module.register_forward_pre_hook(before))
     try:
-        model(images)
+        answer: Tensor = model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return {norm: conv for norm, conv in read.items() if conv is not None and runs[conv] == 1}
+    pairs = {norm: conv for norm, conv in read.items() if conv is not None and runs[conv] == 1}
+    return answer, pairs
 
 
 def _fold(norm: nn.BatchNorm2d, convolution: nn.Conv2d) -> None:
