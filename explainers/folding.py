@@ -28,6 +28,8 @@ def fold_batch_norms(model: nn.Module, images: Tensor) -> int:
         InputError: the model then answers otherwise: it uses a convolution's output twice.
     """
     before, pairs = _run(model, images)
+    if not pairs:
+        return 0
     for norm, convolution in pairs.items():
         _fold(norm, convolution)
     for name, module in list(model.named_modules()):
