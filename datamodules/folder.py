@@ -81,6 +81,9 @@ class FolderDataModule(ImageDataModule):
         resize: for training, the shorter side before the random crop, in pixels.
         scale: for training, crop a random share of the image between these two instead, and
             resize the crop: for photographs that are few.
+        crops: for training, how many crops of an image are drawn, one each time that all have been
+            seen, before the first comes back; with few, what networks say of them can be kept
+            (`explainers.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         batch_size: samples in a batch, on each process.
@@ -106,6 +109,7 @@ class FolderDataModule(ImageDataModule):
         size: int = 224,
         resize: int = 256,
         scale: list[float] | None = None,
+        crops: int | None = None,
         crop_fraction: float = 0.875,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
         batch_size: int = 32,
@@ -123,11 +127,11 @@ class FolderDataModule(ImageDataModule):
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_files)
         super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
-        self.seed = seed
+        self.stream = ShuffledShards(self.training_files, together=1, seed=seed, crops=crops)
 
     def setup(self, stage: str) -> None:
         """Build the splits; the files are opened when they are needed."""
-        self.train_set = ShuffledShards(self.training_files, together=1, seed=self.seed)
+        self.train_set = self.stream
         self.val_set, self.test_set = self.val_files, self.test_files
 
 

@@ -120,6 +120,9 @@ class ShardsDataModule(ImageDataModule):
         resize: for training, the shorter side before the random crop, in pixels.
         scale: for training, crop a random share of the image between these two instead, and
             resize the crop: for photographs that are few.
+        crops: for training, how many crops of an image are drawn, one each time that all have been
+            seen, before the first comes back; with few, what networks say of them can be kept
+            (`explainers.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         together: shards whose training samples are shuffled with each other.
@@ -147,6 +150,7 @@ class ShardsDataModule(ImageDataModule):
         size: int = 224,
         resize: int = 256,
         scale: list[float] | None = None,
+        crops: int | None = None,
         crop_fraction: float = 0.875,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
         together: int = 8,
@@ -158,8 +162,6 @@ class ShardsDataModule(ImageDataModule):
         max_bad: int = 10,
         cache: str = str(CACHE),
     ) -> None:
-        if together < 1:
-            raise ValueError(f"together must be at least 1, got {together}")
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
         training, needed = training_crops(size, resize, scale, interpolation)
         self.training_shards = Shards(train, training, needed if draft else None, cache)
@@ -168,12 +170,11 @@ class ShardsDataModule(ImageDataModule):
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)
         super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
-        self.together = together
-        self.seed = seed
+        self.stream = ShuffledShards(self.training_shards, together, seed, crops)
 
     def setup(self, stage: str) -> None:
         """Build the splits; the shards are opened when they are needed."""
-        self.train_set = ShuffledShards(self.training_shards, self.together, self.seed)
+        self.train_set = self.stream
         self.val_set, self.test_set = self.val_shards, self.test_shards
 
 

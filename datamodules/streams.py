@@ -35,16 +35,27 @@ class ShuffledShards(Dataset[Sample]):
         shards: the split; its transform may be random.
         together: how many shards are mixed; more mix better, fewer are read more in sequence.
         seed: another seed, another stream.
+        crops: how many crops of a sample there are, one a run; by default, each is a new one.
+
+    Raises:
+        ValueError: `together` or `crops` is less than 1.
     """
 
-    def __init__(self, shards: Parts, together: int, seed: int) -> None:
+    def __init__(self, shards: Parts, together: int, seed: int, crops: int | None = None) -> None:
+        for name, value in (("together", together), ("crops", crops)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         self.shards = shards
         self.together = together
         self.seed = seed
+        self.crops = crops
 
     def __getitem__(self, item: int) -> Sample:
         shard, position = self.locate(item)
-        with drawing_from(self.seed, item):
+        drawn = [item]
+        if self.crops is not None:
+            drawn = [shard, position, item // sum(self.shards.lengths) % self.crops]
+        with drawing_from(self.seed, *drawn):
             return self.shards.read(shard, position)
 
     def locate(self, item: int) -> tuple[int, int]:

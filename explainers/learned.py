@@ -6,7 +6,7 @@ which it does not show.
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import torch
@@ -20,7 +20,7 @@ from explainers.bundle_reader import bundle_folder
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.losses import mean_areas
-from explainers.masking_network import MaskingNetwork, enlarge
+from explainers.masking_network import MaskingNetwork, Readings, enlarge
 from explainers.processes import means, of_all
 from explainers.schedule import one_cycle
 from explainers.scored import Batch
@@ -38,6 +38,7 @@ class LearnedExplainer(Explainer):
     Attributes:
         network: what is trained.
         cycle_momentum: as `schedule.one_cycle` takes it.
+        recall: what training asks in place of `read`, and gives it to for images not seen yet.
     """
 
     network: MaskingNetwork
@@ -50,6 +51,7 @@ class LearnedExplainer(Explainer):
         self._fingerprints: dict[str, str] = {}
         self._kept: list[str] = []
         self._alarms = CollapseAlarms()
+        self.recall: Callable[[Tensor, Callable[[Tensor], Readings]], Readings] | None = None
 
     def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
         """Take from a bundle what fits by name and shape, and say what does not.
@@ -111,14 +113,19 @@ class LearnedExplainer(Explainer):
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """As of every explainer, in one pass where the classifier reads its own features."""
-        if self.network.backbone is not self.classifier:
-            return super().answer(images, target)
         with evaluating(self), torch.no_grad():
-            logits, features = self.network.read_with_logits(images)
+            logits, features = self.read(images)
             known = logits.argmax(dim=1) if target is None else self.resolve_target(images, target)
             masks = enlarge(self.network.draw(features, known), images)
             scores = self.finish(images, known, masks).float()
         return known, scores, probability_of(known, logits)
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Readings:
+        """The classifier's logits (b classes), and the features that the network draws from."""
+        if self.network.backbone is self.classifier:
+            return self.network.read_with_logits(images)
+        return self.classifier(images), self.network.read(images)
 
     def to_maps(self, scores: Tensor) -> Tensor:
         """Masks are maps already: training and inference mean the same by a value."""
@@ -127,12 +134,7 @@ class LearnedExplainer(Explainer):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
-        if self.network.backbone is self.classifier:
-            logits, features = self.network.read_with_logits(images)
-        else:
-            with torch.no_grad():
-                logits = self.classifier(images)
-            features = self.network.read(images)
+        logits, features = self.recall(images, self.read) if self.recall else self.read(images)
         labels = logits.argmax(dim=1)
         asked = self.asked(labels)
         masks = self.network.draw(features, asked)

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 
+Readings = tuple[Tensor, list[Tensor]]
+"""What frozen networks say of images: logits (b classes), and features (b channels _ _)."""
+
 
 class MaskingNetwork(nn.Module, ABC):
     """The features of a frozen network, and what draws masks from them: all of inference.
@@ -41,7 +44,7 @@ class MaskingNetwork(nn.Module, ABC):
         return self.adapt(self.backbone.features(images, self.stages))
 
     @torch.no_grad()
-    def read_with_logits(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def read_with_logits(self, images: Tensor) -> Readings:
         """The backbone's logits (b classes) and what `read` gives, in one pass."""
         logits, features = self.backbone.logits_and_features(images, self.stages)
         return logits, self.adapt(features)

@@ -89,6 +89,19 @@ def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder
     assert [first[i]["key"] for i in range(14)] != [other[i]["key"] for i in range(14)]
 
 
+def test_few_crops_come_back_run_after_run(tmp_path, jpeg, write_tar):
+    noise = np.random.default_rng(0).integers(0, 255, (5, 40, 48), dtype=np.uint8)
+    write_tar(tmp_path / "n.tar", [(f"{i}.jpg", jpeg(one)) for i, one in enumerate(noise)])
+    shards = Shards(str(tmp_path / "n.tar"), training_transform(32, 40))
+    stream = ShuffledShards(shards, together=1, seed=0, crops=3)
+    samples = [stream[item] for item in range(30)]
+    for key in "01234":
+        seen = [sample["image"] for sample in samples if sample["key"] == key]
+        assert all(torch.equal(seen[run], seen[run + 3]) for run in range(3))
+        assert not any(torch.equal(seen[run], seen[run + 1]) for run in range(2))
+    assert [sample["key"] for sample in samples[:5]] != [sample["key"] for sample in samples[15:20]]
+
+
 def test_training_resumes_in_mid_epoch_with_workers(folder, module):
     whole = [batch["key"] for batch in module(folder).train_dataloader()]
     first = module(folder, num_workers=2)
@@ -179,6 +192,7 @@ def test_a_damaged_info_is_named(folder, content, module):
     ("options", "message"),
     [
         ({"together": 0}, "together must be at least 1, got 0"),
+        ({"crops": 0}, "crops must be at least 1, got 0"),
         ({"resize": 16}, "resize must be at least the size of the crop, 32, got 16"),
         ({"crop_fraction": 1.5}, r"crop_fraction must be in \(0, 1\], got 1.5"),
     ],
