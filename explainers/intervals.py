@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+DRAWS = 2**20  # at once; 16 MB
+
 
 def bootstrap_interval(
     values: Tensor, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
@@ -24,12 +26,17 @@ def bootstrap_band(
         nothing = torch.full(values.shape[1:], torch.nan)
         return nothing, nothing
     generator = torch.Generator().manual_seed(seed)
-    means = torch.stack(
-        [
-            values[torch.randint(len(values), (len(values),), generator=generator)].mean(dim=0)
-            for _ in range(resamples)
-        ]
-    )
+    means = []
+    together = max(DRAWS // len(values), 1)
+    for start in range(0, resamples, together):
+        shape = (min(together, resamples - start), len(values))
+        drawn = torch.randint(len(values), shape, generator=generator)
+        times = torch.zeros(shape, dtype=values.dtype).scatter_add_(
+            1, drawn, torch.ones((), dtype=values.dtype).expand(shape)
+        )
+        means.append(times @ values / len(values))
     tail = (1 - confidence) / 2
-    low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
+    low, high = torch.cat(means).quantile(
+        torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0
+    )
     return low, high
