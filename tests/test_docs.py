@@ -45,7 +45,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves its tar files open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", ["maps", "measuring", "troubleshooting"])
+@pytest.mark.parametrize(
+    "name", ["maps", "measuring", pytest.param("troubleshooting", marks=pytest.mark.slow)]
+)
 def test_snippets_run(name, folder):
     snippets = re.findall(r"^```python\n(.*?)^```", page(name), re.DOTALL | re.MULTILINE)
     assert snippets

@@ -85,6 +85,7 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
     assert max(rates) == pytest.approx(0.01, rel=0.05)
 
 
+@pytest.mark.slow
 def test_frozen_networks_are_the_same_after_a_fit(networks):
     cli = main(["fit", f"--config={SMOKE}", *networks])
     assert cli.model.fingerprints() == cli.model._fingerprints
@@ -111,6 +112,7 @@ def test_checkpoint_holds_no_frozen_weights_and_loads_in_python(networks):
     torch.testing.assert_close(loaded(images), cli.model(images))
 
 
+@pytest.mark.slow
 def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(networks):
     classifier = networks[0].removeprefix("--model.init_args.classifier=")
     tame = [
@@ -126,6 +128,24 @@ def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(ne
     assert all(name.startswith("network.head.") for name in state)
     images = torch.rand(2, 3, 64, 64)
     torch.testing.assert_close(TAME.load_from_checkpoint(path)(images), cli.model(images))
+
+
+@pytest.mark.slow
+def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(networks, shards, tmp_path):
+    cached = [
+        "--trainer.callbacks+=explainers.feature_cache.FeatureCache",
+        f"--trainer.callbacks.folder={tmp_path / 'cache'}",
+    ]
+    common = ["--model=explainers.PTAME", *(one.replace("init_args.", "") for one in networks)]
+    common += [*shards(2), "--data.crops=2", "--data.batch_size=3", "--data.num_workers=1"]
+    common += ["--trainer.accelerator=cpu", "--trainer.max_epochs=3"]
+    plain = main(["fit", *common])
+    first, second = (main(["fit", *common, *cached]) for _ in range(2))
+    for name, weight in plain.model.trained_state().items():
+        for one in (first, second):
+            assert torch.equal(one.model.trained_state()[name], weight), name
+    assert float(first.trainer.logged_metrics["train/recalled"]) == 1  # the third epoch
+    assert len(list((tmp_path / "cache").glob("*/*"))) == 2 * 21
 
 
 def interrupted_fit(monkeypatch, *arguments):
@@ -144,6 +164,7 @@ def interrupted_fit(monkeypatch, *arguments):
     return Path("cut/checkpoints/interrupted.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
     networks, workers, monkeypatch
@@ -168,6 +189,7 @@ def test_resumed_in_mid_epoch_ends_with_the_weights_of_an_uninterrupted_run(
         assert torch.equal(value, expected[name]), name
 
 
+@pytest.mark.slow
 def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path, monkeypatch):
     common = [f"--config={SMOKE}", *networks]
     checkpoint = torch.load(interrupted_fit(monkeypatch, *common), weights_only=True)
@@ -197,6 +219,7 @@ def test_seconds_of_a_training_add_up_over_its_fits(networks, tmp_path, monkeypa
     assert bundled["seconds"] is latest["seconds"] is None
 
 
+@pytest.mark.slow
 def test_a_training_tells_what_it_was_started_from(networks, tmp_path):
     common = [f"--config={SMOKE}", "--trainer.logger=false", "--trainer.max_epochs=1", *networks]
     main(["fit", *common, f"--bundle={tmp_path / 'first'}"])
@@ -215,6 +238,7 @@ def test_a_training_tells_what_it_was_started_from(networks, tmp_path):
     assert total == pytest.approx(first["seconds"] + second["seconds"])
 
 
+@pytest.mark.slow
 def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
     flooded = ["--model.init_args.area_weight=0", "--model.init_args.lr=1000"]
     config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
@@ -255,6 +279,7 @@ def test_ctrl_c_of_a_real_process_leaves_a_checkpoint(networks, tmp_path):
     assert path.parent.joinpath("interrupted.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_for_other_weights_is_refused(networks, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", *networks])
     path = cli.trainer.checkpoint_callback.best_model_path
@@ -298,6 +323,7 @@ def test_unknown_key_in_a_file_is_named(tmp_path, capsys):
     assert len(printed.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_scores_of_a_mixed_precision_run_are_those_of_full_precision(networks):
     scores = []
     for precision in ("bf16-mixed", "32-true"):

@@ -130,7 +130,7 @@ def test_a_batch_of_unreadable_samples_is_empty_and_of_the_right_shape(
     assert second["key"] == ["c"]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_truncated_shard_stops_the_run_and_is_named(tmp_path, write_tar, jpeg, workers, module):
     write_shards(tmp_path, write_tar, jpeg)
     path = tmp_path / "part-1.tar"
@@ -216,6 +216,7 @@ class Dying(torch.utils.data.Dataset):
         return {"image": torch.zeros(3, 2, 2)}
 
 
+@pytest.mark.slow
 def test_a_dead_worker_ends_the_run(tmp_path, write_tar, jpeg, module):
     write_shards(tmp_path, write_tar, jpeg)
     data = module(tmp_path, num_workers=2)
