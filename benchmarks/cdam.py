@@ -11,33 +11,21 @@ Weights are random. Times, in the same run, the shortest of several repeats each
 Prints the ratios and writes them to `cdam.json` beside this file.
 """
 
+import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import timm
 import torch
+from timing import shortest
 
 from explainers import CDAM, FrozenClassifier, TokenAblation
 
-DEPTHS = (2, 6, 12, 24)
-BATCH, REPEATS = 2, 9
+BATCH = 2
 CHUNK_SIZE = 16
 
 
-def shortest(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The least wall-clock time of each, in seconds, all of them in turns."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - started)
-    return {name: min(taken) for name, taken in times.items()}
-
-
-def cdam(depth: int) -> dict[str, float]:
+def cdam(depth: int, repeats: int) -> dict[str, float]:
     """Ratios of one and of ten maps an image to a pass."""
     classifier = FrozenClassifier(timm.create_model("vit_small_patch16_224", depth=depth))
     explainer = CDAM(classifier)
@@ -50,12 +38,12 @@ def cdam(depth: int) -> dict[str, float]:
             "cdam": lambda: explainer(images, labels),
             "classes": lambda: explainer.scores_of_classes(images, ten),
         },
-        REPEATS,
+        repeats,
     )
     return {name: taken[name] / taken["pass"] for name in ("cdam", "classes")}
 
 
-def ablation() -> float:
+def ablation(repeats: int) -> float:
     """Ratio of the ablation of an image's patches to as many passes."""
     classifier = FrozenClassifier(timm.create_model("vit_tiny_patch16_224", dynamic_img_size=True))
     explainer = TokenAblation(classifier, chunk_size=CHUNK_SIZE)
@@ -67,7 +55,7 @@ def ablation() -> float:
         for _ in range(64 // CHUNK_SIZE):
             no_grad(classifier, chunk)
 
-    taken = shortest({"passes": passes, "tam": lambda: explainer(image, label)}, REPEATS)
+    taken = shortest({"passes": passes, "tam": lambda: explainer(image, label)}, repeats)
     return taken["tam"] / taken["passes"]
 
 
@@ -79,10 +67,14 @@ def no_grad(classifier: FrozenClassifier, images: torch.Tensor) -> None:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description="time CDAM and token ablation against passes")
+    parser.add_argument("--depths", type=int, nargs="+", default=[2, 6, 12, 24])
+    parser.add_argument("--repeats", type=int, default=9)
+    options = parser.parse_args()
     result = {
         "threads": torch.get_num_threads(),
-        "cdam_over_pass": {depth: cdam(depth) for depth in DEPTHS},
-        "ablation_over_passes": ablation(),
+        "cdam_over_pass": {depth: cdam(depth, options.repeats) for depth in options.depths},
+        "ablation_over_passes": ablation(options.repeats),
     }
     (Path(__file__).parent / "cdam.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

@@ -12,6 +12,7 @@ caches and part the workers' pages from those that they were forked with. Prints
 the machine's load, and writes them to `data.json` beside this file.
 """
 
+import argparse
 import io
 import json
 import multiprocessing
@@ -32,8 +33,6 @@ from datamodules.transforms import training_transform
 
 WORKERS, BATCH = 2, 16
 SHARDS, LENGTH = 4, 64
-ROUNDS, SAMPLES = 5, 320
-SMALL = 20_000
 
 
 def photograph(noise: np.random.Generator, height: int, width: int) -> bytes:
@@ -74,25 +73,25 @@ def bare(photographs: list[bytes], transform: v2.Transform, samples: int) -> Non
             transform(image.convert("RGB"))
 
 
-def bare_rate(photographs: list[bytes], transform: v2.Transform) -> float:
+def bare_rate(photographs: list[bytes], transform: v2.Transform, samples: int) -> float:
     """Images a second of as many processes as there are workers."""
     context = multiprocessing.get_context("fork")
-    work = (photographs, transform, SAMPLES // WORKERS)
+    work = (photographs, transform, samples // WORKERS)
     processes = [context.Process(target=bare, args=work) for _ in range(WORKERS)]
     started = time.perf_counter()
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    return SAMPLES / (time.perf_counter() - started)
+    return samples / (time.perf_counter() - started)
 
 
-def pipeline_rate(batches: object) -> float:
+def pipeline_rate(batches: object, samples: int) -> float:
     """Images a second of an iterator over batches that is running."""
     started = time.perf_counter()
-    for _ in range(SAMPLES // BATCH):
+    for _ in range(samples // BATCH):
         next(batches)
-    return SAMPLES / (time.perf_counter() - started)
+    return samples / (time.perf_counter() - started)
 
 
 def endless(loader: torch.utils.data.DataLoader) -> object:
@@ -111,14 +110,14 @@ def resident() -> float:
     return total / 1024
 
 
-def memory(folder: Path) -> list[float]:
+def memory(folder: Path, small: int) -> list[float]:
     """Resident MB after the first epoch of small samples, and four times in the second."""
     noise = np.random.default_rng(1)
     photographs = [photograph(noise, 48, 64) for _ in range(500)]
-    pattern = write(folder, photographs * (SMALL // 500), shards=20)
+    pattern = write(folder, photographs * (small // 500), shards=20)
     batches = endless(loader_of(pattern, size=32, resize=36))
     measured = []
-    for samples in (SMALL, SMALL // 4, SMALL // 4, SMALL // 4, SMALL // 4):
+    for samples in (small, *[small // 4] * 4):
         for _ in range(samples // BATCH):
             next(batches)
         measured.append(resident())
@@ -127,6 +126,13 @@ def memory(folder: Path) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description="time the training loader of shards")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=320, help="in each round")
+    parser.add_argument(
+        "--small", type=int, default=20_000, help="samples that memory is read over"
+    )
+    options = parser.parse_args()
     torch.set_num_threads(1)
     noise = np.random.default_rng(0)
     photographs = [photograph(noise, 375, 500) for _ in range(SHARDS * LENGTH)]
@@ -135,16 +141,17 @@ def main() -> None:
         batches = endless(loader_of(pattern, size=224, resize=256))
         next(batches)
         rounds = []
-        for _ in range(ROUNDS):
+        for _ in range(options.rounds):
             # What was prepared ahead while the bare loop ran would come for nothing.
             for _ in range(2 * WORKERS + 1):
                 next(batches)
-            rates = {"pipeline": pipeline_rate(batches)}
-            rates["bare"] = bare_rate(photographs, training_transform(224, 256, "bilinear"))
+            rates = {"pipeline": pipeline_rate(batches, options.samples)}
+            transform = training_transform(224, 256, "bilinear")
+            rates["bare"] = bare_rate(photographs, transform, options.samples)
             rounds.append(rates)
         del batches
     with tempfile.TemporaryDirectory() as folder:
-        megabytes = memory(Path(folder))
+        megabytes = memory(Path(folder), options.small)
     result = {
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "cores": os.cpu_count(),

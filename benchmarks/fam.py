@@ -7,32 +7,20 @@ gradients; and a pair, which shows the map of the reference image too, over two 
 Prints the ratios and writes them to `fam.json` beside this file.
 """
 
+import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import shortest
 
 from explainers import FAM, FrozenClassifier, SimilarityGradCAM
 
-MODELS = ("tf_efficientnet_lite0", "vit_tiny_patch16_224")
-BATCH, REPEATS = 4, 9
-
-
-def shortest(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The least wall-clock time of each, in seconds, all of them in turns."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(REPEATS):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - started)
-    return {name: min(taken) for name, taken in times.items()}
+BATCH = 4
 
 
 @torch.no_grad()
-def ratios(model: str) -> dict[str, float]:
+def ratios(model: str, repeats: int) -> dict[str, float]:
     """The cost of each method, in passes; of a pair, over two."""
     classifier = FrozenClassifier(model, pretrained=False)
     plain, decomposition = FAM(classifier).eval(), FAM(classifier, "decomposition").eval()
@@ -46,7 +34,8 @@ def ratios(model: str) -> dict[str, float]:
             "decomposition": lambda: decomposition(images, references),
             "similarity_grad_cam": lambda: gradient(images, references),
             "pair": lambda: plain.pair(images, images.flip(0)),
-        }
+        },
+        repeats,
     )
     taken["pair"] /= 2
     return {name: seconds / taken["pass"] for name, seconds in taken.items() if name != "pass"}
@@ -54,9 +43,14 @@ def ratios(model: str) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
+    models = ["tf_efficientnet_lite0", "vit_tiny_patch16_224"]
+    parser = argparse.ArgumentParser(description="time FAM against passes")
+    parser.add_argument("--model", nargs="+", default=models)
+    parser.add_argument("--repeats", type=int, default=9)
+    options = parser.parse_args()
     result = {
         "threads": torch.get_num_threads(),
-        "over_a_pass": {model: ratios(model) for model in MODELS},
+        "over_a_pass": {model: ratios(model, options.repeats) for model in options.model},
     }
     (Path(__file__).parent / "fam.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

@@ -20,7 +20,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
+from timing import shortest
 from torch import Tensor
 
 from datamodules import PhotosDataModule
@@ -37,17 +37,16 @@ from explainers.export import export_onnx
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "checkpoints/ptame-efficientnet_lite0"
-BATCHES = (1, 32)
 BARE = "import timm, torch; timm.create_model('tf_efficientnet_lite0'); torch.load({weights!r})"
 
 Run = Callable[[Tensor], list[Tensor]]
 
 
-def ptame(fold: bool) -> LearnedExplainer:
-    """P-TAME of ResNet-50 with the weights of seed 0."""
+def ptame(classifier: str, auxiliary: str, fold: bool) -> LearnedExplainer:
+    """P-TAME with the weights of seed 0."""
     torch.manual_seed(0)
     options = {"pretrained": False, "fold_batch_norm": fold}
-    return PTAME({"model": "resnet50"} | options, {"model": "resnet18"} | options)
+    return PTAME({"model": classifier} | options, {"model": auxiliary} | options)
 
 
 def published(fold: bool) -> LearnedExplainer:
@@ -83,24 +82,14 @@ def bare(explainer: LearnedExplainer, images: Tensor) -> None:
         explainer.network.backbone(images)
 
 
-def shortest(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The least wall-clock time of each, in seconds, all of them in turns."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            work()  # not timed: the threads of the work before it still spin
-            started = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - started)
-    return {name: min(taken) for name, taken in times.items()}
-
-
-def over_passes(build: Callable[[bool], LearnedExplainer], repeats: int) -> dict[str, object]:
+def over_passes(
+    build: Callable[[bool], LearnedExplainer], batches: list[int], repeats: int
+) -> dict[str, object]:
     """Seconds of the passes, and each way as a multiple of them, by batch."""
     plain, folded = build(False), build(True)
     onnx = exported(plain)
     result: dict[str, object] = {}
-    for batch in BATCHES:
+    for batch in batches:
         images = torch.rand(batch, 3, 224, 224)
         works: dict[str, Callable[..., object]] = {
             "passes": partial(bare, plain),
@@ -163,17 +152,21 @@ def cold_start(repeats: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="time single-pass maps against their passes")
+    parser.add_argument("--classifier", default="resnet50")
+    parser.add_argument("--auxiliary", default="resnet18")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
+    options = parser.parse_args()
+    names, settings = (options.classifier, options.auxiliary), (options.batch, options.repeats)
     result = {
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg()[0],
         "over_passes": {
-            "ptame resnet18 -> resnet50": over_passes(ptame, repeats),
-            BUNDLE.name: over_passes(published, repeats),
+            " <- ".join(("ptame", *names)): over_passes(partial(ptame, *names), *settings),
+            BUNDLE.name: over_passes(published, *settings),
         },
         "difference_from_torch": differences(),
-        "cold_start": cold_start(min(repeats, 3)),
+        "cold_start": cold_start(min(options.repeats, 3)),
     }
     (Path(__file__).parent / "inference.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

@@ -15,6 +15,7 @@ Needs `pip install -e ".[dev]"`. Prints the ratios and writes them to `metrics.j
 file.
 """
 
+import argparse
 import json
 import platform
 import time
@@ -55,7 +56,6 @@ NAMES = (
     "box_sensitivity",
 )
 CHUNK_SIZE = 20
-REPEATS = 3  # of the two that the goal compares; the fastest of each counts
 
 
 class Counting(nn.Module):
@@ -111,10 +111,14 @@ def infidelity_of_captum(
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description="time the metrics against the classifier's passes")
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3, help="of the whole set and bare passes")
+    options = parser.parse_args()
     keep_freed_memory()  # as `train.py test` and `explainers compare` do
     data = PhotosDataModule(batch_size=20, num_workers=0)
     data.setup("test")
-    images = next(iter(data.test_dataloader()))["image"]
+    images = next(iter(data.test_dataloader()))["image"][: options.images]
     classifier = FrozenClassifier("package:efficientnet_lite0")
     counting = Counting(classifier)
     with torch.no_grad():
@@ -127,14 +131,14 @@ def main() -> None:
 
     @torch.no_grad()
     def bare(shown: int) -> float:
-        return seconds(lambda: [classifier(images) for _ in range(shown // CHUNK_SIZE)])
+        return seconds(lambda: [classifier(images) for _ in range(shown // len(images))])
 
     score("average_drop")  # warms up
     counting.shown = 0
     together = [score(*NAMES)]
     shown = counting.shown
     floor = [bare(shown)]
-    for _ in range(REPEATS - 1):
+    for _ in range(options.repeats - 1):
         together.append(score(*NAMES))
         floor.append(bare(shown))
     each = {name: score(name) for name in NAMES}

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
 from explainers import LearnedExplainer
@@ -74,6 +75,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="what rounding does to maps and their metrics")
     parser.add_argument("--objects", help="shards with masks")
+    parser.add_argument("--images", type=int, help="of each data set; by default all")
     options = parser.parse_args()
     data: dict[str, ImageDataModule] = {
         "photos": PhotosDataModule(crop_fraction=0.875, batch_size=20, num_workers=0)
@@ -87,6 +89,8 @@ def main() -> None:
     result: dict[str, dict[str, dict[str, float]]] = {}
     for name, module in data.items():
         module.setup("test")
+        if options.images:
+            module.test_set = Subset(module.test_set, range(options.images))
         result[name] = {
             way: score(folded if way == "folded" else exact, exact, way, name, module)
             for way in WAYS

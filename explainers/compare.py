@@ -15,6 +15,7 @@ from tqdm import tqdm
 from explainers.base import Explainer
 from explainers.bundle import write_aside
 from explainers.classifier import FrozenClassifier
+from explainers.compared_pictures import columns_of, write_panel
 from explainers.costs import (
     NO_TRAINING,
     Training,
@@ -24,7 +25,7 @@ from explainers.costs import (
     with_costs,
 )
 from explainers.curves import curves_of
-from explainers.drawing import captioned, overlay, panel, save_picture
+from explainers.drawing import overlay
 from explainers.errors import InputError
 from explainers.learned import LearnedExplainer
 from explainers.matches import match_accuracy, prototypes
@@ -128,8 +129,9 @@ class Comparison:
         text = "\n".join([table(rows), "", *(f"- {sentence}" for sentence in sentences(rows))])
         write_aside(self.output / "table.md", (text.strip() + "\n").encode())
         write_records(records, self.output / "records.csv")
-        columns = self._columns({name: done.pictures for name, done in progress.items()})
-        self._draw(columns)
+        pictures = {name: done.pictures for name, done in progress.items()}
+        columns = columns_of(self.batches, pictures, self.panel_images)
+        write_panel(columns, self.output / "panel.png")
         page = report(as_json(results), columns)
         write_aside(self.output / "report.html", page.encode())
         return rows
@@ -213,28 +215,6 @@ class Comparison:
 
     def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
         return method.embed if isinstance(method, Explainer) else self.classifier.embed
-
-    def _columns(self, pictures: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
-        """What to show of the first images: each and its reference, and each method's overlay."""
-        given: dict[str, list[Tensor]] = {"image": [], "reference": []}
-        for batch in self.batches:
-            for part, shown in given.items():
-                pictured = batch.get(part, torch.empty(0))
-                shown += list(pictured if pictured.ndim < 5 else pictured[:, 0])
-            if len(given["image"]) >= self.panel_images:
-                break
-        return {part: shown[: self.panel_images] for part, shown in given.items() if shown} | {
-            name: shown for name, shown in pictures.items() if len(shown) >= self.panel_images
-        }
-
-    def _draw(self, columns: dict[str, list[Tensor]]) -> None:
-        """Write panel.png: a row an image, a column a method, the image and its reference first."""
-        height = min(len(column) for column in columns.values())
-        grid = [
-            [captioned(column[row], name) for name, column in columns.items()]
-            for row in range(height)
-        ]
-        save_picture(panel(grid), self.output / "panel.png")
 
 
 def _row(name: str, done: Progress, scoreboard: Scoreboard) -> Row:
