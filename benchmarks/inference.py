@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def ptame(classifier: str, auxiliary: str, fold: bool) -> LearnedExplainer:
     return PTAME({"model": classifier} | options, {"model": auxiliary} | options)
 
 
+@cache
 def published(fold: bool) -> LearnedExplainer:
     """The bundle."""
     source = {"model": "package:efficientnet_lite0", "fold_batch_norm": fold}
@@ -67,6 +68,7 @@ def session(file: Path) -> Run:
     return run
 
 
+@cache
 def exported(explainer: LearnedExplainer, half: bool = False) -> Run:
     """The explainer with its classifier as an ONNX file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -109,11 +111,12 @@ def differences() -> dict[str, dict[str, float]]:
     photos = PhotosDataModule(size=224, crop_fraction=0.875, batch_size=20, num_workers=0)
     photos.setup("test")
     images = next(iter(photos.test_dataloader()))["image"]
-    explainer = load_explainer(BUNDLE)
+    explainer = published(False)
     expected = explainer.explain(images)
     result = {}
     for precision in ("float32", "float16"):
-        maps, logits = exported(explainer, half=precision == "float16")(images)
+        run = exported(explainer, half=True) if precision == "float16" else exported(explainer)
+        maps, logits = run(images)
         apart = (maps - expected.maps).abs()
         same = logits.argmax(dim=1) == expected.target
         result[precision] = {
