@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 6, 12, 24])
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # threads that wait for each other would count too
     result = {
         "threads": torch.get_num_threads(),
         "cdam_over_pass": {depth: cdam(depth, options.repeats) for depth in options.depths},

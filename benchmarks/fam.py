@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=models)
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # threads that wait for each other would count too
     result = {
         "threads": torch.get_num_threads(),
         "over_a_pass": {model: ratios(model, options.repeats) for model in options.model},

@@ -20,6 +20,8 @@ from explainers.masking_network import Readings
 
 logger = logging.getLogger(__name__)
 
+DIGEST = 16  # bytes of an image's name
+
 
 class Memory:
     """Files of readings, one an image, named by the image's pixels.
@@ -31,12 +33,14 @@ class Memory:
     Attributes:
         asked: how many images were asked for.
         found: of how many of these the readings were there.
+        closed: why nothing is added any more; empty while something is.
     """
 
     def __init__(self, folder: Path, room: int) -> None:
         self.folder = folder
         self.room = room
         self.asked = self.found = 0
+        self.closed = ""
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
@@ -72,10 +76,16 @@ class Memory:
         content = save({str(index): part for index, part in enumerate(apart)})
         self.room -= len(content)
         if self.room < 0:
+            self.closed = "is full"
+        if self.closed:
             return
         aside = self.folder / f"{name}.{os.getpid()}"
-        aside.write_bytes(content)
-        aside.replace(self.folder / name)
+        try:
+            aside.write_bytes(content)
+            aside.replace(self.folder / name)
+        except OSError as error:  # the disk's end is not that of the training
+            self.closed = f"cannot be written ({error.strerror})"
+            aside.unlink(missing_ok=True)
 
 
 class FeatureCache(Callback):
@@ -107,7 +117,8 @@ class FeatureCache(Callback):
             raise InputError(
                 f"{type(pl_module).__name__} does not train; leave the feature cache out"
             )
-        used = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        kept = self.folder.glob(f"*/{'?' * 2 * DIGEST}")  # not what another process is writing
+        used = sum(file.stat().st_size for file in kept)
         room = int(self.limit * 2**30 - used) // trainer.world_size
         self.memory = Memory(self.folder / _identity(pl_module, trainer.precision), room)
         pl_module.recall = self.memory
@@ -124,10 +135,11 @@ class FeatureCache(Callback):
                 "the data to how many crops of an image are to be seen, or leave the feature "
                 "cache out"
             )
-        if self.memory.room < 0:
+        if self.memory.closed:
             self._warn(
-                "the feature cache is full, and other images are read each time; raise its limit "
-                f"of {self.limit:g} GiB, or lower `crops` of the data"
+                f"the feature cache {self.memory.closed}, so other images are read each time; "
+                f"raise its limit of {self.limit:g} GiB, give it a disk with more room, or lower "
+                "`crops` of the data"
             )
 
     @rank_zero_only
@@ -145,7 +157,7 @@ class FeatureCache(Callback):
 def _name(image: Tensor) -> str:
     """A name for an image (3 h w) that no other has."""
     pixels = image.detach().cpu().contiguous()
-    digest = hashlib.blake2b(repr((pixels.dtype, *pixels.shape)).encode(), digest_size=16)
+    digest = hashlib.blake2b(repr((pixels.dtype, *pixels.shape)).encode(), digest_size=DIGEST)
     digest.update(pixels.numpy().tobytes())
     return digest.hexdigest()
 

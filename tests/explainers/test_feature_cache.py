@@ -1,3 +1,4 @@
+import errno
 import logging
 
 import pytest
@@ -165,6 +166,19 @@ def test_a_full_cache_takes_no_more_and_says_so_once(build, fit, tmp_path, caplo
     assert caplog.text.count("feature cache is full") == 1
     for name, weight in expected.trained_state().items():
         torch.testing.assert_close(actual.trained_state()[name], weight)
+
+
+def test_a_full_disk_ends_the_cache_and_not_the_training(build, fit, tmp_path, caplog, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with caplog.at_level(logging.WARNING):
+        trainer = fit(build(LCAM), FeatureCache(str(tmp_path / "cache")))
+    assert trainer.global_step == 6
+    assert "feature cache cannot be written (No space left on device)" in caplog.text
+    assert not list((tmp_path / "cache").glob("*/*"))
 
 
 def test_images_that_never_come_back_are_said_to_gain_nothing(build, fit, tmp_path, caplog):
