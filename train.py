@@ -76,7 +76,10 @@ class ExplainerCLI(LightningCLI):
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, DurableCheckpoints()]
-        return super().instantiate_trainer(plugins=plugins, **kwargs)
+        trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
+        for logger in trainer.loggers:
+            _ = logger.version  # else processes that are forked off would each take the next one
+        return trainer
 
     def before_fit(self) -> None:
         """Refuse what cannot be trained, and a checkpoint that is not there."""

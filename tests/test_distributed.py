@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from explainers.trivial import ROWS
 
@@ -34,6 +35,25 @@ def report_of(folder, *arguments):
     with (folder / "records.csv").open() as file:
         records = {(record["key"], record["explainer"]): record for record in csv.DictReader(file)}
     return table, records
+
+
+@pytest.mark.slow
+def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
+    train, config, shards, tmp_path
+):
+    cached = ["--trainer.callbacks+=explainers.feature_cache.FeatureCache"]
+    cached += [f"--trainer.callbacks.folder={tmp_path / 'cache'}", "--data.crops=1"]
+    sizes = ["--data.batch_size=3", "--data.num_workers=0", "--trainer.max_epochs=4"]
+    two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
+    root = f"--trainer.default_root_dir={tmp_path}"
+    result = train("fit", config, *shards(2, samples=24), *sizes, *two, *cached, root)
+    assert result.returncode == 0, result.stderr
+    assert "| ptame" in result.stdout
+    (folder,) = (tmp_path / "lightning_logs").iterdir()
+    assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
+    assert len(list((tmp_path / "cache").glob("*/*"))) == 24
+    events = EventAccumulator(str(folder)).Reload()
+    assert [event.value for event in events.Scalars("train/recalled")] == [0, 1, 1, 1]
 
 
 @pytest.mark.slow
