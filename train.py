@@ -153,6 +153,7 @@ class ExplainerCLI(LightningCLI):
             "seed": self.config[self.subcommand]["seed_everything"],
             "tested on": "the datamodule's test split",
         }
+        self.datamodule.setup("test")  # which only the processes that tested may have done
         batch = next(iter(self.datamodule.test_dataloader()))
         picture = explained_panel(self.model, batch["image"][:6].to(self.model.device))
         path = save_bundle(self.model, folder, training, scores, picture)

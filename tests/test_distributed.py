@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from explainers.bundle import load_explainer
 from explainers.trivial import ROWS
 
 ROOT = Path(__file__).parents[1]
@@ -45,10 +46,11 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     cached += [f"--trainer.callbacks.folder={tmp_path / 'cache'}", "--data.crops=1"]
     sizes = ["--data.batch_size=3", "--data.num_workers=0", "--trainer.max_epochs=4"]
     two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
-    root = f"--trainer.default_root_dir={tmp_path}"
-    result = train("fit", config, *shards(2, samples=24), *sizes, *two, *cached, root)
+    folders = [f"--trainer.default_root_dir={tmp_path}", f"--bundle={tmp_path / 'bundle'}"]
+    result = train("fit", config, *shards(2, samples=24), *sizes, *two, *cached, *folders)
     assert result.returncode == 0, result.stderr
     assert "| ptame" in result.stdout
+    assert load_explainer(tmp_path / "bundle", allow_other_weights=True)
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert len(list((tmp_path / "cache").glob("*/*"))) == 24
