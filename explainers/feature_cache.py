@@ -33,14 +33,14 @@ class Memory:
     Attributes:
         asked: how many images were asked for.
         found: of how many of these the readings were there.
-        closed: why nothing is added any more; empty while something is.
+        closed: nothing is added any more.
     """
 
     def __init__(self, folder: Path, room: int) -> None:
         self.folder = folder
         self.room = room
         self.asked = self.found = 0
-        self.closed = ""
+        self.closed = False
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
@@ -71,21 +71,29 @@ class Memory:
         return [parts[str(index)] for index in range(len(parts))]
 
     def _keep(self, name: str, parts: list[Tensor]) -> None:
+        if self.closed:
+            return
         # Two stages may be one tensor, which safetensors refuses.
         apart = (part.clone(memory_format=torch.contiguous_format) for part in parts)
         content = save({str(index): part for index, part in enumerate(apart)})
         self.room -= len(content)
         if self.room < 0:
-            self.closed = "is full"
-        if self.closed:
+            self._close("is full")
             return
         aside = self.folder / f"{name}.{os.getpid()}"
         try:
             aside.write_bytes(content)
             aside.replace(self.folder / name)
         except OSError as error:  # the disk's end is not that of the training
-            self.closed = f"cannot be written ({error.strerror})"
+            self._close(f"cannot be written ({error.strerror})")
             aside.unlink(missing_ok=True)
+
+    def _close(self, reason: str) -> None:
+        self.closed = True
+        logger.warning(
+            f"the feature cache {reason}, so images that are not in {self.folder} are read each "
+            "time; raise its limit, give it a disk with more room, or lower `crops` of the data"
+        )
 
 
 class FeatureCache(Callback):
@@ -109,7 +117,6 @@ class FeatureCache(Callback):
         self.folder = Path(folder)
         self.limit = limit
         self._epochs = 0
-        self._said: set[str] = set()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stand between training and the frozen networks."""
@@ -130,23 +137,11 @@ class FeatureCache(Callback):
         pl_module.log("train/recalled", found / max(asked, 1), sync_dist=True)
         self._epochs += 1
         if self._epochs == 2 and not found:
-            self._warn(
+            rank_zero_only(logger.warning)(
                 "no image of two epochs came back yet, and random crops never do: set `crops` of "
                 "the data to how many crops of an image are to be seen, or leave the feature "
                 "cache out"
             )
-        if self.memory.closed:
-            self._warn(
-                f"the feature cache {self.memory.closed}, so other images are read each time; "
-                f"raise its limit of {self.limit:g} GiB, give it a disk with more room, or lower "
-                "`crops` of the data"
-            )
-
-    @rank_zero_only
-    def _warn(self, message: str) -> None:
-        if message not in self._said:
-            logger.warning(message)
-        self._said.add(message)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Step aside."""

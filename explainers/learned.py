@@ -34,7 +34,7 @@ class LearnedExplainer(TrainedExplainer):
     Attributes:
         network: what is trained.
         cycle_momentum: as `schedule.one_cycle` takes it.
-        recall: what training asks in place of `read`, and gives it to for images not seen yet.
+        recall: stands between training and `read`, which it calls for images it does not know.
     """
 
     network: MaskingNetwork
@@ -73,7 +73,8 @@ class LearnedExplainer(TrainedExplainer):
         """As of every explainer, in one pass where the classifier reads its own features."""
         with evaluating(self), torch.no_grad():
             logits, features = self.read(images)
-            known = logits.argmax(dim=1) if target is None else self.resolve_target(images, target)
+            predicted = target is None and logits.shape[1]
+            known = logits.argmax(dim=1) if predicted else self.resolve_target(images, target)
             masks = enlarge(self.network.draw(features, known), images)
             scores = self.finish(images, known, masks).float()
         return known, scores, probability_of(known, logits)

@@ -138,6 +138,14 @@ def train():
     return run
 
 
+@pytest.fixture(scope="session")
+def events_of():
+    """Read what a run logged to TensorBoard in a folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return lambda folder: EventAccumulator(str(folder)).Reload()
+
+
 @pytest.fixture
 def shards(tmp_path):
     """A function of how many shards 21 noisy photographs are in; it returns options for them."""

@@ -249,8 +249,14 @@ def test_command_runs(command, checkout, monkeypatch, request):
         if words[0].endswith("passes.py") and shutil.which("c++") is None:
             pytest.skip("torch.compile needs a C++ compiler")
         shutil.copytree(ROOT / "checkpoints", "checkpoints", dirs_exist_ok=True)
-        words += shlex.split(LESS[Path(words[0]).stem])
+        less = LESS.get(Path(words[0]).stem)
+        assert less, "say in LESS with which options it is short"
+        words += shlex.split(less)
         done = subprocess.run(  # they fork, which pytest's threads would not survive
             [sys.executable, *words], capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_options_are_for_benchmarks_that_a_page_names():
+    assert {Path(command.split()[1]).stem for command in commands()} >= LESS.keys()

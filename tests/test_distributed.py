@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from explainers.bundle import load_explainer
 from explainers.trivial import ROWS
@@ -40,7 +39,7 @@ def report_of(folder, *arguments):
 
 @pytest.mark.slow
 def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
-    train, config, shards, tmp_path
+    train, config, shards, events_of, tmp_path
 ):
     cached = ["--trainer.callbacks+=explainers.feature_cache.FeatureCache"]
     cached += [f"--trainer.callbacks.folder={tmp_path / 'cache'}", "--data.crops=1"]
@@ -54,8 +53,7 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert len(list((tmp_path / "cache").glob("*/*"))) == 24
-    events = EventAccumulator(str(folder)).Reload()
-    assert [event.value for event in events.Scalars("train/recalled")] == [0, 1, 1, 1]
+    assert [event.value for event in events_of(folder).Scalars("train/recalled")] == [0, 1, 1, 1]
 
 
 @pytest.mark.slow

@@ -52,18 +52,6 @@ def run(*arguments):
     )
 
 
-def events_of(cli):
-    """What a fit logged to TensorBoard."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    return EventAccumulator(cli.trainer.log_dir).Reload()
-
-
-def logged(cli, name):
-    """The values of a scalar that a fit logged."""
-    return [event.value for event in events_of(cli).Scalars(name)]
-
-
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
@@ -75,9 +63,9 @@ def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     assert (tmp_path / "bundle/panel.png").is_file()
 
 
-def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
+def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks, events_of):
     cli = main(["fit", f"--config={SMOKE}", *networks])
-    events = events_of(cli)
+    events = events_of(cli.trainer.log_dir)
     assert set(events.Tags()["scalars"]) >= {
         "train/loss",
         "train/classification",
@@ -91,7 +79,8 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks):
         "val/average_gain",
     }
     assert len(events.Images("val/panel")) == 2 + 1  # two epochs, and the check before them
-    assert max(logged(cli, "train/lr")) == pytest.approx(0.01, rel=0.05)
+    rates = [event.value for event in events.Scalars("train/lr")]
+    assert max(rates) == pytest.approx(0.01, rel=0.05)
 
 
 @pytest.mark.slow
@@ -140,7 +129,9 @@ def test_a_network_shared_with_the_classifier_is_not_in_the_checkpoint_either(ne
 
 
 @pytest.mark.slow
-def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(networks, shards, tmp_path):
+def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(
+    networks, shards, events_of, tmp_path
+):
     cached = [
         "--trainer.callbacks+=explainers.feature_cache.FeatureCache",
         f"--trainer.callbacks.folder={tmp_path / 'cache'}",
@@ -153,8 +144,9 @@ def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(networks, shards,
     for name, weight in plain.model.trained_state().items():
         for one in (first, second):
             assert torch.equal(one.model.trained_state()[name], weight), name
-    shares = [logged(one, "train/recalled") for one in (first, second)]
-    assert shares == [[0, 0, 1], [1, 1, 1]]
+    for fit, shares in ((first, [0, 0, 1]), (second, [1, 1, 1])):
+        events = events_of(fit.trainer.log_dir)
+        assert [event.value for event in events.Scalars("train/recalled")] == shares
     assert len(list((tmp_path / "cache").glob("*/*"))) == 2 * 21
 
 

@@ -34,14 +34,12 @@ def opticam(tmp_path):
     return path
 
 
-def test_what_cannot_be_trained_is_tested(opticam, capsys):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+def test_what_cannot_be_trained_is_tested(opticam, capsys, events_of):
     cli = main(["test", f"--config={opticam}"])
     printed = capsys.readouterr().out
     assert "| opticam" in printed
     assert "| fake_cam" in printed
-    events = EventAccumulator(cli.trainer.log_dir).Reload()
+    events = events_of(cli.trainer.log_dir)
     assert len(events.Images("test/panel")) == 1
     assert len(events.Scalars("test/objective/0")) == 3
     assert "test/objective/3" in events.Tags()["scalars"]

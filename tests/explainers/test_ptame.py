@@ -54,3 +54,10 @@ def test_cam_start_answers_with_the_auxiliarys_activation_map(images):
     torch.testing.assert_close(
         explainer(images, torch.tensor([2, 2, 2])), expected, rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
+def test_a_classifier_without_classes_has_none_to_explain_unasked(images):
+    explainer = PTAME(RANDOM_RESNET | {"num_classes": 0}, RANDOM_RESNET)
+    with pytest.raises(InputError, match="has no classes"):
+        explainer.explain(images)
