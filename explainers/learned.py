@@ -73,7 +73,7 @@ class LearnedExplainer(TrainedExplainer):
         """As of every explainer, in one pass where the classifier reads its own features."""
         with evaluating(self), torch.no_grad():
             logits, features = self.read(images)
-            predicted = target is None and logits.shape[1]
+            predicted = target is None and self.classifier.num_classes
             known = logits.argmax(dim=1) if predicted else self.resolve_target(images, target)
             masks = enlarge(self.network.draw(features, known), images)
             scores = self.finish(images, known, masks).float()
