@@ -19,16 +19,18 @@ import explainers  # noqa: F401
 from datamodules import ImageDataModule
 from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
-from explainers.allocator import keep_freed_memory
-from explainers.bundle import save_bundle
-from explainers.checkpoints import DurableCheckpoints
+from explainers.bundle.saving import save_bundle
+from explainers.callbacks.durable_checkpoints import DurableCheckpoints
+from explainers.callbacks.graceful_stop import InterruptibleFit
+from explainers.callbacks.map_writer import PredictedMaps
+from explainers.callbacks.panel_logger import PanelLogger
+from explainers.callbacks.training_clock import TrainingClock
+from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.errors import InputError
-from explainers.interrupt import InterruptibleFit
-from explainers.pictures import PanelLogger, explained_panel
-from explainers.predicted_maps import PredictedMaps
-from explainers.scored import CONFIDENCE_METRICS
-from explainers.scores import Row, annotate, read_records, table
-from explainers.training_clock import TrainingClock
+from explainers.evaluation.records import Row, annotate, read_records
+from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.report.explanation_panel import explained_panel
+from explainers.report.table import table
 
 
 class OneLineParser(LightningArgumentParser):

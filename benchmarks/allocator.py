@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from explainers import FrozenClassifier
-from explainers.allocator import keep_freed_memory
+from explainers.classifier.freed_memory import keep_freed_memory
 
 TURNS = 3
 

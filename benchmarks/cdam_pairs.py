@@ -37,9 +37,9 @@ from explainers import (
     SmoothCDAM,
     TokenAblation,
 )
-from explainers.intervals import bootstrap_interval
+from explainers.evaluation.bootstrap import bootstrap_interval
 from explainers.metrics.compactness import compactness
-from explainers.metrics.similarity import pearson
+from explainers.metrics.map_similarity import pearson
 
 SIZE, PATCH, RADIUS = 64, 8, 12
 DIRECTIONS = ((0.0, 1.0), (1.0, 0.0), (0.7, 0.7), (0.7, -0.7))  # of stripes; the fifth is a grid

@@ -29,7 +29,7 @@ from torchvision.transforms import v2
 from webdataset import TarWriter
 
 from datamodules import ShardsDataModule
-from datamodules.transforms import training_transform
+from datamodules.samples.transforms import training_transform
 
 WORKERS, BATCH = 2, 16
 SHARDS, LENGTH = 4, 64

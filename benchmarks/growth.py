@@ -59,9 +59,9 @@ from torch.utils.data import DataLoader
 from training import memory
 
 from explainers import PTAME, LearnedExplainer, PTAMEPlus
-from explainers.allocator import keep_freed_memory
-from explainers.attention import AttentionHead
-from explainers.losses import area, variation
+from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.heads.attention_head import AttentionHead
+from explainers.training.losses import area, variation
 
 BASE = {"size": 224, "batch": 4, "classes": 1000}
 AXES = {"size": (128, 224, 320), "batch": (1, 4, 16), "classes": (10, 1000, 21_000)}

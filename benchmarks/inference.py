@@ -32,8 +32,8 @@ from torch import Tensor
 
 from datamodules import PhotosDataModule
 from explainers import PTAME, LearnedExplainer
-from explainers.bundle import load_explainer
-from explainers.export import export_onnx
+from explainers.bundle.loading import load_explainer
+from explainers.export.onnx_file import export_onnx
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "checkpoints/ptame-efficientnet_lite0"

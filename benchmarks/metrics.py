@@ -33,10 +33,10 @@ from torch import Tensor, nn
 
 from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
-from explainers.allocator import keep_freed_memory
+from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.uninformative import centre_gaussian
 from explainers.metrics.box_sensitivity import Boxes
-from explainers.scoring import Case, Scoreboard
-from explainers.trivial import centre_gaussian
 
 NAMES = (
     "average_drop",

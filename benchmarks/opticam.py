@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers import FrozenClassifier, OptiCAM
-from explainers.allocator import keep_freed_memory
-from explainers.channels import channel_maps, combine, min_to_max
+from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.methods.cam.channel_maps import channel_maps, combine, min_to_max
 
 
 def floor(classifier: FrozenClassifier, images: Tensor, labels: Tensor, steps: int) -> None:

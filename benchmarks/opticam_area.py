@@ -18,8 +18,8 @@ from tqdm import tqdm
 from datamodules import PhotosDataModule
 from explainers import Explainer, FrozenClassifier, OptiCAM
 from explainers.baselines import CAMBaseline
-from explainers.scores import table
-from explainers.scoring import Case, Scoreboard
+from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.report.table import table
 
 METRICS = ("average_drop", "average_increase", "average_gain", "insertion")
 CHOICES: list[dict[str, Any]] = [

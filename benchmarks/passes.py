@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers import FrozenClassifier
-from explainers.allocator import keep_freed_memory
+from explainers.classifier.freed_memory import keep_freed_memory
 
 WAYS = ("contiguous", "channels_last", "folded", "compiled", "bfloat16")
 Pass = Callable[[nn.Module, Tensor], object]

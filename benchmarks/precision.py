@@ -21,8 +21,8 @@ from torch.utils.data import Subset
 
 from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
 from explainers import LearnedExplainer
-from explainers.bundle import load_explainer
-from explainers.scoring import Case, Scoreboard
+from explainers.bundle.loading import load_explainer
+from explainers.evaluation.scoreboard import Case, Scoreboard
 
 BUNDLE = Path(__file__).parents[1] / "checkpoints/ptame-efficientnet_lite0"
 KEPT = ("average_drop", "average_increase", "average_gain")

@@ -25,10 +25,11 @@ from tqdm import tqdm
 
 from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
 from explainers import Explainer, FrozenClassifier, PTAMEPlus
-from explainers.allocator import keep_freed_memory
 from explainers.baselines import CAMBaseline
-from explainers.scores import table
-from explainers.scoring import Case, Scoreboard, min_max
+from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.images.normalisation import min_max
+from explainers.report.table import table
 
 RESULTS = Path(__file__).parent / "ptame_plus.json"
 CONFIDENCE = ("average_drop", "average_increase", "average_gain")

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from explainers import FrozenClassifier, RCut
-from explainers.normalised_cut import affinities, cut, seed_positive
+from explainers.methods.vit.normalised_cut import affinities, cut, seed_positive
 
 
 def seconds(work: Callable[[], object]) -> float:

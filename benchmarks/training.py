@@ -42,11 +42,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from explainers import PTAME, FrozenClassifier
-from explainers.allocator import keep_freed_memory
-from explainers.feature_cache import FeatureCache
-from explainers.losses import area, variation
-from explainers.masking import keep
-from explainers.masking_network import enlarge
+from explainers.callbacks.feature_cache import FeatureCache
+from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.images.pixel_removal import keep
+from explainers.training.losses import area, variation
+from explainers.training.masking_network import enlarge
 
 REST = 0.5  # seconds, until the threads of the step before sleep
 WAYS = ("floor", "ours", "folded", "cached", "literal", "published")

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from datamodules import PhotosDataModule
 from explainers import PTAME
-from explainers.bundle import load_explainer
-from explainers.scoring import Case, Scoreboard
+from explainers.bundle.loading import load_explainer
+from explainers.evaluation.scoreboard import Case, Scoreboard
 
 # Which sign of the correlation means that uncertain maps are worse.
 WORSE = {"fidelity": "-", "average_drop": "+", "average_gain": "-"}

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
-from datamodules.forgiving import Account, AccountingLoader, Replacing, Sample, Skipping
+from datamodules.samples.unreadable import Account, AccountingLoader, Replacing, Sample, Skipping
 
 __all__ = [
     "ImageDataModule",

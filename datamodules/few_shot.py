@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule, Sample, seeded
-from datamodules.sources import classes_of
+from datamodules.image_sets import classes_of
 
 
 class Episodes(Dataset[Sample]):

@@ -7,11 +7,11 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.decoding import decoded
 from datamodules.errors import DataError, UnreadableError
-from datamodules.files import find_images
-from datamodules.streams import ShuffledShards
-from datamodules.transforms import evaluation_transform, training_crops
+from datamodules.samples.decoding import decoded
+from datamodules.samples.image_listing import find_images
+from datamodules.samples.order import ShuffledShards
+from datamodules.samples.transforms import evaluation_transform, training_crops
 
 
 class Files(Dataset[Sample]):
@@ -83,7 +83,7 @@ class FolderDataModule(ImageDataModule):
             resize the crop: for photographs that are few.
         crops: for training, how many crops of an image are drawn, one each time that all have been
             seen, before the first comes back; with few, what networks say of them can be kept
-            (`explainers.feature_cache`). By default, each is a new one.
+            (`explainers.callbacks.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         batch_size: samples in a batch, on each process.

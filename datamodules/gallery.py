@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from datamodules.base import ImageDataModule
-from datamodules.sources import classes_of
+from datamodules.image_sets import classes_of
 
 
 class GalleryDataModule(ImageDataModule):

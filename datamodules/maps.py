@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 
 from datamodules.base import Sample
 from datamodules.errors import DataError, UnreadableError
-from datamodules.streams import within
-from datamodules.tars import find_shards, index_of, members_of
+from datamodules.samples.order import within
+from datamodules.shard_files.index import find_shards, index_of, members_of
 
 
 def png(values: Tensor) -> dict[str, bytes]:

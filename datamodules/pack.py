@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.audit import Audit, audit_shard, shards_of
-from datamodules.durable import aside_of
 from datamodules.errors import DataError
-from datamodules.files import find_images
-from datamodules.info import read_info, write_info
-from datamodules.many import alone_in, in_parallel
-from datamodules.packing import Packed, Plan, pack, parted, shuffled
-from datamodules.sizes import size_in_bytes
+from datamodules.samples.image_listing import find_images
+from datamodules.shard_files.audit import Audit, audit_shard, shards_of
+from datamodules.shard_files.byte_sizes import size_in_bytes
+from datamodules.shard_files.durable import aside_of
+from datamodules.shard_files.info import read_info, write_info
+from datamodules.shard_files.packing import Packed, Plan, pack, parted, shuffled
+from datamodules.shard_files.process_pool import alone_in, in_parallel
 
 
 def pack_all(

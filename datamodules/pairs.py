@@ -11,9 +11,9 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import UnreadableError
-from datamodules.images import opened
-from datamodules.tars import find_shards, index_of, members_of
-from datamodules.transforms import evaluation_transform
+from datamodules.samples.image_files import opened
+from datamodules.samples.transforms import evaluation_transform
+from datamodules.shard_files.index import find_shards, index_of, members_of
 
 OBJECTS = ("a", "b")
 

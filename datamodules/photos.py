@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
-from datamodules.transforms import evaluation_transform, random_scale_transform
+from datamodules.samples.transforms import evaluation_transform, random_scale_transform
 
 TRAINING_PHOTOGRAPHS = (
     "astronaut.png",

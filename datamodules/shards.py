@@ -13,13 +13,14 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.decoding import decoded
 from datamodules.errors import DataError, UnreadableError
-from datamodules.fetching import CACHE
-from datamodules.images import EXTENSIONS
-from datamodules.labels import label_of
-from datamodules.streams import ShuffledShards, within
-from datamodules.tars import (
+from datamodules.samples.decoding import decoded
+from datamodules.samples.image_files import EXTENSIONS
+from datamodules.samples.labels import label_of
+from datamodules.samples.order import ShuffledShards, within
+from datamodules.samples.transforms import evaluation_transform, training_crops
+from datamodules.shard_files.fetching import CACHE
+from datamodules.shard_files.index import (
     Sizes,
     expected_members,
     find_shards,
@@ -27,7 +28,6 @@ from datamodules.tars import (
     members_of,
     recorded_lengths,
 )
-from datamodules.transforms import evaluation_transform, training_crops
 
 
 class Shards(Dataset[Sample]):
@@ -122,7 +122,7 @@ class ShardsDataModule(ImageDataModule):
             resize the crop: for photographs that are few.
         crops: for training, how many crops of an image are drawn, one each time that all have been
             seen, before the first comes back; with few, what networks say of them can be kept
-            (`explainers.feature_cache`). By default, each is a new one.
+            (`explainers.callbacks.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         together: shards whose training samples are shuffled with each other.

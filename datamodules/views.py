@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.sources import Views, images_of
-from datamodules.transforms import view_transform
+from datamodules.image_sets import Views, images_of
+from datamodules.samples.transforms import view_transform
 
 
 class TwoViews(Dataset[Sample]):

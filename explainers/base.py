@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.agreement import disagreement
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
 from explainers.errors import InputError, TargetError
+from explainers.evaluation.scored import Batch, ScoredModule
 from explainers.explanation import Explanation
-from explainers.images import ImageSource, at_sizes_of, to_batch
-from explainers.scored import Batch, ScoredModule
-from explainers.scoring import min_max
+from explainers.images.agreement import disagreement
+from explainers.images.normalisation import min_max
+from explainers.images.reading import ImageSource, at_sizes_of, to_batch
 
 
 class Explainer(ScoredModule):

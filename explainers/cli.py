@@ -8,12 +8,12 @@ from typing import NoReturn
 
 import explainers
 from datamodules.errors import DataError
-from explainers.allocator import keep_freed_memory
+from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.commands import explain, export
-from explainers.comparisons import load_comparison
-from explainers.costs import sentences
+from explainers.commands.compare import load_comparison
 from explainers.errors import InputError
-from explainers.scores import table
+from explainers.evaluation.costs import sentences
+from explainers.report.table import table
 
 
 def compare(arguments: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.drawing import save_picture
-from explainers.look import Look
+from explainers.images.drawing import save_picture
+from explainers.images.drawing_style import DrawingStyle
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Explanation:
     def __iter__(self) -> Iterator["Explanation"]:
         return (self[index] for index in range(len(self)))
 
-    def pictures(self, look: Look = Look()) -> list[Tensor]:  # noqa: B008  it is frozen
+    def pictures(self, look: DrawingStyle = DrawingStyle()) -> list[Tensor]:  # noqa: B008  it is frozen
         """Draw each as a picture (3 _ _) in [0, 1], with its class above and a legend below.
 
         Signed scores are red for evidence, blue for counter-evidence, and white at zero.
@@ -117,7 +117,7 @@ class Explanation:
             kept.append(arrays)
         return kept
 
-    def save(self, folder: str | Path, look: Look = Look()) -> list[Path]:  # noqa: B008
+    def save(self, folder: str | Path, look: DrawingStyle = DrawingStyle()) -> list[Path]:  # noqa: B008
         """Write NAME.png, one of `pictures`, and NAME.npz for each image.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;

@@ -14,7 +14,7 @@ import torch.multiprocessing
 from PIL import Image
 from webdataset import TarWriter
 
-from explainers.allocator import keep_freed_memory
+from explainers.classifier.freed_memory import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,8 +24,8 @@ from webdataset import TarWriter
 import train
 from datamodules import pack
 from explainers import PTAMEPlus, cli
-from explainers.bundle import save_bundle
-from explainers.scored import CONFIDENCE_METRICS
+from explainers.bundle.saving import save_bundle
+from explainers.evaluation.scored import CONFIDENCE_METRICS
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(

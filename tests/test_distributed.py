@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from explainers.bundle import load_explainer
-from explainers.trivial import ROWS
+from explainers.bundle.loading import load_explainer
+from explainers.evaluation.uninformative import ROWS
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def report_of(folder, *arguments):
 def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     train, config, shards, events_of, tmp_path
 ):
-    cached = ["--trainer.callbacks+=explainers.feature_cache.FeatureCache"]
+    cached = ["--trainer.callbacks+=explainers.callbacks.feature_cache.FeatureCache"]
     cached += [f"--trainer.callbacks.folder={tmp_path / 'cache'}", "--data.crops=1"]
     sizes = ["--data.batch_size=3", "--data.num_workers=0", "--trainer.max_epochs=4"]
     two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]

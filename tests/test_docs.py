@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from explainers.cli import main
+from explainers.evaluation.records import write_records
 from explainers.metrics import CHOICES
-from explainers.scores import write_records
 
 ROOT = Path(__file__).parents[1]
 TINY = {

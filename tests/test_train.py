@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from explainers import PTAME, TAME
-from explainers.alarms import CollapseAlarms
-from explainers.bundle import load_explainer
-from explainers.costs import training_of
-from explainers.trivial import ROWS
+from explainers.bundle.loading import load_explainer
+from explainers.bundle.training_record import training_of
+from explainers.evaluation.uninformative import ROWS
+from explainers.training.mask_collapse import CollapseAlarms
 from train import main
 
 ROOT = Path(__file__).parents[1]
@@ -133,7 +133,7 @@ def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(
     networks, shards, events_of, tmp_path
 ):
     cached = [
-        "--trainer.callbacks+=explainers.feature_cache.FeatureCache",
+        "--trainer.callbacks+=explainers.callbacks.feature_cache.FeatureCache",
         f"--trainer.callbacks.folder={tmp_path / 'cache'}",
     ]
     common = ["--model=explainers.PTAME", *(one.replace("init_args.", "") for one in networks)]
@@ -245,7 +245,9 @@ def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
     flooded = ["--model.init_args.area_weight=0", "--model.init_args.lr=1000"]
     config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("explainers.learned.CollapseAlarms", lambda: CollapseAlarms(window=2))
+        patch.setattr(
+            "explainers.training.learned_explainer.CollapseAlarms", lambda: CollapseAlarms(window=2)
+        )
         cli = main(["fit", *config, *flooded, *networks])
     assert cli.trainer.global_step == 8
     messages = [record.getMessage() for record in caplog.records if "masks" in record.getMessage()]

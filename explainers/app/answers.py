@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.app.workbench import Answer
-from explainers.drawing import captioned, panel, save_picture
-from explainers.look import Look
+from explainers.images.drawing import captioned, panel, save_picture
+from explainers.images.drawing_style import DrawingStyle
 
 
 class Files(NamedTuple):
@@ -27,7 +27,7 @@ class Files(NamedTuple):
     npz: Path
 
 
-def write_answers(answers: Sequence[Answer], look: Look, folder: Path) -> Files:
+def write_answers(answers: Sequence[Answer], look: DrawingStyle, folder: Path) -> Files:
     """Draw answers, and write them into a folder of their own."""
     drawn: list[Tensor] = []
     pictures: list[tuple[Path, str]] = []

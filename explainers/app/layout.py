@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from explainers.app.page import Page, View
-from explainers.drawing import COLOUR_MAPS, OPACITY
 from explainers.errors import InputError
-from explainers.look import SIGNS, Look
+from explainers.images.drawing import COLOUR_MAPS, OPACITY
+from explainers.images.drawing_style import SIGNS, DrawingStyle
 
 VIEWS_LIVE = 3600  # seconds without a click
 MAX_VISITORS = 32  # whose images are remembered; beyond, that of the one who came first is not
@@ -145,7 +145,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
         ) -> None:
             def run(now: View, *values: Any) -> list[Any]:  # noqa: ANN401
                 count = len(inputs)
-                return show(step(now, *values[:count], Look(*values[count:])))
+                return show(step(now, *values[:count], DrawingStyle(*values[count:])))
 
             inputs = list(inputs)
             given = [view, *inputs, *look]
@@ -153,7 +153,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
 
         def pick(event: selection, now: View, methods: Any, *values: Any) -> list[Any]:  # noqa: ANN401
             path = str(examples[event.index])
-            updates = show(page.open(now, path, methods, Look(*values)))
+            updates = show(page.open(now, path, methods, DrawingStyle(*values)))
             updates[seen.index(photo)] = path
             return updates
 
@@ -161,7 +161,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
             chosen = page.benches[name]
             groups = (chosen.of_classes, chosen.of_concepts, chosen.of_pairs)
             choices = [gr.CheckboxGroup(group, value=group[:1]) for group in groups]
-            updates = show(page.switch(now, name, Look(*values)))
+            updates = show(page.switch(now, name, DrawingStyle(*values)))
             updates[seen.index(other)] = gr.Dropdown(_classes(page, name), value=None)
             return [*choices, *updates]
 

@@ -13,7 +13,7 @@ from explainers.app.answers import Files, write_answers
 from explainers.app.uploads import read_upload
 from explainers.app.workbench import Answer, Ranked, Workbench
 from explainers.errors import InputError
-from explainers.look import Look
+from explainers.images.drawing_style import DrawingStyle
 
 FILES_LIVE = 900  # seconds; after that, a download needs a new answer
 BEGIN = "Choose a photograph to begin."
@@ -72,7 +72,9 @@ class Page:
         """What there is to see at first."""
         return View(next(iter(self.benches)))
 
-    def open(self, view: View, path: str | None, methods: Sequence[str], look: Look) -> View:
+    def open(
+        self, view: View, path: str | None, methods: Sequence[str], look: DrawingStyle
+    ) -> View:
         """Take an image, and ask for its likeliest class; nothing is left of the one before."""
         if path is None:
             return View(view.bench)
@@ -81,13 +83,13 @@ class Page:
         except InputError as error:
             return View(view.bench, error=str(error))
 
-    def switch(self, view: View, bench: str, look: Look) -> View:
+    def switch(self, view: View, bench: str, look: DrawingStyle) -> View:
         """Ask another classifier about the same image, by the first of its methods."""
         if view.image is None:
             return View(bench)
         return self._rank(bench, view.image, self.benches[bench].of_classes[:1], look)
 
-    def ask(self, view: View, label: int, methods: Sequence[str], look: Look) -> View:
+    def ask(self, view: View, label: int, methods: Sequence[str], look: DrawingStyle) -> View:
         """Ask why it should be a class; what is known already is not asked again."""
         known = {one.method: one for one in view.answers if label == view.label}
 
@@ -99,12 +101,12 @@ class Page:
 
         return self._answer(view, look, label, why)
 
-    def ask_more(self, view: View, methods: Sequence[str], look: Look) -> View:
+    def ask_more(self, view: View, methods: Sequence[str], look: DrawingStyle) -> View:
         """Ask other methods the same; nothing if no class was asked for."""
         return view if view.label is None else self.ask(view, view.label, methods, look)
 
     def show_concept(
-        self, view: View, paths: Sequence[str] | None, methods: Sequence[str], look: Look
+        self, view: View, paths: Sequence[str] | None, methods: Sequence[str], look: DrawingStyle
     ) -> View:
         """Ask where a concept is."""
         return self._answer(
@@ -116,7 +118,9 @@ class Page:
             ),
         )
 
-    def compare(self, view: View, path: str | None, methods: Sequence[str], look: Look) -> View:
+    def compare(
+        self, view: View, path: str | None, methods: Sequence[str], look: DrawingStyle
+    ) -> View:
         """Ask what the image shares with another one."""
 
         def ask(bench: Workbench, image: Image.Image) -> list[Answer]:
@@ -126,7 +130,7 @@ class Page:
 
         return self._answer(view, look, None, ask)
 
-    def redraw(self, view: View, look: Look) -> View:
+    def redraw(self, view: View, look: DrawingStyle) -> View:
         """Draw the same answers in another way."""
         if not view.answers:
             return view
@@ -134,14 +138,16 @@ class Page:
         files = write_answers(view.answers, look, self.folder / uuid.uuid4().hex)
         return replace(view, files=files)
 
-    def _rank(self, bench: str, image: Image.Image, methods: Sequence[str], look: Look) -> View:
+    def _rank(
+        self, bench: str, image: Image.Image, methods: Sequence[str], look: DrawingStyle
+    ) -> View:
         view = View(bench, image, self.benches[bench].top_classes(image))
         return self.ask(view, view.ranked[0].label, methods, look)
 
     def _answer(
         self,
         view: View,
-        look: Look,
+        look: DrawingStyle,
         label: int | None,
         ask: Callable[[Workbench, Image.Image], list[Answer]],
     ) -> View:

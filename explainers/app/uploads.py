@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from explainers.errors import InputError
-from explainers.images import open_image
+from explainers.images.reading import open_image
 
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000

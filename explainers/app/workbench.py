@@ -13,12 +13,11 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.classifier import FrozenClassifier
-from explainers.concept import concept_embedding
-from explainers.embeddings import SimilarityExplainer
-from explainers.errors import InputError, TargetError
+from explainers.classifier.concept import concept_embedding
+from explainers.errors import InputError, TargetError, require_known
 from explainers.explanation import Explanation
-from explainers.images import at_sizes_of, to_batch
-from explainers.weights import closest
+from explainers.images.reading import at_sizes_of, to_batch
+from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
 
 class Ranked(NamedTuple):
@@ -133,8 +132,7 @@ def _some(methods: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     if not methods:
         raise InputError("no method is chosen; tick at least one")
     for name in methods:
-        if name not in known:
-            raise InputError(f"unknown method {name!r}; {closest(name, known)}")
+        require_known("method", name, known)
     return methods
 
 

@@ -11,11 +11,11 @@ import explainers
 from explainers.app.workbench import Workbench
 from explainers.base import Explainer
 from explainers.baselines import CAMBaseline
-from explainers.bundle import load_explainer
+from explainers.bundle.from_config import load_untrained
+from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
-from explainers.configs import load_untrained
 from explainers.errors import InputError
-from explainers.learned import LearnedExplainer
+from explainers.training.learned_explainer import LearnedExplainer
 
 QUICK: dict[str, dict[str, Any]] = {
     "OptiCAM": {"steps": 15},

@@ -4,7 +4,7 @@ They come with `pip install "learned-explainers[compare]"`. Each answers as its 
 are the layer to look at, the layout of tokens, the seeds, and that nothing stays on the classifier.
 """
 
-from explainers.baselines.cam import CAM_METHODS, CAMBaseline
 from explainers.baselines.captum import CAPTUM_METHODS, CaptumBaseline
+from explainers.baselines.pytorch_grad_cam import CAM_METHODS, CAMBaseline
 
 __all__ = ["CAM_METHODS", "CAPTUM_METHODS", "CAMBaseline", "CaptumBaseline"]

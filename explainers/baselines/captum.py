@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from explainers.base import Explainer
-from explainers.baselines.packages import check_name, lent, package
+from explainers.baselines.packages import lent, package
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError
+from explainers.errors import InputError, require_known
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class CaptumBaseline(Explainer):
         chunk_size: int = 16,
     ) -> None:
         super().__init__(classifier)
-        check_name("method", method, list(CAPTUM_METHODS))
+        require_known("method", method, CAPTUM_METHODS)
         package("captum.attr", "captum")
         if noisy_copies and not CAPTUM_METHODS[method].gradient:
             gradients = [name for name, use in CAPTUM_METHODS.items() if use.gradient]

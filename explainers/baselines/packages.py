@@ -1,6 +1,6 @@
 """Lending a classifier to another package: found or asked for, and nothing left behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import InputError
-from explainers.weights import closest
 
 
 @contextmanager
@@ -35,12 +34,6 @@ def lent(classifier: nn.Module, images: Tensor) -> Iterator[Tensor]:
         for table, entries in tables:
             table.clear()
             table.update(entries)
-
-
-def check_name(what: str, name: str, known: Sequence[str]) -> None:
-    """Raise InputError, with the nearest of the known names, if `name` is not among them."""
-    if name not in known:
-        raise InputError(f"unknown {what} {name!r}; {closest(name, known)}")
 
 
 def package(module: str, distribution: str) -> Any:  # noqa: ANN401  a module without types

@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from datamodules.contents import Contents, contents_of
 from datamodules.errors import UnreadableError
 from datamodules.maps import PRECISIONS
-from datamodules.sizes import size_in_bytes
-from datamodules.writing import ShardWriter
+from datamodules.samples.image_source import Contents, contents_of
+from datamodules.shard_files.byte_sizes import size_in_bytes
+from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
+from explainers.callbacks.map_records import SPLIT, described, plain_settings
 from explainers.errors import InputError
-from explainers.images import at_size, decode_image, to_tensor
-from explainers.map_records import SPLIT, described, plain_settings
+from explainers.images.reading import at_size, decode_image, to_tensor
 
 
 @dataclass(frozen=True)

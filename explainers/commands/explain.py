@@ -11,13 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from explainers.base import Explainer
-from explainers.commands.choice import add_choice, chosen
+from explainers.classifier.concept import concept_embedding
 from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
-from explainers.commands.references import Gallery, Match, draw_pair, reference
-from explainers.concept import concept_embedding
-from explainers.embeddings import SimilarityExplainer
+from explainers.commands.explainer_choice import add_choice, chosen
+from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
 from explainers.errors import InputError
-from explainers.images import distinct_names
+from explainers.images.reading import distinct_names
+from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

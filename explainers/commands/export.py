@@ -4,9 +4,10 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from explainers.commands.choice import add_choice, chosen
+from explainers.commands.explainer_choice import add_choice, chosen
 from explainers.errors import InputError
-from explainers.export import OPSET, export_onnx, export_torch
+from explainers.export.onnx_file import OPSET, export_onnx
+from explainers.export.torch_file import export_torch
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from explainers.metrics.base import ResponseMetric
-from explainers.metrics.keeping import Kept, Whole
+from explainers.metrics.image_mean import ResponseMetric
+from explainers.metrics.perturbations import Kept, Whole
 
 
 def average_increase(before: Tensor, after: Tensor) -> Tensor:

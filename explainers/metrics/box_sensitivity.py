@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from explainers.masking import delete
-from explainers.metrics.base import ResponseMetric
+from explainers.images.pixel_removal import delete
+from explainers.metrics.image_mean import ResponseMetric
 
 
 @dataclass(frozen=True)

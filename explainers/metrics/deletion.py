@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from explainers.masking import Fill, black
-from explainers.metrics.base import ResponseMetric
+from explainers.images.pixel_removal import Fill, black
+from explainers.metrics.image_mean import ResponseMetric
 from explainers.metrics.insertion import area_under_curve, check_step, counts
-from explainers.metrics.keeping import mark_undefined, ranks
+from explainers.metrics.perturbations import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

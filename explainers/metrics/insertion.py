@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from explainers.metrics.base import ResponseMetric
-from explainers.metrics.keeping import mark_undefined, ranks
+from explainers.metrics.image_mean import ResponseMetric
+from explainers.metrics.perturbations import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from explainers.metrics.base import ImageMean
 from explainers.metrics.energy_pointing import EnergyPointing, energy_pointing
+from explainers.metrics.image_mean import ImageMean
 
 
 class EnergyOnOther(EnergyPointing):

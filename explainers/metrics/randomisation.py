@@ -19,8 +19,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from explainers.metrics.base import ImageMean
-from explainers.metrics.similarity import spearman, ssim
+from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.map_similarity import spearman, ssim
 
 
 @contextmanager

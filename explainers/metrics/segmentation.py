@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from explainers.metrics.base import ImageMean
 from explainers.metrics.energy_pointing import require_masks
+from explainers.metrics.image_mean import ImageMean
 
 
 def confusion(scores: Tensor, masks: Tensor) -> Tensor:

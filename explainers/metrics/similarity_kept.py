@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.masking import keep
-from explainers.metrics.base import ImageMean
-from explainers.metrics.keeping import mark_undefined, ranks
+from explainers.images.pixel_removal import keep
+from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.perturbations import mark_undefined, ranks
 
 
 @torch.no_grad()

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from datamodules import PairsDataModule
+from datamodules.samples.transforms import evaluation_transform
+from datamodules.shard_files.index import index_of
 from datamodules.shards import Shards, ShuffledShards
-from datamodules.tars import index_of
-from datamodules.transforms import evaluation_transform
 
 
 class Explosive:

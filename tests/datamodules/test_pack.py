@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from datamodules import ShardsDataModule
-from datamodules.files import find_images
 from datamodules.pack import main
-from datamodules.packing import Plan, pack
+from datamodules.samples.image_listing import find_images
+from datamodules.shard_files.packing import Plan, pack
 
 ROOT = Path(__file__).parents[2]
 
@@ -231,7 +231,9 @@ def test_a_full_disk_is_one_line(folder, monkeypatch, capsys):
 
 
 def test_what_was_written_is_read_back(folder, monkeypatch):
-    monkeypatch.setattr("datamodules.packing._digests", lambda file: iter([("a.jpg", b"")]))
+    monkeypatch.setattr(
+        "datamodules.shard_files.packing._digests", lambda file: iter([("a.jpg", b"")])
+    )
     with pytest.raises(ValueError, match="reads back other than it was written"):
         pack(Plan(folder / "x-000000.tar", find_images(folder)[0]))
     assert not list(folder.glob("x-*"))
@@ -271,7 +273,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_shards(folder):
 def test_two_runs_do_not_write_to_the_same_folder(folder, monkeypatch, capsys):
     output = folder.parent / "shards"
     output.mkdir()
-    monkeypatch.setattr("datamodules.many.GRACE", 0.1)
+    monkeypatch.setattr("datamodules.shard_files.process_pool.GRACE", 0.1)
     handle = os.open(output, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     assert run(folder)[0] == 2

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from datamodules import ShardsDataModule
-from datamodules.shards import Shards, ShuffledShards
-from datamodules.tars import find_shards
-from datamodules.transforms import (
+from datamodules.samples.transforms import (
     evaluation_transform,
     random_scale_transform,
     training_transform,
 )
+from datamodules.shard_files.index import find_shards
+from datamodules.shards import Shards, ShuffledShards
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 LENGTHS = [3, 5, 2, 4]

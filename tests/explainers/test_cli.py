@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from explainers import PTAME
-from explainers.bundle import save_bundle
+from explainers.bundle.saving import save_bundle
 from explainers.cli import main
-from explainers.scored import CONFIDENCE_METRICS
+from explainers.evaluation.scored import CONFIDENCE_METRICS
 
 
 @pytest.fixture(scope="module")

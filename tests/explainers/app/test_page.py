@@ -13,9 +13,9 @@ from explainers.app import uploads
 from explainers.app.page import BEGIN, Page
 from explainers.app.uploads import read_upload
 from explainers.app.workbench import Workbench
-from explainers.embeddings import SimilarityGradCAM
 from explainers.errors import InputError
-from explainers.look import Look
+from explainers.images.drawing_style import DrawingStyle
+from explainers.methods.similarity_grad_cam import SimilarityGradCAM
 
 METHODS = ["ours", "blind"]
 
@@ -64,7 +64,7 @@ def array(view, key="map"):
 
 def test_opened_photograph_is_ranked_and_explained(page, files):
     assert page.start().hint == BEGIN
-    view = page.open(page.start(), files[0], ["ours"], Look())
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
     assert view.label == view.ranked[0].label
     assert (view.error, view.hint) == ("", "")
     assert [text.partition(":")[0] for _, text in view.files.pictures] == ["ours"]
@@ -73,76 +73,78 @@ def test_opened_photograph_is_ranked_and_explained(page, files):
 
 
 def test_another_class_has_another_map(page, files):
-    first = page.open(page.start(), files[0], ["ours"], Look())
-    second = page.ask(first, first.ranked[1].label, ["ours"], Look())
+    first = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    second = page.ask(first, first.ranked[1].label, ["ours"], DrawingStyle())
     assert second.label == first.ranked[1].label
     assert not np.allclose(array(first), array(second))
     assert second.ranked == first.ranked
 
 
 def test_method_added_later_joins_what_was_answered_already(page, files):
-    first = page.open(page.start(), files[0], ["ours"], Look())
-    both = page.ask_more(first, METHODS, Look())
+    first = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    both = page.ask_more(first, METHODS, DrawingStyle())
     assert both.answers[0] is first.answers[0]
     assert [one.method for one in both.answers] == METHODS
-    assert [one.method for one in page.ask_more(both, ["blind"], Look()).answers] == ["blind"]
-    assert "no method is chosen" in page.ask_more(both, [], Look()).error
-    other = page.ask(first, first.ranked[1].label, ["ours"], Look())
+    assert [one.method for one in page.ask_more(both, ["blind"], DrawingStyle()).answers] == [
+        "blind"
+    ]
+    assert "no method is chosen" in page.ask_more(both, [], DrawingStyle()).error
+    other = page.ask(first, first.ranked[1].label, ["ours"], DrawingStyle())
     assert other.answers[0] is not first.answers[0]
 
 
 def test_two_visitors_do_not_mix(page, files):
-    one = page.open(page.start(), files[0], ["ours"], Look())
-    two = page.open(page.start(), files[1], ["ours"], Look())
-    one_again = page.ask(one, one.ranked[1].label, ["ours"], Look())
+    one = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    two = page.open(page.start(), files[1], ["ours"], DrawingStyle())
+    one_again = page.ask(one, one.ranked[1].label, ["ours"], DrawingStyle())
     assert array(one_again).shape == (60, 90)
     assert array(two).shape == (70, 50)
     assert len({one.files.png, two.files.png, one_again.files.png}) == 3
 
 
 def test_concept_and_comparison(page, files, text):
-    view = page.open(page.start(), files[0], ["ours"], Look())
-    concept = page.show_concept(view, files[1:], ["ours"], Look())
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    concept = page.show_concept(view, files[1:], ["ours"], DrawingStyle())
     assert (concept.label, concept.error) == (None, "")
     assert np.isnan(array(concept, "probability"))
-    assert page.ask_more(concept, METHODS, Look()) is concept
-    pair = page.compare(view, files[1], ["pairs"], Look())
+    assert page.ask_more(concept, METHODS, DrawingStyle()) is concept
+    pair = page.compare(view, files[1], ["pairs"], DrawingStyle())
     assert len(pair.files.pictures) == 2
     for failed, message in (
-        (page.show_concept(view, None, ["ours"], Look()), "at least one image"),
-        (page.show_concept(view, [text], ["ours"], Look()), "letter.jpg cannot be read"),
-        (page.compare(view, None, ["pairs"], Look()), "no image to compare with"),
-        (page.compare(view, files[1], ["ours"], Look()), "unknown method 'ours'"),
+        (page.show_concept(view, None, ["ours"], DrawingStyle()), "at least one image"),
+        (page.show_concept(view, [text], ["ours"], DrawingStyle()), "letter.jpg cannot be read"),
+        (page.compare(view, None, ["pairs"], DrawingStyle()), "no image to compare with"),
+        (page.compare(view, files[1], ["ours"], DrawingStyle()), "unknown method 'ours'"),
     ):
         assert message in failed.error
         assert failed.answers is view.answers
 
 
 def test_redrawing_changes_the_picture_and_nothing_else(page, files):
-    view = page.open(page.start(), files[0], ["ours"], Look())
-    again = page.redraw(view, Look(opacity=0.2))
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    again = page.redraw(view, DrawingStyle(opacity=0.2))
     assert again.answers is view.answers
     assert again.files.png.read_bytes() != view.files.png.read_bytes()
     np.testing.assert_array_equal(array(again), array(view))
-    assert page.redraw(page.start(), Look()) == page.start()
+    assert page.redraw(page.start(), DrawingStyle()) == page.start()
 
 
 def test_another_classifier_sees_the_same_photograph(page, files):
-    view = page.open(page.start(), files[0], ["ours"], Look())
-    other = page.switch(view, "second", Look())
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    other = page.switch(view, "second", DrawingStyle())
     assert other.image is view.image
     assert len(other.ranked) == 4
     assert [one.method for one in other.answers] == ["flat"]
-    assert page.switch(page.start(), "second", Look()).hint == BEGIN
+    assert page.switch(page.start(), "second", DrawingStyle()).hint == BEGIN
 
 
 def test_bad_file_leaves_one_message_and_nothing_of_the_photograph_before(page, files, text):
-    view = page.open(page.start(), files[0], ["ours"], Look())
-    failed = page.open(view, text, ["ours"], Look())
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    failed = page.open(view, text, ["ours"], DrawingStyle())
     assert failed.error.startswith("letter.jpg cannot be read as an image")
     assert (failed.image, failed.answers, failed.files) == (None, (), None)
-    assert "no photograph" in page.ask(failed, 0, ["ours"], Look()).error
-    assert page.open(view, None, ["ours"], Look()) == page.start()
+    assert "no photograph" in page.ask(failed, 0, ["ours"], DrawingStyle()).error
+    assert page.open(view, None, ["ours"], DrawingStyle()) == page.start()
 
 
 def test_old_files_and_empty_folders_are_swept_away_when_somebody_asks(page, files):
@@ -159,12 +161,12 @@ def test_old_files_and_empty_folders_are_swept_away_when_somebody_asks(page, fil
     old, young = put("old/a.png", 1000), put("young/a.png", 100)
     (page.folder / "empty").mkdir()
     os.utime(page.folder / "empty", (0, 0))
-    view = page.open(page.start(), files[0], ["ours"], Look())
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
     left = {path for path in page.folder.rglob("*") if path.is_file()}
     assert left == {example, young, view.files.png, view.files.npz}
     assert not (page.folder / "empty").exists()
     os.utime(old.parent, (0, 0))
-    page.redraw(view, Look())
+    page.redraw(view, DrawingStyle())
     assert not old.parent.exists()
 
 

@@ -12,8 +12,8 @@ from explainers.app.answers import write_answers
 from explainers.app.workbench import Workbench
 from explainers.app.workbenches import load_workbenches, untrained_methods
 from explainers.errors import InputError
-from explainers.images import to_tensor
-from explainers.look import Look
+from explainers.images.drawing_style import DrawingStyle
+from explainers.images.reading import to_tensor
 
 
 def photograph(seed, size=(90, 60)):
@@ -149,7 +149,7 @@ def test_callers_at_once_get_what_each_would_get_alone(convolutional):
 
 def test_one_answer_is_written_as_an_explanation_is_saved(convolutional, tmp_path):
     (answer,) = convolutional.why(["trained"], photograph(0), 3)
-    written = write_answers([answer], Look(), tmp_path / "one")
+    written = write_answers([answer], DrawingStyle(), tmp_path / "one")
     (saved,) = answer.explanation.save(tmp_path / "saved")
     assert written.png.read_bytes() == saved.read_bytes()
     assert [file for file, _ in written.pictures] == [written.png]
@@ -161,7 +161,7 @@ def test_one_answer_is_written_as_an_explanation_is_saved(convolutional, tmp_pat
 
 def test_several_answers_stand_side_by_side_under_their_names(convolutional, tmp_path):
     answers = convolutional.alike(convolutional.of_pairs, photograph(0), photograph(1, (40, 80)))
-    written = write_answers(answers, Look(), tmp_path)
+    written = write_answers(answers, DrawingStyle(), tmp_path)
     assert [text.partition(":")[0] for _, text in written.pictures] == [
         "FAM",
         "FAM",

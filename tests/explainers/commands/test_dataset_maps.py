@@ -16,8 +16,8 @@ from PIL import Image
 from datamodules.maps import Maps
 from datamodules.shards import Shards
 from explainers import OptiCAM
+from explainers.bundle.from_config import load_untrained
 from explainers.cli import main
-from explainers.configs import load_untrained
 
 
 @pytest.fixture(scope="module")

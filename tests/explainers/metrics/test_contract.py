@@ -7,7 +7,7 @@ import torch
 
 from explainers.metrics import CHOICES
 from explainers.metrics.boxes import boxes_of
-from explainers.metrics.keeping import Kept, Whole
+from explainers.metrics.perturbations import Kept, Whole
 
 COUNT = 5
 PARTS = {"uneven": (3, 2), "one image, first": (1, 0), "one image, second": (0, 1)}

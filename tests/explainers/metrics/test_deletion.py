@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from explainers.masking import blur, mean
+from explainers.images.pixel_removal import blur, mean
 from explainers.metrics.deletion import Deleted, Deletion
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explainers.masking import mean
+from explainers.images.pixel_removal import mean
 from explainers.metrics.fidelity import Fidelity, Removed
 
 

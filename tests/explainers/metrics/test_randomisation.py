@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from explainers import PTAME, FrozenClassifier
+from explainers.metrics.map_similarity import spearman, ssim
 from explainers.metrics.randomisation import (
     ModelRandomisation,
     ModelRandomisationRank,
@@ -10,7 +11,6 @@ from explainers.metrics.randomisation import (
     randomisation_ssim,
     randomised,
 )
-from explainers.metrics.similarity import spearman, ssim
 
 
 def _state(model):

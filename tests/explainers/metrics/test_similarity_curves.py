@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
+from explainers.evaluation.scoreboard import Case, Scoreboard
 from explainers.metrics.deletion import Deleted
 from explainers.metrics.insertion import Inserted, blur
-from explainers.scoring import Case, Scoreboard
 
 NAMES = ["similarity_insertion", "similarity_deletion"]
 

@@ -1,0 +1,1 @@
+"""Samples: decoding, transforms, order, and those that are unreadable."""

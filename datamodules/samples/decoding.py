@@ -1,0 +1,71 @@
+"""The members of a sample to what networks are given."""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from datamodules.samples.image_files import opened
+from datamodules.samples.labels import label_of
+from datamodules.samples.unreadable import Sample
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A sample as it was kept.
+
+    Attributes:
+        image: RGB.
+        mask: of its size, grey, or None.
+        label: its class, or None.
+    """
+
+    image: Image.Image
+    mask: Image.Image | None
+    label: int | None
+
+    def transformed(self, transform: v2.Transform) -> Sample:
+        """Crop and convert image and mask alike."""
+        sample: Sample = {}
+        if self.label is not None:
+            sample["label"] = torch.tensor(self.label)
+        if self.mask is None:
+            image = transform(self.image)
+        else:
+            mask = tv_tensors.Mask(v2.functional.pil_to_tensor(self.mask))
+            image, mask = transform(self.image, mask)
+            sample["mask"] = mask.as_subclass(Tensor) != 0
+        return sample | {"image": image.as_subclass(Tensor)}
+
+
+def decoded(content: dict[str, bytes], at_least: int | None = None) -> Decoded:
+    """Decode `cls`, `mask.png` and the remaining member, the image.
+
+    Args:
+        content: the members by their extensions.
+        at_least: as `images.opened` takes it; of no effect where there is a mask.
+
+    Raises:
+        ValueError: one of them cannot be decoded, or the mask is of another size than the image.
+    """
+    rest = dict(content)
+    label = label_of(rest.pop("cls")) if "cls" in rest else None
+    mask = rest.pop("mask.png", None)
+    ((extension, file),) = rest.items()
+    image = _picture(extension, file, "RGB", at_least if mask is None else None)
+    if mask is None:
+        return Decoded(image, None, label)
+    shape = _picture("mask.png", mask, "L")
+    if shape.size != image.size:
+        raise ValueError(f"has a mask of {shape.size} pixels for an image of {image.size}")
+    return Decoded(image, shape, label)
+
+
+def _picture(extension: str, file: bytes, mode: str, at_least: int | None = None) -> Image.Image:
+    try:
+        return opened(file, mode, at_least)
+    except ValueError as error:
+        raise ValueError(f"has a {extension} that {error}") from error

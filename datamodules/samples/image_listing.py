@@ -1,0 +1,134 @@
+"""Image files on a disk, and the class of each where their folders or a list tell it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.samples.image_files import EXTENSIONS
+
+MASK = ".mask.png"
+WITHOUT_TRAINING = ("gif", "jfif", "tif", "tiff")  # not packed, but explained like any other
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image.
+
+    Attributes:
+        path: where it is.
+        key: unlike any other's, without dots and slashes: its path below the folder.
+        label: its class, or None where nobody knows it.
+        mask: the `NAME.mask.png` beside it, or None.
+    """
+
+    path: Path
+    key: str
+    label: int | None
+    mask: Path | None
+
+
+def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
+    """The images that a folder or a list names, by name or in the list's order, and the classes.
+
+    A folder holds images, or one folder for each class. A list has a path a line, relative to its
+    own folder, followed by a space or tab and the class's number if the classes are known.
+
+    Returns:
+        The images; and the classes' folders, in the order of their labels, if there are any.
+
+    Raises:
+        DataError: there is no image, or which class it is of is not clear.
+    """
+    if source.is_file():
+        images, classes = _listed(source), None
+    elif source.is_dir():
+        images, classes = _found(source)
+    else:
+        raise DataError(f"no folder or list of images at {source.absolute()}")
+    if not images:
+        raise DataError(
+            f"no image in {source.absolute()}; files that end in "
+            f"{', '.join('.' + name for name in EXTENSIONS)} are taken for images"
+        )
+    return images, classes
+
+
+def all_images(folder: Path) -> list[ImageFile]:
+    """The images in a folder and anywhere below it, by name, whatever its folders stand for.
+
+    Raises:
+        DataError: there is none.
+    """
+    paths = sorted(_walk(folder, (*EXTENSIONS, *WITHOUT_TRAINING)))
+    if not paths:
+        raise DataError(f"no image in {folder.absolute()} or below it")
+    return _images(paths, folder, [None] * len(paths))
+
+
+def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
+    own = [path for path in folder.iterdir() if path.is_file() and _is_image(path.name)]
+    classes = sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if own or not classes:
+        if classes:
+            raise DataError(
+                f"{folder.absolute()} holds both images ({min(own).name}) and folders "
+                f"({classes[0]}); put every image into the folder of its class, or none"
+            )
+        return _images(sorted(own), folder, [None] * len(own)), None
+    paths: list[Path] = []
+    labels: list[int | None] = []
+    for label, name in enumerate(classes):
+        inside = sorted(_walk(folder / name))
+        if not inside:
+            raise DataError(f"no image in {folder.absolute() / name}, the folder of a class")
+        paths += inside
+        labels += [label] * len(inside)
+    return _images(paths, folder, labels), classes
+
+
+def _walk(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder, followlinks=True):
+        yield from (Path(parent, name) for name in names if _is_image(name, extensions))
+
+
+def _is_image(name: str, extensions: Sequence[str] = EXTENSIONS) -> bool:
+    extension = name.rpartition(".")[2].lower()
+    return extension in extensions and not name.startswith(".") and not name.endswith(MASK)
+
+
+def _listed(source: Path) -> list[ImageFile]:
+    paths: list[Path] = []
+    labels: list[int | None] = []
+    for line in filter(None, map(str.strip, source.read_text().splitlines())):
+        name, _, label = line.replace("\t", " ").rpartition(" ")
+        known = bool(name) and label.isascii() and label.isdecimal()
+        path = source.parent / (name.strip() if known else line)
+        if not path.is_file():
+            raise DataError(f"{source.absolute()} names {path}, which is not there")
+        paths.append(path)
+        labels.append(int(label) if known else None)
+    if len({label is None for label in labels}) > 1:
+        without = paths[labels.index(None)]
+        raise DataError(f"{source.absolute()} gives some images a class and {without} none")
+    return _images(paths, source.parent, labels)
+
+
+def _images(paths: list[Path], folder: Path, labels: list[int | None]) -> list[ImageFile]:
+    images = []
+    taken: set[str] = set()
+    for path, label in zip(paths, labels, strict=True):
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+        parts = [part for part in inside.with_suffix("").parts if part != ".."]
+        base = key = "_".join(parts).replace(".", "_")
+        number = 1
+        while key in taken:
+            number += 1
+            key = f"{base}-{number}"
+        taken.add(key)
+        mask = path.with_name(path.stem + MASK)
+        images.append(ImageFile(path, key, label, mask if mask.is_file() else None))
+    return images

@@ -1,0 +1,1 @@
+"""Shard files: their index, writing, fetching, packing and audit."""

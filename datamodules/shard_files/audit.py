@@ -1,0 +1,121 @@
+"""What is wrong with shards: samples that cannot be read, keys that come twice, wrong counts."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.samples.image_files import EXTENSIONS, opened
+from datamodules.samples.labels import label_of
+from datamodules.shard_files.index import INFO, find_shards, index_of, members_of
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What a shard holds.
+
+    Attributes:
+        keys: of its samples, in order.
+        labelled: how many of them have a class.
+        faults: what is wrong, a line each.
+    """
+
+    keys: list[str]
+    labelled: int
+    faults: list[str]
+
+
+def audit_shard(path: Path) -> Shelf:
+    """Decode everything that a shard holds."""
+    try:
+        index = index_of(path)
+    except DataError as error:
+        return Shelf([], 0, [str(error)])
+    faults = []
+    for position, (key, members) in enumerate(index):
+        pictures = [name for name in members if name.rpartition(".")[2] in EXTENSIONS]
+        try:
+            if not any(name in EXTENSIONS for name in pictures):
+                raise ValueError(f"has no image, only {', '.join(members)}")
+            content = members_of(path, position, [*pictures, *(members.keys() & {"cls"})])
+            if "cls" in content:
+                label_of(content["cls"])
+            for name in pictures:
+                try:
+                    opened(content[name], "RGB")
+                except ValueError as error:
+                    raise ValueError(f"has a {name} that {error}") from error
+        except ValueError as error:
+            faults.append(f"{path}: sample {key!r} {error}")
+    labelled = sum("cls" in members for _, members in index)
+    if 0 < labelled < len(index):
+        without = next(key for key, members in index if "cls" not in members)
+        faults.append(f"{path}: sample {without!r} has no class, and others have")
+    return Shelf([key for key, _ in index], labelled, faults)
+
+
+class Audit:
+    """Puts together what was found in several shards.
+
+    Args:
+        paths: of the shards.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
+        self.samples = 0
+        self.labelled = 0
+
+    def faults(self, shelves: Sequence[Shelf]) -> list[str]:
+        """Everything that is wrong with the shards that these, in the same order, come from."""
+        self.samples = sum(len(shelf.keys) for shelf in shelves)
+        self.labelled = sum(shelf.labelled for shelf in shelves)
+        faults = [fault for shelf in shelves for fault in shelf.faults]
+        counted = Counter(key for shelf in shelves for key in shelf.keys)
+        for path, shelf in zip(self.paths, shelves, strict=True):
+            twice = sorted({key for key in shelf.keys if counted[key] > 1})
+            faults += [f"{path}: sample {key!r} is there {counted[key]} times" for key in twice]
+        lengths = {path: len(shelf.keys) for path, shelf in zip(self.paths, shelves, strict=True)}
+        for folder in sorted({path.parent for path in self.paths}):
+            faults += _faults_of_info(folder / INFO, lengths)
+        return faults
+
+
+def _faults_of_info(path: Path, lengths: dict[Path, int]) -> list[str]:
+    if not path.is_file():
+        return [f"{path} is not there; without it every run has to count the samples"]
+    faults = []
+    recorded = set()
+    try:
+        for name, split in json.loads(path.read_text())["splits"].items():
+            pairs = list(zip(split["filenames"], split["shard_lengths"], strict=True))
+            for file, length in pairs:
+                shard = path.parent / file
+                recorded.add(shard)
+                if not shard.is_file():
+                    faults.append(f"{path} names {file}, which is not there")
+                elif shard in lengths and lengths[shard] != length:
+                    faults.append(f"{shard} holds {lengths[shard]} samples, {path} says {length}")
+            if split["num_samples"] != sum(length for _, length in pairs):
+                faults.append(f"{path}: num_samples of {name} is not the sum of shard_lengths")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return [f"{path} cannot be used ({type(error).__name__}: {error})"]
+    mine = {shard for shard in lengths if shard.parent == path.parent}
+    return faults + [f"{shard} is not in {path}" for shard in sorted(mine - recorded)]
+
+
+def shards_of(patterns: Sequence[str]) -> list[Path]:
+    """The shards that folders hold, and those that patterns stand for.
+
+    Raises:
+        DataError: there are none.
+    """
+    paths = []
+    for pattern in patterns:
+        found = sorted(Path(pattern).glob("*.tar")) if Path(pattern).is_dir() else None
+        if found == []:
+            raise DataError(f"no shard, a file that ends in .tar, in {Path(pattern).absolute()}")
+        paths += found or [shard.path for shard in find_shards(pattern)]
+    return paths

@@ -1,0 +1,217 @@
+"""Shards written sample by sample, by a run that may be killed and started again."""
+
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from datamodules.errors import DataError
+from datamodules.shard_files.durable import appearing, aside_of
+from datamodules.shard_files.index import INFO, index_of
+from datamodules.shard_files.info import read_info, write_info
+from datamodules.shard_files.process_pool import alone_in
+
+NewSample = tuple[str, Mapping[str, bytes]]
+"""A key, and the content of each member by its extension."""
+
+
+class ShardWriter:
+    """Writes samples to the shards of a folder, and goes on where an earlier run was stopped.
+
+    What is done stands in `_info.json`, which is written after each shard: what an earlier run
+    did after its last whole shard is done again. Use it as a context; a Ctrl-C in it keeps the
+    shard that was begun.
+
+    Args:
+        folder: of the shards.
+        split: how their names begin.
+        max_size: of a shard, in bytes; only one of a single unit is larger.
+        settings: plain values that say what the samples are made of and how; a run with others
+            does not go on from here.
+
+    Attributes:
+        position: how many units are done.
+        left_out: what could not be made a sample, and why.
+
+    Raises:
+        DataError: from `with`, the folder holds shards of other settings, or not those that its
+            `_info.json` names, or another run writes there.
+    """
+
+    def __init__(self, folder: Path, split: str, max_size: int, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.split = split
+        self.room = max_size // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE
+        self.settings = settings
+        self.position = 0
+        self.left_out: dict[str, str] = {}
+        self._names: list[str] = []
+        self._lengths: list[int] = []
+        self._open: _OpenShard | None = None
+        self._halfway = False
+        self._alone = ExitStack()
+
+    def __len__(self) -> int:
+        """How many samples are written."""
+        return sum(self._lengths) + (self._open.length if self._open else 0)
+
+    @property
+    def shards(self) -> list[Path]:
+        """The whole ones."""
+        return [self.folder / name for name in self._names]
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._alone.enter_context(alone_in(self.folder))
+        try:
+            self._take_up()
+        except BaseException:
+            self._alone.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._alone:
+            if kind is None or (kind is KeyboardInterrupt and not self._halfway):
+                self._finish()
+            elif self._open is not None:
+                self._open.abandon(kind, error, traceback)
+
+    def add(self, samples: Sequence[NewSample], left_out: Mapping[str, str] | None = None) -> None:
+        """Add all that comes of the next unit, which no two shards share.
+
+        Args:
+            samples: none, one or several.
+            left_out: what could not be made a sample, by a name, and why.
+        """
+        size = sum(map(_packed_size, samples))
+        if self._open is not None and samples and self._open.size + size > self.room:
+            self._finish()
+        self._halfway = True
+        if self._open is None and samples:
+            self._open = _OpenShard(self._next())
+        for key, members in samples:
+            assert self._open is not None  # for the type checker
+            self._open.write(key, members)
+        self.position += 1
+        self.left_out |= left_out or {}
+        self._halfway = False
+
+    def _next(self) -> Path:
+        return self.folder / f"{self.split}-{len(self._names):06d}.tar"
+
+    def _finish(self) -> None:
+        """Give the open shard its name, and note what is done."""
+        if self._open is not None:
+            self._open.close()
+            self._names.append(self._open.path.name)
+            self._lengths.append(self._open.length)
+            self._open = None
+        self._note()
+
+    def _note(self) -> None:
+        info = read_info(self.folder)
+        info["splits"][self.split] = {
+            "name": self.split,
+            "num_samples": sum(self._lengths),
+            "filenames": self._names,
+            "shard_lengths": self._lengths,
+            "settings": self.settings,
+            "position": self.position,
+            "left_out": self.left_out,
+        }
+        write_info(self.folder, info)
+
+    def _take_up(self) -> None:
+        """Read what an earlier run noted, and check that it is there."""
+        entry = read_info(self.folder)["splits"].get(self.split)
+        there = {path.name for path in self.folder.glob(f"{self.split}-[0-9]*.tar")}
+        if entry is None:
+            if there:
+                raise DataError(
+                    f"{self.folder / min(there)} is of another run; remove it, or choose another "
+                    "--output"
+                )
+            self._note()
+            return
+        theirs = entry.get("settings", {})
+        for name in theirs.keys() | self.settings.keys():
+            if theirs.get(name) != self.settings.get(name):
+                raise DataError(
+                    f"{self.folder} holds {self.split} of other settings ({name} was "
+                    f"{theirs.get(name)!r}, and is {self.settings.get(name)!r}); remove it, or "
+                    "choose another --output"
+                )
+        self._names, self._lengths = list(entry["filenames"]), list(entry["shard_lengths"])
+        self.position, self.left_out = entry["position"], dict(entry["left_out"])
+        for path, length in zip(self.shards, self._lengths, strict=True):
+            if not path.is_file() or len(index_of(path)) != length:
+                raise DataError(
+                    f"{path} is not there with the {length} samples that {INFO} names; remove "
+                    f"{self.folder / INFO} and the shards to begin anew"
+                )
+        aside_of(self._next()).unlink(missing_ok=True)
+
+
+class _OpenShard:
+    """A shard that is being written; it is not there before it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.length = 0
+        self.size = 0
+        self._keys: set[str] = set()
+        self._stack = ExitStack()
+        file = self._stack.enter_context(appearing(path))
+        self._tar = self._stack.enter_context(tarfile.TarFile(fileobj=file, mode="w"))
+
+    def write(self, key: str, members: Mapping[str, bytes]) -> None:
+        """Add a sample, under a number besides if its key is taken."""
+        base = key = _plain(key)
+        number = 1
+        while key in self._keys:
+            number += 1
+            key = f"{base}-{number}"
+        self._keys.add(key)
+        for extension, content in members.items():
+            info = tarfile.TarInfo(f"{key}.{extension}")
+            info.size = len(content)
+            info.mode = 0o644
+            self._tar.addfile(info, io.BytesIO(content))
+        self.length += 1
+        self.size += _packed_size((key, members))
+
+    def close(self) -> None:
+        """Put it in place."""
+        self._stack.close()
+
+    def abandon(
+        self,
+        kind: type[BaseException],
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave nothing of it."""
+        self._stack.__exit__(kind, error, traceback)
+
+
+def _plain(key: str) -> str:
+    """A key that leads nowhere else, and that no reader cuts at a dot."""
+    parts = [part for part in key.replace("\\", "/").split("/") if part not in ("", "..", ".")]
+    return "/".join(part.replace(".", "_") for part in parts) or "_"
+
+
+def _packed_size(sample: NewSample) -> int:
+    key, members = sample
+    blocks = sum(1 + -(-len(content) // tarfile.BLOCKSIZE) for content in members.values())
+    # A long name, or one that is not ASCII, takes two more blocks, or three.
+    plain = len(key) < 80 and key.isascii()
+    return (blocks if plain else blocks + 3 * len(members)) * tarfile.BLOCKSIZE

@@ -1,0 +1,112 @@
+"""Class activation maps of the package grad-cam."""
+
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.base import Explainer
+from explainers.baselines.packages import lent, package
+from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.errors import InputError, require_known
+
+CAM_METHODS = (
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "GradCAMElementWise",
+    "HiResCAM",
+    "LayerCAM",
+    "XGradCAM",
+    "EigenGradCAM",
+    "EigenCAM",
+    "KPCA_CAM",
+    "FEM",
+    "ScoreCAM",
+    "AblationCAM",
+)
+"""Classes of pytorch_grad_cam; EigenCAM, KPCA_CAM and FEM answer the same for every class."""
+
+
+class CAMBaseline(Explainer):
+    """Explains by a class activation map of the package grad-cam.
+
+    Scores are as the package returns them: the positive part, scaled to [0, 1] for each image.
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        method: one of `CAM_METHODS`.
+        layer: the module whose output is weighed, by its name in timm's model; by default what
+            the head pools or, where that is tokens, what the last attention reads.
+
+    Raises:
+        InputError: the method or the layer is unknown, or grad-cam cannot be imported.
+    """
+
+    def __init__(
+        self, classifier: ClassifierSource, method: str = "GradCAM", layer: str | None = None
+    ) -> None:
+        super().__init__(classifier)
+        require_known("method", method, CAM_METHODS)
+        package("pytorch_grad_cam", "grad-cam")
+        outputs, pooled = _outputs(self.classifier)
+        self.method = method
+        self.layer = _default_layer(outputs, pooled, self.classifier) if layer is None else layer
+        require_known("layer", self.layer, outputs)
+        output = outputs[self.layer]
+        self._channels_last = self.classifier.as_maps(output, self.classifier.size) is not output
+
+    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
+        """Weigh the channels of the layer, as the package does."""
+        grad_cam = package("pytorch_grad_cam", "grad-cam")
+        chosen = grad_cam.utils.model_targets.ClassifierOutputTarget
+        options: dict[str, Any] = {
+            "target_layers": [self.classifier.model.get_submodule(self.layer)],
+            "reshape_transform": partial(self.classifier.as_maps, size=images.shape[-2:]),
+        }
+        if self.method == "AblationCAM":  # by default, one module that all share
+            kind = "AblationLayerVit" if self._channels_last else "AblationLayer"
+            options["ablation_layer"] = getattr(grad_cam.ablation_layer, kind)()
+        # Some draw a progress bar for each image, and have no switch for it.
+        with lent(self.classifier, images) as copies, redirect_stderr(StringIO()):
+            cam = getattr(grad_cam, self.method)(self.classifier, **options)
+            copies.requires_grad_(cam.uses_gradients)
+            scores = torch.from_numpy(cam(copies, [chosen(label) for label in target.tolist()]))
+        return scores[:, None].to(images.device)
+
+
+def _outputs(classifier: FrozenClassifier) -> tuple[dict[str, Tensor], Tensor]:
+    """What each module makes of a black image (1 …), by its name, and what the head gets."""
+    model = classifier.model
+    outputs: dict[str, Tensor] = {}
+
+    def note(name: str, part: nn.Module, arguments: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            outputs[name] = output
+
+    black = classifier.mean.new_zeros(1, 3, *classifier.size)
+    with lent(classifier, black) as image, torch.no_grad():
+        for name, part in model.named_modules():
+            if name:
+                part.register_forward_hook(partial(note, name))
+        body: Callable[[Tensor], Tensor] = getattr(model, "forward_features", model)
+        pooled = body(classifier.prepare(image))
+    return outputs, pooled
+
+
+def _default_layer(outputs: dict[str, Tensor], pooled: Tensor, classifier: FrozenClassifier) -> str:
+    if pooled.ndim == 3:
+        # Of the last tokens, the head may read the class token alone: no gradient reaches others.
+        names = [name for name in outputs if name.rpartition(".")[2] == "norm1"][-1:]
+    else:
+        order = [name for name, _ in classifier.model.named_modules()]  # the outermost first
+        names = [name for name in order if outputs.get(name) is pooled and pooled.ndim == 4]
+    if not names:
+        raise InputError(
+            f"no default layer is known for {classifier.name}; pass layer, the name of a module "
+            "that puts out maps (b channels h w)"
+        )
+    return names[0]

@@ -1,0 +1,1 @@
+"""Lightning callbacks and plugins of training, tests and predictions."""

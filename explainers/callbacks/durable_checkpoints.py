@@ -1,0 +1,42 @@
+"""Checkpoints that survive what clusters do: each is there completely or not at all."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from explainers.bundle.durable_files import write_aside
+from explainers.errors import InputError
+
+
+class DurableCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint aside, and gives it its name when all of it is on the disk.
+
+    Lightning's own may copy it into place from another disk, and does not wait for the disk.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any = None,  # noqa: ANN401  Lightning's own
+    ) -> None:
+        """Write it.
+
+        Raises:
+            InputError: the disk is full, or the like.
+        """
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        try:
+            write_aside(Path(path), content.getvalue())
+        except OSError as error:
+            raise InputError(
+                f"cannot write the checkpoint {path} ({error.strerror or error}); free some space "
+                "and go on with --ckpt_path and an earlier one"
+            ) from error

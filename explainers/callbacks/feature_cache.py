@@ -1,0 +1,168 @@
+"""What the frozen networks say of training images that come back, kept on a disk."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from explainers.classifier import frozen_networks
+from explainers.errors import InputError
+from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.masking_network import Readings
+
+logger = logging.getLogger(__name__)
+
+DIGEST = 16  # bytes of an image's name
+
+
+class Memory:
+    """Files of readings, one an image, named by the image's pixels.
+
+    Args:
+        folder: where they are; of one set of frozen networks and stages.
+        room: bytes that may be added to it.
+
+    Attributes:
+        asked: how many images were asked for.
+        found: of how many of these the readings were there.
+        closed: nothing is added any more.
+    """
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self.folder = folder
+        self.room = room
+        self.asked = self.found = 0
+        self.closed = False
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
+        """What `read` says of images (b 3 h w), asked only for those that are not here yet."""
+        names = [_name(image) for image in images]
+        known = {name: parts for name in names if (parts := self._load(name)) is not None}
+        new = [index for index, name in enumerate(names) if name not in known]
+        self.asked += len(names)
+        self.found += len(names) - len(new)
+        if new:
+            logits, features = read(images[new])
+            rows = zip(logits, *(maps.permute(0, 2, 3, 1) for maps in features), strict=True)
+            for index, row in zip(new, rows, strict=True):
+                known[names[index]] = list(row)
+                self._keep(names[index], list(row))
+        stacked = [
+            torch.stack([part.to(images.device) for part in parts])
+            for parts in zip(*(known[name] for name in names), strict=True)
+        ]
+        # As the networks give them: the channels last in memory.
+        return stacked[0], [maps.permute(0, 3, 1, 2) for maps in stacked[1:]]
+
+    def _load(self, name: str) -> list[Tensor] | None:
+        try:
+            parts = load_file(self.folder / name)
+        except (FileNotFoundError, SafetensorError):  # not there, or cut short by a crash
+            return None
+        return [parts[str(index)] for index in range(len(parts))]
+
+    def _keep(self, name: str, parts: list[Tensor]) -> None:
+        if self.closed:
+            return
+        # Two stages may be one tensor, which safetensors refuses.
+        apart = (part.clone(memory_format=torch.contiguous_format) for part in parts)
+        content = save({str(index): part for index, part in enumerate(apart)})
+        self.room -= len(content)
+        if self.room < 0:
+            self._close("is full")
+            return
+        aside = self.folder / f"{name}.{os.getpid()}"
+        try:
+            aside.write_bytes(content)
+            aside.replace(self.folder / name)
+        except OSError as error:  # the disk's end is not that of the training
+            self._close(f"cannot be written ({error.strerror})")
+            aside.unlink(missing_ok=True)
+
+    def _close(self, reason: str) -> None:
+        self.closed = True
+        logger.warning(
+            f"the feature cache {reason}, so images that are not in {self.folder} are read each "
+            "time; raise its limit, give it a disk with more room, or lower `crops` of the data"
+        )
+
+
+class FeatureCache(Callback):
+    """Spares a fit the frozen networks' first passes on images that it has seen before.
+
+    An image is known by its pixels, so what is found is never another image's, and random crops,
+    which do not come back, gain nothing: let the data repeat itself (`crops` of
+    `ShardsDataModule`). Further fits with the same frozen networks may share the folder.
+
+    Args:
+        folder: where to keep what they say; 1.5 MB an image for a ResNet-18 at 224 pixels.
+        limit: of the folder, in GiB; images beyond it are read each time.
+
+    Raises:
+        InputError: the limit is not positive, or the explainer is none that trains.
+    """
+
+    def __init__(self, folder: str, limit: float = 50.0) -> None:
+        if limit <= 0:
+            raise InputError(f"limit must be over 0 GiB, got {limit}; or leave the cache out")
+        self.folder = Path(folder)
+        self.limit = limit
+        self._epochs = 0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stand between training and the frozen networks."""
+        if not isinstance(pl_module, LearnedExplainer):
+            raise InputError(
+                f"{type(pl_module).__name__} does not train; leave the feature cache out"
+            )
+        kept = self.folder.glob(f"*/{'?' * 2 * DIGEST}")  # not what another process is writing
+        used = sum(file.stat().st_size for file in kept)
+        room = int(self.limit * 2**30 - used) // trainer.world_size
+        self.memory = Memory(self.folder / _identity(pl_module, trainer.precision), room)
+        pl_module.recall = self.memory
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the share of images that were found, and say once if none ever is."""
+        found, asked = self.memory.found, self.memory.asked
+        self.memory.found = self.memory.asked = 0
+        pl_module.log("train/recalled", found / max(asked, 1), sync_dist=True)
+        self._epochs += 1
+        if self._epochs == 2 and not found:
+            rank_zero_only(logger.warning)(
+                "no image of two epochs came back yet, and random crops never do: set `crops` of "
+                "the data to how many crops of an image are to be seen, or leave the feature "
+                "cache out"
+            )
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Step aside."""
+        if isinstance(pl_module, LearnedExplainer):
+            pl_module.recall = None
+
+
+def _name(image: Tensor) -> str:
+    """A name for an image (3 h w) that no other has."""
+    pixels = image.detach().cpu().contiguous()
+    digest = hashlib.blake2b(repr((pixels.dtype, *pixels.shape)).encode(), digest_size=DIGEST)
+    digest.update(pixels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _identity(explainer: LearnedExplainer, precision: object) -> str:
+    """A name for what readings depend on beside the image."""
+    networks = [
+        (network.fingerprint(), network.mean.tolist(), network.std.tolist())
+        for network in frozen_networks(explainer).values()
+    ]
+    network = explainer.network
+    what = [networks, type(network).__name__, network.stages, precision]
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

@@ -1,0 +1,9 @@
+"""Frozen classifiers: sources of weights, features by stage, embeddings, class names."""
+
+from explainers.classifier.frozen_classifier import (
+    ClassifierSource,
+    FrozenClassifier,
+    frozen_networks,
+)
+
+__all__ = ["ClassifierSource", "FrozenClassifier", "frozen_networks"]

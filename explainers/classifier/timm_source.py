@@ -1,0 +1,90 @@
+"""Networks of timm with weights from its hub, a repository, a file, or a package."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from explainers.classifier.package_source import packaged
+from explainers.classifier.weight_files import existing, read_state
+from explainers.errors import InputError, did_you_mean
+
+
+def create(
+    name: str,
+    pretrained: bool = True,
+    weights: str | None = None,
+    num_classes: int | None = None,
+) -> nn.Module:
+    """Build a timm model from any of the sources that need no code of the user's.
+
+    Args:
+        name: a timm name (`resnet50.a1_in1k`), `hf-hub:org/name`, `local-dir:path`, or
+            `package:efficientnet_lite0|1|2` for weights that come as a Python package.
+        pretrained: load the weights that the name stands for; False draws random ones.
+        weights: a checkpoint file (.safetensors, .pth) to take the weights from instead.
+        num_classes: classes to tell apart; by default as many as the weights do.
+
+    Raises:
+        InputError: the name, the file or its shapes are not usable, or the hub is not reached.
+    """
+    overlay: dict[str, Any] = {}
+    if name.startswith("package:"):
+        name, state = packaged(name.removeprefix("package:"))
+        if pretrained and weights is None:
+            overlay["state_dict"] = state
+    elif not name.startswith(("hf-hub:", "local-dir:")):
+        _check_name(name)
+    if weights is not None:
+        overlay["file"] = str(existing(Path(weights)))
+        if num_classes is None:
+            num_classes = _count_classes(name, read_state(Path(weights)))
+        if num_classes is not None:  # a network without a head has none to count
+            overlay["num_classes"] = num_classes
+    try:
+        return _create_resizable(
+            name,
+            pretrained=pretrained or weights is not None,
+            pretrained_cfg_overlay=overlay,
+            num_classes=num_classes,
+        )
+    except Exception as error:
+        # timm, huggingface_hub, httpx and torch each raise their own kind for what is here one
+        # thing: these weights cannot be had.
+        what = weights or name
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"the weights of {what!r} cannot be loaded into {name!r}: {reason}; use a local file "
+            f"(weights: FILE, or local-dir:PATH), or pretrained: false for random weights"
+        ) from error
+
+
+def _check_name(name: str) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise InputError(
+            f"unknown model {name!r}; {did_you_mean(architecture, timm.list_models())}"
+        )
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        raise InputError(
+            f"{architecture!r} has no published weights {tag!r}; {did_you_mean(tag, tags)}"
+        )
+
+
+def _count_classes(name: str, state: dict[str, Tensor]) -> int | None:
+    """Classes that a checkpoint's last layer tells apart, None where it has no such layer."""
+    layer = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    key = f"{layer.classifier}.weight" if layer is not None and layer.classifier else ""
+    return len(state[key]) if key in state else None
+
+
+def _create_resizable(name: str, **options: Any) -> nn.Module:  # noqa: ANN401
+    """Build a model that takes images of any size, wherever its architecture can."""
+    try:
+        return timm.create_model(name, dynamic_img_size=True, **options)
+    except TypeError as error:
+        if "dynamic_img_size" not in str(error):
+            raise
+    return timm.create_model(name, **options)

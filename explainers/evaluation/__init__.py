@@ -1,0 +1,1 @@
+"""Evaluation: classifier responses, scoreboards, records, intervals, ranks and costs."""

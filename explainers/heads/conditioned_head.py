@@ -1,0 +1,152 @@
+"""A fuser that all classes share: it makes the row of a class from what the network knows of it."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explainers.classifier import FrozenClassifier
+from explainers.training.distributed import BatchNorm2d
+from explainers.training.masking_network import MaskingNetwork, squash
+
+# Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
+# standard deviation above that to 73 %.
+GAIN = 2.0
+OFFSET = -1.0
+
+
+class ConditionedHead(nn.Module):
+    """Fuses feature maps with weights made for the image and the class at hand.
+
+    The TAME family learns a row of fuser weights for each class. Here a small network makes the
+    row, from what the last layer of the network that the features come from holds of the class,
+    and from what that layer reads of the image. So classes share what is learned, the head does
+    not grow with them, and any can be asked for, also one that training never met.
+
+    It starts as the sigmoid of the map of the log-odds of the class, standardised in each image;
+    the finer maps start with weight 0.
+
+    Args:
+        channels: of each feature map, finest first; the last is what the network pools.
+        hidden: width of the network that makes the rows.
+        cam_start: whether the class's own row is what the made one is added to.
+    """
+
+    def __init__(self, channels: Sequence[int], hidden: int, cam_start: bool = True) -> None:
+        super().__init__()
+        deepest = channels[-1]
+        self.cam_start = cam_start
+        self.of_image = nn.Linear(deepest, hidden)
+        self.of_class = nn.Linear(deepest, hidden, bias=False)
+        self.of_both = nn.Linear(deepest, hidden, bias=False)
+        self.rows = nn.ModuleList(nn.Linear(hidden, count) for count in channels)
+        for index, layer in enumerate(self.rows):
+            if cam_start or index < len(channels) - 1:
+                for weight in layer.parameters():
+                    nn.init.zeros_(weight)
+        # Frozen features differ in scale a thousandfold from channel to channel.
+        self.norms = nn.ModuleList(BatchNorm2d(count, affine=False) for count in channels[:-1])
+        self.gain = nn.Parameter(torch.tensor(GAIN))
+        self.offset = nn.Parameter(torch.tensor(OFFSET))
+
+    def forward(self, features: Sequence[Tensor], class_rows: Tensor) -> Tensor:
+        """Score every pixel for classes.
+
+        Args:
+            features: maps (b channels _ _), finest first.
+            class_rows: (b n channels) for n classes an image, as `rows_against_rivals` gives them.
+
+        Returns:
+            Scores (b n h w), unbounded, at the size of the first map.
+        """
+        *finer, deepest = features
+        pooled = deepest.mean((2, 3))
+        pooled = F.layer_norm(pooled, pooled.shape[1:])[:, None]  # (b 1 channels)
+        hidden = F.gelu(
+            self.of_image(pooled) + self.of_class(class_rows) + self.of_both(pooled * class_rows)
+        )
+        *layers, last = self.rows
+        row = last(hidden)
+        size = features[0].shape[-2:]
+        total = resize(log_odds_map(deepest, class_rows + row if self.cam_start else row), size)
+        for maps, layer, norm in zip(finer, layers, self.norms, strict=True):
+            scores = _weighted(norm(maps), layer(hidden)) / maps.shape[1] ** 0.5
+            total = total + resize(scores, size)
+        return total * self.gain + self.offset
+
+
+class ConditionedNetwork(MaskingNetwork):
+    """The features of a frozen network, and the head that fuses them.
+
+    Args:
+        backbone: whose features are read; it has to know the classes that are asked for.
+        stages: which of its stages, finest first; the last has to be what it pools.
+        head: a `ConditionedHead` or a `DecodingHead` for the channels of these stages.
+    """
+
+    def __init__(self, backbone: FrozenClassifier, stages: Sequence[int], head: nn.Module) -> None:
+        super().__init__(backbone, stages)
+        self.head = head
+
+    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Masks at the size that the head draws them at."""
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        deepest = features[-1]
+        rows = rows_against_rivals(
+            deepest.mean((2, 3)),
+            self.backbone.class_weights,
+            self.backbone.class_bias,
+            labels.expand(deepest.shape[0], -1),
+        )
+        return squash(self.head(features, rows))
+
+
+def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """What speaks for each class and not for those that the network might take it for.
+
+    The gradient of the class's log-odds at the pooled features: its row less those of all other
+    classes, each by its share of the remaining probability.
+
+    Args:
+        pooled: features (b channels).
+        weights: rows (classes channels) of the last layer.
+        bias: of the last layer (classes).
+        labels: int64 (b n).
+
+    Returns:
+        Rows (b n channels), in units of the weights' standard deviation.
+    """
+    logits = F.linear(pooled, weights, bias)[:, None].expand(-1, labels.shape[1], -1)
+    rivals = logits.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)  # (b n classes)
+    return (weights[labels] - rivals @ weights) / weights.std()
+
+
+def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
+    """What speaks for classes at each place (b n _ _), standardised in each image.
+
+    Args:
+        deepest: what the network pools (b channels _ _).
+        rows: (b n channels), as `rows_against_rivals` gives them, or changed by what is learned.
+    """
+    evidence = _weighted(deepest, rows)
+    # Its square overflows half precision, and the least deviation below is 0 there.
+    evidence = evidence.to(torch.promote_types(evidence.dtype, torch.float32))
+    evidence = evidence - evidence.mean((2, 3), keepdim=True)
+    # The root of 0, of a map that is the same everywhere, has no gradient.
+    deviation = evidence.square().mean((2, 3), keepdim=True).clamp(min=1e-12).sqrt()
+    return evidence / (deviation + 0.01)
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring maps (b n _ _) to another size: smaller ones bilinearly, larger ones by means."""
+    if maps.shape[-2] > size[0]:
+        return F.adaptive_avg_pool2d(maps, (size[0], size[1]))
+    return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)
+
+
+def _weighted(features: Tensor, rows: Tensor) -> Tensor:
+    """Weighted sums (b n h w) of features (b channels h w) by rows (b n channels)."""
+    rows = rows.expand(features.shape[0], -1, -1)
+    return torch.einsum("bchw,bnc->bnhw", features, rows)

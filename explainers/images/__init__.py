@@ -1,0 +1,1 @@
+"""Images and maps: reading, resizing, removal of pixels, colours and drawing."""

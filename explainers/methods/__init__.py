@@ -1,0 +1,33 @@
+"""Explanation methods, one file each; `explainers` offers all that are listed here."""
+
+from explainers.methods.activation_map import ActivationMap
+from explainers.methods.attention_map import AttentionMap
+from explainers.methods.cdam import CDAM, IntegratedCDAM, SmoothCDAM
+from explainers.methods.fam import FAM
+from explainers.methods.lcam import LCAM
+from explainers.methods.opticam import OptiCAM
+from explainers.methods.ptame import PTAME
+from explainers.methods.ptame_plus import PTAMEPlus
+from explainers.methods.rcut import RCut
+from explainers.methods.relevance_propagation import RelevancePropagation
+from explainers.methods.similarity_grad_cam import SimilarityGradCAM
+from explainers.methods.tame import TAME
+from explainers.methods.token_ablation import TokenAblation
+
+__all__ = [
+    "CDAM",
+    "FAM",
+    "LCAM",
+    "PTAME",
+    "TAME",
+    "ActivationMap",
+    "AttentionMap",
+    "IntegratedCDAM",
+    "OptiCAM",
+    "PTAMEPlus",
+    "RCut",
+    "RelevancePropagation",
+    "SimilarityGradCAM",
+    "SmoothCDAM",
+    "TokenAblation",
+]

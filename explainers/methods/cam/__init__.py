@@ -1,0 +1,1 @@
+"""Parts of class activation map methods: channels, target scores, per-image optimisation."""

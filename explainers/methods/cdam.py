@@ -1,0 +1,201 @@
+"""CDAM: what each patch token adds to a class through the last attention of a vision transformer.
+
+Class-Discriminative Attention Maps for Vision Transformers (https://arxiv.org/abs/2312.02364).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from explainers.classifier import ClassifierSource
+from explainers.errors import ArchitectureError, InputError
+from explainers.methods.vit.token_explainer import TokenExplainer
+from explainers.methods.vit.transformer import LastBlock
+
+Value = Callable[[Tensor], Tensor]
+"""Maps the tokens that the head gets (b _ d) to what is explained (b k)."""
+
+
+class CDAM(TokenExplainer):
+    """Gradient times token where the last attention reads it: S_i = sum_j T_ij df/dT_ij.
+
+    Scores are signed, in logits: positive is evidence, negative counter-evidence. T is what enters
+    the last attention, not what enters its block: there, a patch that reaches the logit only
+    through a norm, which does not see its scale, scores zero.
+
+    Args:
+        classifier: the transformer to explain; see `FrozenClassifier.of`.
+        cosine: for references; see `TokenExplainer`.
+        attention_only: explain networks, too, whose head reads the patches themselves (their mean,
+            for one): the map then shows what they add through the last attention, and not what
+            passes it by.
+
+    Raises:
+        ArchitectureError: the classifier is no transformer of pre-norm blocks, or its head reads
+            the patches and `attention_only` is not set.
+    """
+
+    signed = True
+
+    def __init__(
+        self, classifier: ClassifierSource, cosine: bool = False, attention_only: bool = False
+    ) -> None:
+        super().__init__(classifier, cosine)
+        self.transformer.require_pre_norm()
+        if self.transformer.pooled and not attention_only:
+            raise ArchitectureError(
+                f"the head of {self.classifier.name} reads the patches themselves, so part of what "
+                "they add passes the last attention by; pass attention_only=True for a map of the "
+                "rest"
+            )
+
+    def token_scores(self, images: Tensor, target: Tensor) -> Tensor:
+        """Score the patches (b k n) of images (b 3 h w); see `TokenExplainer.value`."""
+        last = self.transformer.last_block(images)
+        scores = self.last_scores(last, lambda tokens: self.value(tokens, target))
+        return scores[..., self.transformer.prefix :]
+
+    def last_scores(self, last: LastBlock, value: Value) -> Tensor:
+        """Score all tokens (b k t) of a batch in the last block."""
+        return _products(last, last.inputs, value)
+
+    def scores_of_classes(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Score the pixels for several classes an image, after one pass through the network.
+
+        Args:
+            images: (b 3 h w), RGB in [0, 1].
+            labels: int64 (b k).
+
+        Returns:
+            Scores (b k h w), float32.
+
+        Raises:
+            InputError: a label is outside the classes, or there is not one row an image.
+        """
+        if labels.ndim != 2:
+            raise InputError(f"labels must be (b k), k classes an image, got {tuple(labels.shape)}")
+        self.resolve_target(images, labels)
+        return self.attribute(images, labels).float()
+
+
+class SmoothCDAM(CDAM):
+    """Mean of CDAM over noisy copies of what enters the last block.
+
+    Args:
+        classifier: the transformer to explain; see `FrozenClassifier.of`.
+        samples: how many copies.
+        noise: standard deviation of the noise, as a share of the range of each image's tokens.
+        seed: of the noise, which is the same for every image.
+        cosine: for references; see `TokenExplainer`.
+        attention_only: as for `CDAM`.
+
+    Raises:
+        InputError: there are no copies, or the noise is negative; and as `CDAM`.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource,
+        samples: int = 50,
+        noise: float = 0.05,
+        seed: int = 0,
+        cosine: bool = False,
+        attention_only: bool = False,
+    ) -> None:
+        super().__init__(classifier, cosine, attention_only)
+        if samples < 1 or noise < 0:
+            raise InputError(
+                f"samples must be at least 1 and noise 0 or more, got {samples} and {noise}"
+            )
+        self.samples = samples
+        self.noise = noise
+        self.seed = seed
+
+    def last_scores(self, last: LastBlock, value: Value) -> Tensor:
+        """Score all tokens (b k t): mean of T_k . df/dT (T_k), the noise in both branches."""
+        inputs = last.inputs
+        spread = inputs.amax((1, 2), keepdim=True) - inputs.amin((1, 2), keepdim=True)
+        generator = torch.Generator().manual_seed(self.seed)
+        mean: Tensor | float = 0.0
+        for count in range(1, self.samples + 1):
+            noise = torch.randn(inputs.shape[1:], generator=generator).to(inputs)
+            scores = _products(last, inputs + self.noise * spread * noise, value)
+            mean = mean + (scores - mean) / count  # without noise, CDAM to the last bit
+        return torch.as_tensor(mean)
+
+
+class IntegratedCDAM(CDAM):
+    """CDAM along a path from nothing to the tokens of the image.
+
+    Args:
+        classifier: the transformer to explain; see `FrozenClassifier.of`.
+        path: `post_norm` shrinks the patches of T, all else fixed: by the midpoint rule, the
+            scores add up to f less what it is when the last attention reads nothing of the
+            patches. `pre_norm` shrinks what enters the block; the norm undoes it for all but the
+            residual of the class token, so those scores add up to nothing in particular.
+        steps: into how many parts the path is cut.
+        cosine: for references; see `TokenExplainer`.
+        attention_only: as for `CDAM`.
+
+    Raises:
+        InputError: the path is unknown or has fewer than 2 steps; and as `CDAM`.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource,
+        path: str = "post_norm",
+        steps: int = 50,
+        cosine: bool = False,
+        attention_only: bool = False,
+    ) -> None:
+        super().__init__(classifier, cosine, attention_only)
+        if path not in PATHS or steps < 2:
+            raise InputError(
+                f"path must be one of {', '.join(PATHS)} and steps at least 2, "
+                f"got {path!r} and {steps}"
+            )
+        self.path = path
+        self.steps = steps
+
+    def last_scores(self, last: LastBlock, value: Value) -> Tensor:
+        """Score all tokens (b k t); those of the prefix are zero on `post_norm`."""
+        return PATHS[self.path](self, last, value)
+
+    def _post_norm(self, last: LastBlock, value: Value) -> Tensor:
+        normed = last.normed(last.inputs)
+        patches = torch.zeros_like(normed)
+        patches[:, self.transformer.prefix :] = normed[:, self.transformer.prefix :]
+        total: Tensor | float = 0.0
+        for step in range(self.steps):
+            removed = 1 - (step + 0.5) / self.steps
+            total = total + _gradients(last, normed - removed * patches, last.inputs, value)
+        return torch.einsum("btd,bktd->bkt", patches, torch.as_tensor(total) / self.steps)
+
+    def _pre_norm(self, last: LastBlock, value: Value) -> Tensor:
+        shares = [step / self.steps for step in range(1, self.steps)]
+        total: Tensor | float = 0.0
+        for share in shares:
+            total = total + _products(last, share * last.inputs, value)
+        return torch.as_tensor(total) / len(shares)
+
+
+PATHS = {"post_norm": IntegratedCDAM._post_norm, "pre_norm": IntegratedCDAM._pre_norm}
+"""The ways of `IntegratedCDAM` by name."""
+
+
+def _products(last: LastBlock, inputs: Tensor, value: Value) -> Tensor:
+    """T . df/dT of each token (b k t), for what enters the block (b t d)."""
+    normed = last.normed(inputs)
+    return torch.einsum("btd,bktd->bkt", normed, _gradients(last, normed, inputs, value))
+
+
+def _gradients(last: LastBlock, normed: Tensor, inputs: Tensor, value: Value) -> Tensor:
+    """Gradient (b k t d) of each of the k values by what the attention reads (b t d)."""
+    leaf = normed.detach().requires_grad_()
+    values = value(last.read(leaf, inputs))
+    return torch.stack(
+        [torch.autograd.grad(one.sum(), leaf, retain_graph=True)[0] for one in values.unbind(1)],
+        dim=1,
+    )

@@ -1,0 +1,68 @@
+"""L-CAM: one row of weights a class on the last feature maps of the network that it explains.
+
+Gkartzonika, Gkalelis, Mezaris: L-CAM (https://arxiv.org/abs/2209.11189).
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.heads.attention_head import AttentionNetwork
+from explainers.methods.tame import stages_before_pools
+from explainers.training.masking_objective import OwnFeaturesExplainer
+
+
+class LCAM(OwnFeaturesExplainer):
+    """Explains a classifier by a learned class activation map of its last features.
+
+    The defaults are those published for VGG-16.
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        stages: which of its stages to read; by default what it pools for its decision, or what
+            its last max-pool reads where max-pools end its stages (VGG).
+        classification_weight: price of a lost prediction.
+        area_weight: price of a large mask; raise it if masks flood the image.
+        area_power: under 1, pushes the mask's values to 0 and 1.
+        variation_weight: price of a ragged mask, for `losses.variation`: the published 0.01 times
+            `losses.published_variation_factor` of 32 images and masks of 14 x 14 pixels.
+        variation_border: price of a mask that touches the image's border, within the above.
+        lr: peak learning rate of the one-cycle schedule.
+        weight_decay: of SGD, on all but biases.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource = "vgg16",
+        stages: Sequence[int] | None = None,
+        classification_weight: float = 1.5,
+        area_weight: float = 2.0,
+        area_power: float = 0.3,
+        variation_weight: float = 31.36,
+        variation_border: float = 0.3,
+        lr: float = 1e-3,
+        weight_decay: float = 5e-4,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
+    ) -> None:
+        super().__init__(classifier, lr, weight_decay)
+        self.classification_weight = classification_weight
+        self.area_weight = area_weight
+        self.area_power = area_power
+        self.variation_weight = variation_weight
+        self.variation_border = variation_border
+        chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
+        self.network = AttentionNetwork(
+            self.classifier, chosen, self.classifier.num_classes, bias=True, branch=nn.Identity
+        )
+        self.start_from(init_from, freeze_taken)
+
+
+def last_convolution(backbone: FrozenClassifier) -> int:
+    """The stage before the last max-pool of a VGG, or else what is pooled for the decision."""
+    pooled = stages_before_pools(backbone)
+    return pooled[-1] if len(pooled) >= 3 else -1

@@ -1,0 +1,195 @@
+"""P-TAME made to learn from minutes of training: one fuser for all classes, and a sharper objective.
+
+Ours, from the parts of P-TAME (https://arxiv.org/abs/2501.17813).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.errors import InputError
+from explainers.heads.attention_head import AttentionNetwork, default_stages
+from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
+from explainers.heads.decoding_head import DecodingHead
+from explainers.images.normalisation import min_max
+from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean
+from explainers.methods.cam.mask_refinement import refine
+from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET
+from explainers.training.distributed import first_of, of_all
+from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.losses import confidence_lost
+from explainers.training.masking_network import MaskingNetwork, enlarge
+
+
+class PTAMEPlus(LearnedExplainer):
+    """Explains a classifier by a head that starts as a class activation map and learns to beat it.
+
+    Every part is an option. The objective is computed on the map as it is shown and scored, from
+    its own minimum to its own maximum; the masks themselves, which `forward` returns, stay low for
+    classes that an image does not show.
+
+    Args:
+        classifier: the model to explain; see `FrozenClassifier.of`.
+        auxiliary: the network whose features the head reads; by default the classifier itself. It
+            has to know the classifier's classes.
+        stages: which of its stages to read, finest first, the last being what it pools; by
+            default those that P-TAME reads and what is pooled. `[-1]` draws no finer map than a
+            class activation map is.
+        conditioned: make the fuser row of a class from the class's row in the auxiliary's last
+            layer, and from the image; otherwise learn a row for each class.
+        cam_start: start as the auxiliary's class activation map; otherwise from nothing.
+        hidden: width of the network that makes the rows.
+        decoder_width: draw the map by a convolutional network of this width, at the size of the
+            last stage but one, instead of as weighted sums of features; 0 does not. It pays from
+            an hour of training on.
+        confidence_weight: price of lost confidence, less what is gained; see
+            `losses.confidence_lost`.
+        classification_weight: price of a lost prediction: cross entropy with the predicted class.
+        agreement_weight: price of other probabilities than on the whole image: Kullback-Leibler
+            divergence over all classes.
+        deletion_weight: price of a prediction that survives without what the mask keeps.
+        area_weight: price of a large map; raise it if maps flood the image.
+        area_budget: share of the image that is free of that price.
+        off_target_weight: price of the mask for a class that another image of the batch shows.
+        random_fill: fill removed pixels with black, the mean colour, a blurred image or another
+            image of the batch, drawn for each step; otherwise black.
+        refinement_steps: steps of test-time optimisation of each map, each a forward and a
+            backward pass of the classifier, at the same price of area; 0 answers in a single pass.
+        lr: peak learning rate of the one-cycle schedule.
+        weight_decay: of AdamW.
+        init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
+            name and shape.
+        freeze_taken: leave these as they are.
+
+    Raises:
+        InputError: the auxiliary has other classes than the classifier, or options exclude each
+            other.
+    """
+
+    def __init__(
+        self,
+        classifier: ClassifierSource = "resnet50",
+        auxiliary: ClassifierSource | None = None,
+        stages: Sequence[int] | None = None,
+        conditioned: bool = True,
+        cam_start: bool = True,
+        hidden: int = 256,
+        decoder_width: int = 0,
+        confidence_weight: float = 1.0,
+        classification_weight: float = 0.0,
+        agreement_weight: float = 0.0,
+        deletion_weight: float = 0.0,
+        area_weight: float = 0.5,
+        area_budget: float = 0.0,
+        off_target_weight: float = 0.1,
+        random_fill: bool = False,
+        refinement_steps: int = 0,
+        lr: float = 1e-3,
+        weight_decay: float = 0.02,
+        init_from: str | None = None,
+        freeze_taken: bool = False,
+    ) -> None:
+        super().__init__(classifier, lr, weight_decay)
+        backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
+        self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
+        if backbone.num_classes != self.classifier.num_classes:
+            raise InputError(
+                f"the auxiliary has to tell apart the {self.classifier.num_classes} classes of the "
+                f"classifier, and {backbone.name} knows {backbone.num_classes}; choose another, "
+                "or leave it out"
+            )
+        chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
+        self.network: MaskingNetwork
+        if decoder_width % 8 or (decoder_width and not (conditioned and cam_start)):
+            raise InputError(
+                f"decoder_width must be a multiple of 8, got {decoder_width}, and draws on the "
+                "class activation map: leave conditioned and cam_start true, or decoder_width 0"
+            )
+        if conditioned:
+            channels = [backbone.stages[stage].channels for stage in chosen]
+            head = (
+                DecodingHead(channels, decoder_width)
+                if decoder_width
+                else ConditionedHead(channels, hidden, cam_start)
+            )
+            self.network = ConditionedNetwork(backbone, chosen, head)
+        else:
+            attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
+            if cam_start:
+                attention.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
+            self.network = attention
+        self.confidence_weight = confidence_weight
+        self.classification_weight = classification_weight
+        self.agreement_weight = agreement_weight
+        self.deletion_weight = deletion_weight
+        self.area_weight = area_weight
+        self.area_budget = area_budget
+        self.off_target_weight = off_target_weight
+        self.random_fill = random_fill
+        self.refinement_steps = refinement_steps
+        self.start_from(init_from, freeze_taken)
+
+    def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+        """Refine the masks where `refinement_steps` says so."""
+        if not self.refinement_steps:
+            return masks
+        return refine(
+            self.classifier, images, target, masks, self.refinement_steps, self.area_weight
+        )
+
+    def to_maps(self, scores: Tensor) -> Tensor:
+        """Stretch the masks to [0, 1], as in training."""
+        return min_max(scores)
+
+    def asked(self, labels: Tensor) -> Tensor:
+        """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
+        return torch.stack([labels, _before(labels)], dim=1)
+
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """Price lost confidence, a surviving prediction, and large masks, on target and off."""
+        own, other = masks[:, :1], masks[:, 1]
+        maps = min_max(enlarge(own, images))
+        fill = self._fill()
+        whole = logits.log_softmax(dim=1)
+        kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
+        before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
+        absent = labels != _before(labels)
+        terms = {
+            "confidence": self.confidence_weight * confidence_lost(before, after),
+            "classification": self.classification_weight * F.nll_loss(kept, labels),
+            "agreement": self.agreement_weight
+            * F.kl_div(kept, whole, log_target=True, reduction="batchmean"),
+            "area": self.area_weight * (maps.mean(dim=(1, 2, 3)) - self.area_budget).relu().mean(),
+            "off_target": self.off_target_weight * (other.mean(dim=(1, 2)) * absent).mean(),
+        }
+        if self.deletion_weight:
+            left = self.classifier(delete(images, maps, fill)).log_softmax(dim=1)
+            surviving = left.gather(1, labels[:, None])[:, 0].exp()
+            # Finite where nothing of the prediction is lost.
+            price = -torch.log1p(-surviving.clamp(max=1 - 1e-4)).mean()
+            terms["deletion"] = self.deletion_weight * price
+        return terms
+
+    def _fill(self) -> Fill:
+        """What shows in this step where pixels are removed; the same in a fit that is resumed."""
+        if not self.random_fill:
+            return black
+        generator = torch.Generator().manual_seed(self.global_step)
+        fills: list[Fill] = [black, mean, blur, _other_images]
+        return fills[int(torch.randint(len(fills), (), generator=generator))]
+
+
+def _before(labels: Tensor) -> Tensor:
+    """The class (b) of the image before each one, of this process's or the one before it."""
+    first = first_of(labels)
+    return of_all(labels).roll(1)[first : first + len(labels)]
+
+
+def _other_images(images: Tensor) -> Tensor:
+    """The image before each one in this process's batch."""
+    return images.roll(1, dims=0)

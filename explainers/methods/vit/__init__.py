@@ -1,0 +1,1 @@
+"""Parts of methods for vision transformers: tokens, the last block, attention, graph cuts."""

@@ -1,0 +1,38 @@
+"""Rows of scores as a Markdown table."""
+
+from collections.abc import Sequence
+
+from explainers.evaluation.records import Row
+
+SHORT = {
+    "average_drop": "AD % ↓",
+    "average_increase": "AI % ↑",
+    "average_gain": "AG % ↑",
+    "map_area": "area %",
+    "training_seconds": "training s",
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Lay rows out as a Markdown table, one column a metric."""
+    names = list(
+        dict.fromkeys(name for row in rows for name in row if isinstance(row[name], float))
+    )
+    titles = [SHORT.get(name, name.replace("_", " ")) for name in names]
+    width = max(len(row["explainer"]) for row in rows)
+    cells = [[_cell(name, row[name]) for name in names] for row in rows]
+    widths = [max(len(title), 6) for title in titles]
+
+    def line(first: str, others: Sequence[str]) -> str:
+        padded = [f"{text:>{size}}" for text, size in zip(others, widths, strict=True)]
+        return f"| {first:{width}} | " + " | ".join(padded) + " |"
+
+    rule = f"|{'-' * (width + 2)}|" + "".join("-" * (size + 1) + ":|" for size in widths)
+    body = [line(row["explainer"], texts) for row, texts in zip(rows, cells, strict=True)]
+    return "\n".join([line("explainer", titles), rule, *body])
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.0f}" if name == "training_seconds" else f"{value:.2f}"

@@ -1,0 +1,289 @@
+"""CDAM against plain autograd through the whole network, and what its definition implies."""
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+
+from explainers import CDAM, FrozenClassifier, IntegratedCDAM, SmoothCDAM
+from explainers.classifier.concept import concept_embedding
+from explainers.errors import ArchitectureError, InputError
+
+LABELS = torch.tensor([1, 3])
+
+
+def through_the_network(classifier, images, place, value):
+    """Token times gradient (b t), where `place` of the last block puts out its tokens (b t d)."""
+    block = classifier.model.blocks[-1]
+    kept = []
+    if place == "input":
+        handle = block.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
+    else:
+        handle = block.norm1.register_forward_hook(lambda *parts: kept.append(parts[-1]))
+    total = value(images.clone().requires_grad_()).sum()
+    handle.remove()
+    (gradient,) = torch.autograd.grad(total, kept[0])
+    return (kept[0] * gradient).sum(dim=-1).detach()
+
+
+def logit(classifier):
+    return lambda images: classifier(images).gather(1, LABELS[:, None])
+
+
+def patches(explainer, images, target=LABELS):
+    """The explainer's scores of the patches (b n), taken from its maps (b 1 h w)."""
+    rows, columns = explainer.transformer.grid(images)
+    maps = explainer.attribute(images, target)
+    assert maps.shape == (len(images), 1, *images.shape[-2:])
+    return F.interpolate(maps, (rows, columns), mode="nearest-exact").flatten(1)
+
+
+def test_equals_plain_autograd_through_the_whole_network(transformer, pictures):
+    classifier, prefix = transformer
+    expected = through_the_network(classifier, pictures, "norm1", logit(classifier))[:, prefix:]
+    assert expected.abs().amax() > 1e-3
+    torch.testing.assert_close(patches(CDAM(classifier), pictures), expected, rtol=0, atol=1e-10)
+
+
+def test_attention_that_is_not_fused_makes_no_difference(build, pictures):
+    fused, other = (CDAM(build("relative", fused)[0]) for fused in (True, False))
+    torch.testing.assert_close(patches(other, pictures), patches(fused, pictures))
+
+
+def test_a_map_at_the_input_of_the_block_would_be_zero(transformer, pictures):
+    classifier, prefix = transformer
+    classifier.model.blocks[-1].norm1.eps = 0.0  # with it, a norm does see scale, by a hair
+    at_input = through_the_network(classifier, pictures, "input", logit(classifier))[:, prefix:]
+    at_norm = through_the_network(classifier, pictures, "norm1", logit(classifier))[:, prefix:]
+    assert at_input.abs().amax() < 1e-10 * at_norm.abs().amax()
+
+
+def test_difference_of_two_maps_is_the_map_of_the_difference(transformer, pictures):
+    classifier, _ = transformer
+    explainer = CDAM(classifier)
+    last = explainer.transformer.last_block(pictures)
+    labels = torch.tensor([[1, 4], [3, 0]])
+
+    def difference(tokens):
+        one, other = explainer.value(tokens, labels).unbind(dim=1)
+        return (one - other)[:, None]
+
+    both = explainer.last_scores(last, lambda tokens: explainer.value(tokens, labels))
+    actual = explainer.last_scores(last, difference)[:, 0]
+    torch.testing.assert_close(actual, both[:, 0] - both[:, 1], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [CDAM, SmoothCDAM, IntegratedCDAM])
+def test_several_classes_in_one_call_are_each_as_alone(kind, build, pictures):
+    explainer = kind(build("class token")[0].float())
+    images = pictures.float()
+    labels = torch.tensor([[1, 4, 0], [3, 3, 2]])
+    together = explainer.scores_of_classes(images, labels)
+    assert together.shape == (2, 3, 64, 80)
+    alone = torch.cat([explainer(images, labels[:, k]) for k in range(3)], dim=1)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
+    with torch.inference_mode():
+        again = explainer.scores_of_classes(images, labels)
+    torch.testing.assert_close(again.clone(), together)
+
+
+def test_several_classes_share_one_pass(build, pictures):
+    explainer = CDAM(build("class token")[0])
+    passes = []
+    explainer.classifier.model.blocks[0].register_forward_hook(lambda *_: passes.append(1))
+    explainer.scores_of_classes(pictures, torch.tensor([[1, 4, 0], [3, 3, 2]]))
+    assert len(passes) == 1
+
+
+def test_several_classes_are_checked(build, pictures):
+    explainer = CDAM(build("class token")[0])
+    with pytest.raises(InputError, match="target 5 is outside"):
+        explainer.scores_of_classes(pictures, torch.tensor([[1, 4], [3, 5]]))
+    with pytest.raises(InputError, match=r"labels must be \(b k\)"):
+        explainer.scores_of_classes(pictures, LABELS)
+    with pytest.raises(InputError, match="2 images need as many targets, got 1"):
+        explainer.scores_of_classes(pictures, torch.tensor([[1, 4]]))
+
+
+def test_batch_equals_one_by_one(transformer, pictures):
+    classifier, _ = transformer
+    for explainer in (
+        CDAM(classifier),
+        SmoothCDAM(classifier, samples=3),
+        IntegratedCDAM(classifier, steps=3),
+    ):
+        together = explainer.attribute(pictures, LABELS)
+        alone = [explainer.attribute(pictures[[i]], LABELS[[i]]) for i in range(2)]
+        torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-10)
+
+
+def test_smooth_without_noise_is_the_plain_map_exactly(build, pictures):
+    classifier = build("registers")[0].float()
+    images = pictures.float()
+    smooth = SmoothCDAM(classifier, samples=7, noise=0.0)
+    assert torch.equal(smooth(images, LABELS), CDAM(classifier)(images, LABELS))
+
+
+def test_smooth_is_the_mean_over_noisy_inputs_of_the_block(build, pictures):
+    classifier, prefix = build("class token")
+    block = classifier.model.blocks[-1]
+    expected = torch.zeros(2, 20, dtype=torch.float64)
+    for index in range(2):  # the same noise for each image, at the scale of its own tokens
+        generator = torch.Generator().manual_seed(4)
+        image, label = pictures[[index]], LABELS[[index]]
+        for _ in range(5):
+            noise = torch.randn(prefix + 20, 64, generator=generator).double()
+
+            def add(module, inputs, noise=noise):
+                sigma = 0.1 * (inputs[0].max() - inputs[0].min())
+                return (inputs[0] + sigma * noise,)
+
+            handle = block.register_forward_pre_hook(add)
+            scores = through_the_network(
+                classifier,
+                image,
+                "norm1",
+                lambda images, label=label: classifier(images)[:, label],
+            )
+            handle.remove()
+            expected[index] += scores[0, prefix:] / 5
+    explainer = SmoothCDAM(classifier, samples=5, noise=0.1, seed=4)
+    torch.testing.assert_close(patches(explainer, pictures), expected, rtol=0, atol=1e-10)
+
+
+def test_post_norm_adds_up_to_what_the_patches_add(transformer, pictures):
+    classifier, prefix = transformer
+    explainer = IntegratedCDAM(classifier)
+    last = explainer.transformer.last_block(pictures)
+    normed = last.normed(last.inputs)
+    without = normed.clone()
+    without[:, prefix:] = 0
+    whole, nothing = (explainer.value(last.read(t, last.inputs), LABELS) for t in (normed, without))
+    torch.testing.assert_close(whole, logit(classifier)(pictures))
+    total = patches(explainer, pictures).sum(dim=1)
+    assert (whole - nothing).abs().amax() > 0.01
+    torch.testing.assert_close(total, (whole - nothing)[:, 0], rtol=0, atol=1e-4)
+
+
+def test_pre_norm_moves_nothing_but_the_residual_of_the_class_token(build, pictures):
+    classifier, prefix = build("class token")
+    block = classifier.model.blocks[-1]
+    block.norm1.eps = 0.0
+    explainer = IntegratedCDAM(classifier, path="pre_norm", steps=4)
+    expected = torch.zeros(2, prefix + 20, dtype=torch.float64)
+    for step in (1, 2, 3):
+
+        def shrink(module, inputs, step=step):
+            first = torch.ones(1, prefix + 20, 1).double()
+            first[:, 0] = step / 4
+            return (inputs[0] * first,)
+
+        handle = block.register_forward_pre_hook(shrink)
+        expected += through_the_network(classifier, pictures, "norm1", logit(classifier)) / 3
+        handle.remove()
+    actual = patches(explainer, pictures)
+    torch.testing.assert_close(actual, expected[:, prefix:], rtol=0, atol=1e-10)
+
+
+def test_concept_is_explained_by_its_product_with_the_embedding(transformer, pictures):
+    classifier, prefix = transformer
+    concept = concept_embedding(classifier, pictures.flip(-1))
+    torch.testing.assert_close(concept, classifier.embed(pictures.flip(-1)).mean(dim=0))
+    references = concept.expand(2, -1)
+    for cosine, compare in ((False, lambda a, b: (a * b).sum(1)), (True, F.cosine_similarity)):
+        expected = through_the_network(
+            classifier,
+            pictures,
+            "norm1",
+            lambda images, compare=compare: compare(classifier.embed(images), references),
+        )[:, prefix:]
+        assert expected.abs().amax() > 1e-6
+        actual = patches(CDAM(classifier, cosine=cosine), pictures, references)
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+def test_cosine_with_oneself_explains_nothing(build, pictures):
+    classifier, _ = build("class token")
+    own = classifier.embed(pictures).detach()
+    assert patches(CDAM(classifier, cosine=True), pictures, own).abs().amax() < 1e-10
+    assert patches(CDAM(classifier), pictures, own).abs().amax() > 1e-3
+
+
+def test_references_that_are_no_embeddings_are_refused(build, pictures):
+    explainer = CDAM(build("class token")[0])
+    with pytest.raises(InputError, match=r"must be embeddings \(b 64\) .* got \(2, 63\)"):
+        explainer(pictures, torch.rand(2, 63))
+
+
+def test_network_without_classes_explains_concepts_alone(pictures):
+    model = timm.create_model("test_vit", num_classes=0, depth=2)
+    explainer = CDAM(FrozenClassifier(model))
+    images = pictures.float()
+    references = concept_embedding(explainer.classifier, images).expand(2, -1)
+    explanation = explainer.explain(images, references)
+    assert explanation.scores.abs().amax() > 0
+    assert explanation.probabilities.isnan().all()
+    with pytest.raises(InputError, match="has no classes; give reference embeddings"):
+        explainer(images)
+
+
+@pytest.mark.parametrize("name", ["mean", "rotary mean"])
+def test_mean_of_patches_is_explained_in_part_and_only_if_told_to(name, build, pictures):
+    classifier, prefix = build(name)
+    with pytest.raises(ArchitectureError, match=r"reads the patches themselves.*attention_only"):
+        CDAM(classifier)
+    expected = through_the_network(classifier, pictures, "norm1", logit(classifier))[:, prefix:]
+    actual = patches(CDAM(classifier, attention_only=True), pictures)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("test_resnet", {}, "is a ResNet, and this method needs a vision transformer"),
+        ("swin_tiny_patch4_window7_224", {"depths": (1,)}, "is a SwinTransformer, and"),
+        ("test_vit", {"block_fn": "ResPostBlock"}, "the last a ResPostBlock"),
+        ("test_vit", {"block_fn": "ParallelScalingBlock"}, "the last a ParallelScalingBlock"),
+        ("test_vit", {"depth": 1}, "has 1 blocks"),
+    ],
+)
+def test_other_networks_are_refused_with_the_reason(name, options, reason):
+    if "block_fn" in options:
+        options = {"block_fn": getattr(timm.models.vision_transformer, options["block_fn"])}
+    model = timm.create_model(name, num_classes=4, **options)
+    with pytest.raises(ArchitectureError, match=reason):
+        CDAM(FrozenClassifier(model))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (SmoothCDAM, {"samples": 0}, "samples must be at least 1 and noise 0 or more, got 0"),
+        (SmoothCDAM, {"noise": -0.1}, r"got 50 and -0\.1"),
+        (IntegratedCDAM, {"path": "norm"}, "one of post_norm, pre_norm .* got 'norm'"),
+        (IntegratedCDAM, {"steps": 1}, "steps at least 2, got 'post_norm' and 1"),
+    ],
+)
+def test_settings_without_sense_are_refused(kind, options, message, build):
+    with pytest.raises(InputError, match=message):
+        kind(build("class token")[0], **options)
+
+
+def test_image_that_is_not_square_is_scored_patch_by_patch(build):
+    options = {"depth": 2, "embed_dim": 32, "num_heads": 2, "dynamic_img_size": True}
+    model = timm.create_model("vit_small_patch14_reg4_dinov2", num_classes=4, **options)
+    scores = CDAM(FrozenClassifier(model))(torch.rand(1, 3, 224, 168), torch.tensor([2]))
+    assert scores.shape == (1, 1, 224, 168)
+    cells = scores[0, 0].unfold(0, 14, 14).unfold(1, 14, 14)  # (16 12 14 14)
+    assert (cells == cells[..., :1, :1]).all()
+    assert len(scores.unique()) == 16 * 12
+
+
+def test_token_lands_on_the_pixels_of_its_patch(build):
+    explainer = CDAM(build("class token")[0])
+    images = torch.zeros(1, 3, 48, 80)
+    scores = torch.zeros(1, 1, 3 * 5)
+    scores[0, 0, 1 * 5 + 3] = 1.0  # row 1, column 3
+    expected = torch.zeros(1, 1, 48, 80)
+    expected[..., 16:32, 48:64] = 1.0
+    assert torch.equal(explainer.transformer.place(scores, images), expected)

@@ -1,0 +1,81 @@
+"""Two processes against one: forward passes here, whole trainings in tests/test_scale.py."""
+
+import pytest
+import torch
+from torch import nn
+
+from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers.training.distributed import BatchNorm2d, first_of, means, of_all
+
+SOURCE = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
+
+
+def test_labels_of_all_processes_come_in_the_order_of_their_ranks(in_two_processes):
+    def work(rank):
+        labels = torch.tensor([[3, 1], [0, 2]])[rank]
+        return {"all": of_all(labels), "first": first_of(labels)}
+
+    for rank, answer in enumerate(in_two_processes(work)):
+        assert answer["all"].tolist() == [3, 1, 0, 2]
+        assert answer["first"] == 2 * rank
+    assert of_all(torch.tensor([5])).tolist() == [5]
+    assert first_of(torch.tensor([5])) == 0
+
+
+def test_means_count_what_is_known(in_two_processes):
+    def work(rank):
+        nan = torch.tensor(torch.nan)
+        one = torch.tensor(float(rank))
+        return means({"both": one, "first": nan if rank else one + 3, "none": nan})
+
+    for answer in in_two_processes(work):
+        assert answer["both"] == 0.5
+        assert answer["first"] == 3
+        assert answer["none"].isnan()
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
+    features = 5 + 2 * torch.randn(4, 3, 5, 6, dtype=torch.float64)
+    ours, theirs = BatchNorm2d(3, affine=affine).double(), nn.BatchNorm2d(3, affine=affine).double()
+    if affine:
+        with torch.no_grad():
+            ours.weight.uniform_()
+            ours.bias.uniform_()
+    theirs.load_state_dict(ours.state_dict())
+
+    def work(rank):
+        result = ours(features[2 * rank : 2 * rank + 2]).detach()
+        return {"result": result} | ours.state_dict()
+
+    answers = in_two_processes(work)
+    expected = theirs(features).detach()
+    torch.testing.assert_close(torch.cat([one["result"] for one in answers]), expected)
+    for name, value in theirs.state_dict().items():
+        for answer in answers:
+            torch.testing.assert_close(answer[name], value)
+    ours.eval()
+    theirs.load_state_dict(ours.state_dict())
+    theirs.eval()
+    assert torch.equal(ours(features), theirs(features))  # alone, and in evaluation, it is torch's
+
+
+@pytest.mark.parametrize("kind", [PTAME, TAME, LCAM, PTAMEPlus])
+def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_processes, kind):
+    options = {"auxiliary": SOURCE} if kind is PTAME else {}
+    explainer = kind(SOURCE, **options).double().train()
+    images = torch.rand(6, 3, 64, 64, dtype=torch.float64)
+    labels = torch.tensor([0, 2, 1, 0, 3, 0])
+
+    @torch.no_grad()
+    def losses(chosen):
+        own = labels[chosen]
+        masks = explainer.network.masks(images[chosen], explainer.asked(own))
+        return explainer.losses(images[chosen], own, masks, explainer.classifier(images[chosen]))
+
+    state = {name: value.clone() for name, value in explainer.state_dict().items()}
+    expected = losses(slice(None))
+    explainer.load_state_dict(state)
+    answers = in_two_processes(lambda rank: losses(slice(3 * rank, 3 * rank + 3)))
+    for name, value in expected.items():
+        torch.testing.assert_close((answers[0][name] + answers[1][name]) / 2, value)
