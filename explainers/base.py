@@ -8,11 +8,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import nan
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
 from explainers.errors import InputError, TargetError
 from explainers.evaluation.scored import Batch, ScoredModule
@@ -31,12 +32,21 @@ class Explainer(ScoredModule):
 
     Attributes:
         classifier: the model under explanation.
-        signed: scores below 0 are counter-evidence, which pictures show in a colour of its own.
+        title: the method's name in print.
+        papers: where it was published.
+        quick_settings: hyperparameters with which it answers within seconds on a CPU, where its
+            defaults do not.
+        export_obstacle: why it cannot be exported as one graph; None where it can be.
+        signed: scores below 0 are negative attribution, which pictures show in another colour.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
         first_predicted: the batch that a predict run begins with.
     """
 
+    title: ClassVar[str] = ""
+    papers: ClassVar[tuple[Paper, ...]] = ()
+    quick_settings: ClassVar[dict[str, Any]] = {}
+    export_obstacle: str | None = "it is not one network"
     signed: bool = False
     reads_target: bool = True
     first_predicted: int = 0

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import explainers
 from datamodules.errors import DataError
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.commands import explain, export
 from explainers.commands.compare import load_comparison
 from explainers.errors import InputError
 from explainers.evaluation.costs import sentences
+from explainers.methods import METHODS
 from explainers.report.table import table
 
 
@@ -36,10 +36,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def list_explainers(arguments: argparse.Namespace) -> int:
     """Print each explainer and what it is."""
-    for name in explainers.__all__:
-        kind = getattr(explainers, name)
-        if issubclass(kind, explainers.Explainer) and not inspect.isabstract(kind):
-            print(f"{name:10} {(inspect.getdoc(kind) or '').splitlines()[0]}")
+    for name, kind in METHODS.items():
+        print(f"{name:10} {(inspect.getdoc(kind) or '').splitlines()[0]}")
     return 0
 
 

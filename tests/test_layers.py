@@ -1,4 +1,4 @@
-"""Imports point one way: down the floors below, never up and never in a circle."""
+"""Imports point down: every file is in a room, and rooms know only their own and lower floors."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -8,23 +8,27 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "losses", "masking", "metrics", "drawing", "stages"),
-    ("weights",),
-    ("classifier",),
-    ("scoring", "explanation"),
-    ("scored",),
-    ("base",),
-    ("learned", "tokens", "embeddings", "baselines"),
-    ("ptame", "ptame_plus", "tame", "lcam", "opticam", "cdam", "relevance", "ablation", "rcut"),
-    ("bundle", "export", "pictures"),
-    ("compare",),
-    ("comparisons", "app", "commands"),
+    ("errors", "citation", "moved"),
+    ("images",),
+    ("classifier", "metrics", "explanation"),
+    ("base", "evaluation"),
+    ("training", "baselines"),
+    ("heads", "report"),
+    ("methods",),
+    ("bundle", "export"),
+    ("callbacks", "app"),
+    ("commands",),
     ("cli",),
 )
-"""Files and packages of `explainers`, the ground first; the others stand where they fit."""
+"""Files and folders of `explainers`, the ground first. Those of one floor do not know each other."""
 
-READ_DATA_SETS = ("app/server", "commands", "cli", "predicted_maps")
-"""What of `explainers` knows `datamodules`; all else shares nothing with them but the batch."""
+FACE = "explainers"  # loads what users import when it is first asked for, from any floor
+DATA_READERS = ("images.reading", "app.server", "callbacks.map_records", "callbacks.map_writer")
+"""Files of `explainers` beside the commands that know `datamodules`; the rest share the batch."""
+
+MOST_FILES = 24  # of a folder; more are two kinds
+MOST_AT_THE_ROOT = 10
+MOST_LINES = 250
 
 
 def name_of(path):
@@ -36,6 +40,7 @@ SOURCES = {
     for folder in ("explainers", "datamodules")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
+OURS = [name for name in SOURCES if name.startswith("explainers.")]
 
 
 def imports(name):
@@ -50,37 +55,58 @@ def imports(name):
     return found & SOURCES.keys() - {name}
 
 
-@pytest.fixture(scope="module")
-def needs():
-    """All that each module imports, and what that imports in turn; an error if it is a circle."""
-    direct = {name: imports(name) for name in SOURCES}
-    found = {}
-    for name in TopologicalSorter(direct).static_order():
-        found[name] = {name}.union(*(found[other] for other in direct[name]))
-    return found
+def room_of(name):
+    return name.split(".")[1]
 
 
-def within(name, place):
-    """Whether a module is a file of `explainers`, or one of its packages, called `place`."""
-    whole = "explainers." + place.replace("/", ".")
-    return name == whole or name.startswith(f"{whole}.")
+def floor_of(name):
+    (floor,) = (height for height, rooms in enumerate(FLOORS) if room_of(name) in rooms)
+    return floor
 
 
-@pytest.mark.parametrize("height", range(len(FLOORS)))
-def test_no_floor_needs_one_above_it(height, needs):
-    above = [place for floor in FLOORS[height + 1 :] for place in floor]
-    for place in FLOORS[height]:
-        members = [name for name in SOURCES if within(name, place)]
-        assert members, place
-        for name in members:
-            up = [other for other in needs[name] if any(within(other, one) for one in above)]
-            assert not up, f"{name} needs {up}"
+@pytest.mark.parametrize("name", OURS)
+def test_file_knows_its_own_room_and_lower_floors_only(name):
+    others = {other for other in imports(name) if other.startswith("explainers.")}
+    up = {
+        other
+        for other in others
+        if room_of(other) != room_of(name) and floor_of(other) >= floor_of(name)
+    }
+    assert not up
 
 
-def test_data_and_explainers_meet_in_the_commands_only():
+def test_every_room_is_there_and_every_file_in_one():
+    rooms = {room for floor in FLOORS for room in floor}
+    assert {room_of(name) for name in OURS} == rooms
+
+
+def test_no_files_import_each_other_in_a_circle():
+    direct = {name: imports(name) - {FACE} for name in SOURCES if name != FACE}
+    assert list(TopologicalSorter(direct).static_order())
+
+
+def test_nothing_inside_imports_the_face_that_users_see():
+    allowed = {"explainers.cli", "explainers.commands.list"}
+    assert not [name for name in OURS if FACE in imports(name) and name not in allowed]
+
+
+def test_data_and_explainers_meet_in_few_places():
     for name in SOURCES:
         theirs = {other for other in imports(name) if other.startswith("datamodules")}
-        if name.startswith("explainers") and not any(within(name, one) for one in READ_DATA_SETS):
-            assert not theirs, name
         if name.startswith("datamodules"):
             assert not imports(name) - theirs, name
+        elif theirs:
+            place = name.removeprefix("explainers.")
+            assert place in DATA_READERS or room_of(name) in ("commands", "cli"), name
+
+
+@pytest.mark.parametrize("package", ["explainers", "datamodules"])
+def test_folders_and_files_are_small(package):
+    folders = {}
+    for path in (ROOT / package).rglob("*.py"):
+        folders.setdefault(path.parent, []).append(path)
+        lines = len(path.read_text().splitlines())
+        assert lines <= MOST_LINES, f"{path} has {lines} lines"
+    for folder, files in folders.items():
+        assert len(files) <= MOST_FILES, folder
+    assert len(folders[ROOT / "explainers"]) <= MOST_AT_THE_ROOT

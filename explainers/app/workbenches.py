@@ -1,13 +1,10 @@
 """All that can be asked of the classifiers at hand: bundles, and methods without training."""
 
-import inspect
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import explainers
 from explainers.app.workbench import Workbench
 from explainers.base import Explainer
 from explainers.baselines import CAMBaseline
@@ -15,24 +12,17 @@ from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
+from explainers.methods import METHODS
 from explainers.training.learned_explainer import LearnedExplainer
-
-QUICK: dict[str, dict[str, Any]] = {
-    "OptiCAM": {"steps": 15},
-    "RCut": {"relation": "gradient"},
-}
-"""Settings with which methods answer within seconds on a CPU, where their defaults do not."""
 
 
 def untrained_methods(classifier: FrozenClassifier) -> dict[str, Explainer]:
     """All methods that need no training and can explain this classifier."""
     found: dict[str, Explainer] = {}
-    for name in explainers.__all__:
-        kind = getattr(explainers, name)
-        trains = issubclass(kind, LearnedExplainer)
-        if not issubclass(kind, Explainer) or trains or inspect.isabstract(kind):
+    for name, kind in METHODS.items():
+        if issubclass(kind, LearnedExplainer):
             continue
-        settings = QUICK.get(name, {})
+        settings = kind.quick_settings
         told = ", ".join(f"{value} {key}" for key, value in settings.items())
         try:
             found[f"{name}, {told}" if told else name] = kind(classifier, **settings).eval()

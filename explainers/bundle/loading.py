@@ -4,9 +4,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import explainers
 from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, did_you_mean
+from explainers.methods import METHODS
 from explainers.training.bundle_files import bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
 
@@ -31,12 +31,7 @@ def load_explainer(
     """
     folder = bundle_folder(source)
     config = read_config(folder / "config.json")
-    learned = {
-        name: kind
-        for name in explainers.__all__
-        if issubclass(kind := getattr(explainers, name), LearnedExplainer)
-        and not inspect.isabstract(kind)
-    }
+    learned = {name: kind for name, kind in METHODS.items() if issubclass(kind, LearnedExplainer)}
     if config["class"] not in learned:
         raise InputError(
             f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], list(learned))}"

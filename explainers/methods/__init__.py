@@ -1,5 +1,6 @@
 """Explanation methods, one file each; `explainers` offers all that are listed here."""
 
+from explainers.base import Explainer
 from explainers.methods.activation_map import ActivationMap
 from explainers.methods.attention_map import AttentionMap
 from explainers.methods.cdam import CDAM, IntegratedCDAM, SmoothCDAM
@@ -31,3 +32,6 @@ __all__ = [
     "SmoothCDAM",
     "TokenAblation",
 ]
+
+METHODS: dict[str, type[Explainer]] = {name: globals()[name] for name in __all__}
+"""The methods by their names."""

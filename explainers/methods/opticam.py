@@ -3,7 +3,7 @@
 Zhang, Torres, Sicre, Avrithis, Ayache: Opti-CAM (https://arxiv.org/abs/2301.07002).
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,10 @@ class OptiCAM(Explainer):
     Raises:
         InputError: a name is unknown, or a number is out of its range.
     """
+
+    title = "Opti-CAM"
+    quick_settings: ClassVar = {"steps": 15}
+    export_obstacle = "optimises each map by gradient steps"
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ R-Cut: Enhancing Explainability in Vision Transformers with Relationship Weighte
 
 import logging
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,12 @@ class RCut(Explainer):
         InputError: a name is unknown, a number is out of its range, `cut` is to be signed by a
             class, or there is none to weigh by.
     """
+
+    title = "R-Cut"
+    quick_settings: ClassVar = {"relation": "gradient"}
+    export_obstacle = (
+        "weighs channels by further passes or a gradient, and solves an eigenproblem an image"
+    )
 
     def __init__(
         self,

@@ -6,16 +6,11 @@ from functools import cache
 import pytest
 import torch
 
-import explainers
-from explainers import Explainer, FrozenClassifier, SimilarityExplainer
+from explainers import FrozenClassifier, SimilarityExplainer
 from explainers.errors import ArchitectureError, InputError, TargetError
+from explainers.methods import METHODS
 
-NAMES = [
-    name
-    for name in explainers.__all__
-    if issubclass(getattr(explainers, name), Explainer)
-    and not inspect.isabstract(getattr(explainers, name))
-]
+NAMES = list(METHODS)
 BLIND_TO_THE_CLASS = ["ActivationMap", "AttentionMap"]
 BRIEF = {"steps": 4}  # of what is optimised or summed: promises do not depend on how many
 
@@ -31,7 +26,7 @@ def _decided(classifier):
 def _built(name, architecture):
     """The explainer of all tests, whose calls leave nothing behind; or why there is none."""
     torch.manual_seed(0)
-    kind = getattr(explainers, name)
+    kind = METHODS[name]
     source = {"model": architecture, "pretrained": False, "num_classes": 4}
     known = inspect.signature(kind).parameters
     options = {k: v for k, v in (BRIEF | {"auxiliary": source}).items() if k in known}

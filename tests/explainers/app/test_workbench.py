@@ -1,4 +1,3 @@
-import inspect
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-import explainers
-from explainers import FAM, PTAME, Explainer, FrozenClassifier, LearnedExplainer, OptiCAM
+from explainers import FAM, PTAME, FrozenClassifier, LearnedExplainer, OptiCAM
 from explainers.app.answers import write_answers
 from explainers.app.workbench import Workbench
 from explainers.app.workbenches import load_workbenches, untrained_methods
 from explainers.errors import InputError
 from explainers.images.drawing_style import DrawingStyle
 from explainers.images.reading import to_tensor
+from explainers.methods import METHODS
 
 
 def photograph(seed, size=(90, 60)):
@@ -47,13 +46,7 @@ def kinds(bench, names):
 def test_all_that_needs_no_training_is_offered_where_the_classifier_fits(
     convolutional, transformer
 ):
-    concrete = {
-        name
-        for name in explainers.__all__
-        if issubclass(kind := getattr(explainers, name), Explainer)
-        and not issubclass(kind, LearnedExplainer)
-        and not inspect.isabstract(kind)
-    }
+    concrete = {name for name, kind in METHODS.items() if not issubclass(kind, LearnedExplainer)}
     baselines = {"CAMBaseline"}
     assert kinds(transformer, transformer.methods) - baselines == concrete
     of_tokens = {"AttentionMap", "CDAM", "IntegratedCDAM", "RCut", "RelevancePropagation"}

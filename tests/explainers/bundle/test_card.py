@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import explainers
 from explainers import LearnedExplainer
 from explainers.bundle.card import METHODS, card, write_card
+from explainers.methods import METHODS as KINDS
 
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_figure_that_is_null_in_json_is_shown_as_undefined(config):
 
 def test_every_learned_explainer_says_what_to_cite():
 
-    kinds = [getattr(explainers, name) for name in explainers.__all__]
+    kinds = list(KINDS.values())
     learned = {kind.__name__ for kind in kinds if issubclass(kind, LearnedExplainer)}
     assert learned - {"LearnedExplainer"} == METHODS.keys()
 

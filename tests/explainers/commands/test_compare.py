@@ -20,7 +20,7 @@ from explainers.commands.compare import load_comparison
 from explainers.evaluation.costs import device_name
 from explainers.evaluation.uninformative import ROWS
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("compare_*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("compare_*.yaml"))
 
 RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 CONFIG = """

@@ -1,6 +1,5 @@
 """Exported files answer as torch does, say what they are, and need none of this library."""
 
-import inspect
 import json
 import re
 import subprocess
@@ -14,8 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-import explainers
-from explainers import LCAM, PTAME, TAME, Explainer, LearnedExplainer, PTAMEPlus, export
+from explainers import LCAM, PTAME, TAME, LearnedExplainer, PTAMEPlus, export
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
@@ -23,15 +21,10 @@ from explainers.errors import ArchitectureError, InputError
 from explainers.export.graph import OneGraph
 from explainers.export.onnx_file import export_onnx
 from explainers.export.torch_file import export_torch
+from explainers.methods import METHODS
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs/export.md"
-UNLEARNED = [
-    kind
-    for name in explainers.__all__
-    if issubclass(kind := getattr(explainers, name), Explainer)
-    and not issubclass(kind, LearnedExplainer)
-    and not inspect.isabstract(kind)
-]
+DOCUMENTATION = Path(__file__).parents[3] / "docs/export.md"
+UNLEARNED = [kind for kind in METHODS.values() if not issubclass(kind, LearnedExplainer)]
 
 # torch's exporters and onnxscript warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -7,21 +7,17 @@ import shutil
 import pytest
 import torch
 
-import explainers
 from explainers import LCAM, PTAME, TAME, FrozenClassifier, LearnedExplainer
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
 from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.methods import METHODS
 from explainers.training.trained_weights import fitting
 
 RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 CONVNEXT = {"model": "test_convnext", "pretrained": False, "num_classes": 4}
-LEARNED = [
-    kind
-    for kind in (getattr(explainers, name) for name in explainers.__all__)
-    if issubclass(kind, LearnedExplainer) and not inspect.isabstract(kind)
-]
+LEARNED = [kind for kind in METHODS.values() if issubclass(kind, LearnedExplainer)]
 
 
 def write(explainer, folder):
