@@ -7,7 +7,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -15,20 +15,23 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 import datamodules  # noqa: F401  lets configs name classes without their module
-import explainers  # noqa: F401
+import explainers.methods  # noqa: F401
 from datamodules import ImageDataModule
 from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
-from explainers.bundle.saving import save_bundle
-from explainers.callbacks.durable_checkpoints import DurableCheckpoints
-from explainers.callbacks.graceful_stop import InterruptibleFit
-from explainers.callbacks.map_writer import PredictedMaps
-from explainers.callbacks.panel_logger import PanelLogger
-from explainers.callbacks.training_clock import TrainingClock
+from explainers.bundle import save_bundle
+from explainers.callbacks import (
+    DurableCheckpoints,
+    GracefulStop,
+    MapWriter,
+    PanelLogger,
+    ScoreLogger,
+    TrainingClock,
+)
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.errors import InputError
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.evaluation.records import Row, annotate, read_records
-from explainers.evaluation.scored import CONFIDENCE_METRICS
 from explainers.report.explanation_panel import explained_panel
 from explainers.report.table import table
 
@@ -51,7 +54,7 @@ class ExplainerCLI(LightningCLI):
             type=str | None,
             help="folder to write the trained explainer to, as a bundle",
         )
-        parser.add_lightning_class_args(PredictedMaps, "maps")
+        parser.add_lightning_class_args(MapWriter, "maps")
         parser.add_argument(
             "--metrics",
             type=list[str],
@@ -61,14 +64,17 @@ class ExplainerCLI(LightningCLI):
         parser.add_argument(
             "--chunk_size", type=int, default=64, help="images in the classifier at once, in a test"
         )
+        parser.add_argument(
+            "--map_normalisation",
+            type=Literal["answered", "minmax"],
+            default="answered",
+            help="score maps as the explainer answers, or each from its minimum to its maximum",
+        )
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what they refuse is reported in one line."""
         try:
             super().instantiate_classes()
-            self.model.choose_metrics(
-                self._get(self.config, "metrics"), self._get(self.config, "chunk_size")
-            )
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             _refuse(_reason(error))
 
@@ -79,6 +85,9 @@ class ExplainerCLI(LightningCLI):
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, DurableCheckpoints()]
         trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
+        options = ("metrics", "chunk_size", "map_normalisation")
+        scores = ScoreLogger(*(self._get(self.config_init, option) for option in options))
+        trainer.callbacks.insert(0, scores)  # type: ignore[attr-defined]
         for logger in trainer.loggers:
             _ = logger.version  # else processes that are forked off would each take the next one
         return trainer
@@ -130,7 +139,7 @@ class ExplainerCLI(LightningCLI):
         path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
         everything = read_records(path)  # the processes that wrote it may be gone
         scores = []
-        for row in self.model.test_scores:
+        for row in self._score_logger().rows:
             prefix = f"test/{row}/"
             values = {
                 name.removeprefix(prefix): float(value)
@@ -142,6 +151,10 @@ class ExplainerCLI(LightningCLI):
             scores.append(annotate({"explainer": name} | values, records))
         rank_zero_only(print)(f"\n{table(scores)}\n\neach image's scores: {path}")
         return scores
+
+    def _score_logger(self) -> ScoreLogger:
+        (found,) = (one for one in self.trainer.callbacks if isinstance(one, ScoreLogger))  # type: ignore[attr-defined]
+        return found
 
     @rank_zero_only
     def _write_bundle(self, folder: str, scores: list[Row], steps: int) -> None:
@@ -172,7 +185,7 @@ def main(args: ArgsType = None) -> LightningCLI:
         subclass_mode_data=True,
         seed_everything_default=0,
         trainer_defaults={
-            "callbacks": [PanelLogger(), InterruptibleFit(), TrainingClock()],
+            "callbacks": [PanelLogger(), GracefulStop(), TrainingClock()],
             # The datamodules split their data among processes themselves, without padding.
             "use_distributed_sampler": False,
         },

@@ -34,7 +34,8 @@ from torch import Tensor, nn
 from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
 from explainers.classifier.freed_memory import keep_freed_memory
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import centre_gaussian
 from explainers.metrics.box_sensitivity import Boxes
 
@@ -124,7 +125,9 @@ def main() -> None:
     with torch.no_grad():
         labels = classifier(images).argmax(dim=1)
     maps = centre_gaussian(images).contiguous()
-    case = Case(images, labels, maps, maps, counting, lambda images, labels: images[:, :1])  # type: ignore[arg-type]
+    case = ExplainedBatch(
+        images, labels, maps, maps, counting, lambda images, labels: images[:, :1]
+    )  # type: ignore[arg-type]
 
     def score(*names: str) -> float:
         return seconds(lambda: Scoreboard(names, CHUNK_SIZE).update(case))

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from datamodules import PhotosDataModule
 from explainers import Explainer, FrozenClassifier, OptiCAM
 from explainers.baselines import CAMBaseline
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.report.table import table
 
 METRICS = ("average_drop", "average_increase", "average_gain", "insertion")
@@ -41,7 +42,7 @@ def measure(
         labels = explainer.resolve_target(images, None)
         raw = explainer(images, labels).detach()
         maps = explainer.to_maps(raw)
-        scores.update(Case(images, labels, raw, maps, explainer.classifier, explainer))
+        scores.update(ExplainedBatch(images, labels, raw, maps, explainer.classifier, explainer))
         areas.append(maps.mean(dim=(1, 2, 3)))
     return {"mean_area": 100 * float(torch.cat(areas).mean())} | scores.compute()
 

@@ -22,7 +22,8 @@ from torch.utils.data import Subset
 from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
 from explainers import LearnedExplainer
 from explainers.bundle.loading import load_explainer
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 
 BUNDLE = Path(__file__).parents[1] / "checkpoints/ptame-efficientnet_lite0"
 KEPT = ("average_drop", "average_increase", "average_gain")
@@ -63,7 +64,9 @@ def score(
         apart.append((scores - exact(images, labels).detach()).abs().flatten())
         maps = explainer.to_maps(scores)
         mask = batch.get("mask")
-        board.update(Case(images, labels, scores, maps, exact.classifier, answer, mask=mask))
+        board.update(
+            ExplainedBatch(images, labels, scores, maps, exact.classifier, answer, mask=mask)
+        )
     differences = torch.cat(apart)
     return board.compute() | {
         "largest_difference": float(differences.max()),

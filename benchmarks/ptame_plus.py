@@ -27,7 +27,8 @@ from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
 from explainers import Explainer, FrozenClassifier, PTAMEPlus
 from explainers.baselines import CAMBaseline
 from explainers.classifier.freed_memory import keep_freed_memory
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.images.normalisation import min_max
 from explainers.report.table import table
 
@@ -83,7 +84,9 @@ def score(
             areas.append(maps.mean(dim=(1, 2, 3)))
             mask = batch.get("mask")
             board.update(
-                Case(images, labels, scores, maps, explainer.classifier, explainer, mask=mask)
+                ExplainedBatch(
+                    images, labels, scores, maps, explainer.classifier, explainer, mask=mask
+                )
             )
         figures[f"{name} area"] = 100 * float(torch.cat(areas).mean())
         figures |= {f"{name} {metric}": value for metric, value in board.compute().items()}

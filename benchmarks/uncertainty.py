@@ -14,7 +14,8 @@ from torch import Tensor
 from datamodules import PhotosDataModule
 from explainers import PTAME
 from explainers.bundle.loading import load_explainer
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 
 # Which sign of the correlation means that uncertain maps are worse.
 WORSE = {"fidelity": "-", "average_drop": "+", "average_gain": "-"}
@@ -53,7 +54,7 @@ def main() -> None:
     labels = explainer.resolve_target(images, None)
     explanation = explainer.explain(images, labels, uncertainty=True)
     values = Scoreboard(list(WORSE)).update(
-        Case(
+        ExplainedBatch(
             images=images,
             labels=labels,
             scores=explanation.scores,

@@ -4,26 +4,29 @@ An explainer looks at an image and a target, and answers with a score for every 
 mattered to a classifier whose weights never change.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import nan
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
 from explainers.errors import InputError, TargetError
-from explainers.evaluation.scored import Batch, ScoredModule
 from explainers.explanation import Explanation
 from explainers.images.agreement import disagreement
 from explainers.images.normalisation import min_max
 from explainers.images.reading import ImageSource, at_sizes_of, to_batch
 
+Batch = dict[str, Any]
+"""A batch of `datamodules`: `image` (b 3 h w) in [0, 1], and what else the data set has."""
 
-class Explainer(ScoredModule):
+
+class Explainer(LightningModule, ABC):
     """Scores the pixels of an image for one target of one frozen classifier.
 
     A target is one tensor: labels (b) int64, reference embeddings (b d) float, or None for the
@@ -32,6 +35,7 @@ class Explainer(ScoredModule):
 
     Attributes:
         classifier: the model under explanation.
+        needs_training: it answers only after a fit, or from a bundle.
         title: the method's name in print.
         papers: where it was published.
         quick_settings: hyperparameters with which it answers within seconds on a CPU, where its
@@ -43,6 +47,7 @@ class Explainer(ScoredModule):
         first_predicted: the batch that a predict run begins with.
     """
 
+    needs_training: ClassVar[bool] = False
     title: ClassVar[str] = ""
     papers: ClassVar[tuple[Paper, ...]] = ()
     quick_settings: ClassVar[dict[str, Any]] = {}
@@ -203,6 +208,23 @@ class Explainer(ScoredModule):
         Arguments and errors as of `forward`.
         """
         return None
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Explain the predicted classes, in float32 whatever the precision of the fit.
+
+        Callbacks score the maps (`explainers.callbacks.ScoreLogger`).
+
+        Returns:
+            `target` (b) and `scores` (b 1 h w).
+        """
+        images = batch["image"]
+        if not len(images):
+            return {"target": images.new_zeros(0, dtype=torch.int64), "scores": images[:, :1]}
+        with torch.autocast(self.device.type, enabled=False):
+            target, scores, _ = self.answer(images, None)
+        return {"target": target, "scores": scores}
+
+    test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Explain the predicted classes; nothing of the batches before `first_predicted`.

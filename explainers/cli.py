@@ -13,22 +13,25 @@ from explainers.commands.compare import load_comparison
 from explainers.errors import InputError
 from explainers.evaluation.costs import sentences
 from explainers.methods import METHODS
+from explainers.report.comparison_files import write_comparison
 from explainers.report.table import table
 
 
 def compare(arguments: argparse.Namespace) -> int:
     """Score methods on one data set; 2 if one failed on an image."""
     comparison = load_comparison(arguments.config, arguments.checkpoint, arguments.output)
-    rows = comparison.run()
+    results = comparison.run()
+    write_comparison(results, arguments.output)
+    rows = results.rows
     print(f"\n{table(rows)}")
     for sentence in sentences(rows):
         print(f"\n{sentence}")
-    if comparison.accuracy:
-        low, high = comparison.accuracy["accuracy_interval"]
+    if results.references:
+        low, high = results.references["accuracy_interval"]
         print(
             "\nthe nearest reference is of the image's own class for "
-            f"{comparison.accuracy['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
-            f"{comparison.accuracy['images']} images"
+            f"{results.references['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
+            f"{results.references['images']} images"
         )
     print(f"\nwrote {arguments.output}; look at {arguments.output / 'report.html'}")
     return 2 if any(row["failed"] for row in rows) else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from explainers.bundle.loading import load_explainer
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +63,7 @@ def test_two_processes_report_every_image_once_and_the_same_figures(tmp_path, le
     table, records = report_of(tmp_path / "one", data)
     two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
     table_of_two, records_of_two = report_of(tmp_path / "two", data, *two)
-    assert len(records) == (1 + len(ROWS)) * length
+    assert len(records) == (1 + len(UNINFORMATIVE)) * length
     assert table_of_two == table
     assert records_of_two.keys() == records.keys()
     for key, record in records.items():

@@ -14,7 +14,7 @@ import torch
 from explainers import PTAME, TAME
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.training.mask_collapse import CollapseAlarms
 from train import main
 
@@ -55,7 +55,7 @@ def run(*arguments):
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
-    for row in ("ptame", *ROWS):
+    for row in ("ptame", *UNINFORMATIVE):
         assert f"| {row}" in printed
     images = torch.rand(2, 3, 64, 64)
     loaded = load_explainer(tmp_path / "bundle")

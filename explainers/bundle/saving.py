@@ -15,8 +15,8 @@ import safetensors.torch
 from torch import Tensor
 
 from explainers.bundle.card import card
-from explainers.bundle.durable_files import write_aside
 from explainers.classifier import frozen_networks
+from explainers.durable_files import write_aside
 from explainers.evaluation.records import PROTOCOL, Row, as_json
 from explainers.images.drawing import save_picture
 from explainers.training.bundle_files import FORMAT

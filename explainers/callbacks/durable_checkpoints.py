@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from explainers.bundle.durable_files import write_aside
+from explainers.durable_files import write_aside
 from explainers.errors import InputError
 
 

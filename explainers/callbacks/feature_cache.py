@@ -1,4 +1,4 @@
-"""What the frozen networks say of training images that come back, kept on a disk."""
+"""A cache of frozen networks' answers to training images that come back, on a disk."""
 
 import hashlib
 import logging
@@ -128,13 +128,13 @@ class FeatureCache(Callback):
         used = sum(file.stat().st_size for file in kept)
         room = int(self.limit * 2**30 - used) // trainer.world_size
         self.memory = Memory(self.folder / _identity(pl_module, trainer.precision), room)
-        pl_module.recall = self.memory
+        pl_module.feature_cache = self.memory
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the share of images that were found, and say once if none ever is."""
         found, asked = self.memory.found, self.memory.asked
         self.memory.found = self.memory.asked = 0
-        pl_module.log("train/recalled", found / max(asked, 1), sync_dist=True)
+        pl_module.log("train/feature_cache_hits", found / max(asked, 1), sync_dist=True)
         self._epochs += 1
         if self._epochs == 2 and not found:
             rank_zero_only(logger.warning)(
@@ -146,7 +146,7 @@ class FeatureCache(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Step aside."""
         if isinstance(pl_module, LearnedExplainer):
-            pl_module.recall = None
+            pl_module.feature_cache = None
 
 
 def _name(image: Tensor) -> str:

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 STEPS_BETWEEN_NOTES = 16  # each time the device has to wait
 
 
-class InterruptibleFit(Callback):
+class GracefulStop(Callback):
     """Turns the first Ctrl-C of a fit into a checkpoint at the end of the running step.
 
     The checkpoint is `interrupted.ckpt` in the run's checkpoint folder; resuming from it ends
@@ -22,13 +22,13 @@ class InterruptibleFit(Callback):
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
         self._steps = 0
         self._previous: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over Ctrl-C, where Python allows it: in the main thread."""
-        self._asked = False
+        self._requested = False
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._ask)
 
@@ -58,14 +58,14 @@ class InterruptibleFit(Callback):
     def _agreed(self, trainer: Trainer) -> bool:
         """Whether any process was asked; they compare notes every few steps only."""
         if trainer.world_size == 1:
-            return self._asked
+            return self._requested
         self._steps += 1
         if self._steps % STEPS_BETWEEN_NOTES:
             return False
-        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
+        return trainer.strategy.reduce_boolean_decision(self._requested, all=False)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._requested:
             raise KeyboardInterrupt
-        self._asked = True
+        self._requested = True
         print("\nstopping after this step; Ctrl-C again to stop at once", flush=True)

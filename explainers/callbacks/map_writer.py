@@ -13,7 +13,7 @@ from explainers.callbacks.map_records import SPLIT, described, plain_settings
 from explainers.errors import require_known
 
 
-class PredictedMaps(Callback):
+class MapWriter(Callback):
     """Writes a map for each image of a predict run, as `datamodules.maps.Maps` reads them.
 
     Where several processes explain, each has a folder of its own below: `RANK-of-PROCESSES`.

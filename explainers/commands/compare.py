@@ -1,11 +1,9 @@
 """Building a comparison from its YAML file."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from explainers.base import Explainer
@@ -15,14 +13,23 @@ from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
 from explainers.errors import InputError, require_known
-from explainers.evaluation.comparison import Batch, Comparison, Method
+from explainers.evaluation.comparison import Comparison
 from explainers.evaluation.costs import NO_TRAINING, Training
+from explainers.evaluation.evaluator import Batch, Evaluator, Method
 from explainers.evaluation.retrieval import NearestOthers
-from explainers.evaluation.scoreboard import Scoreboard
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import uninformative_methods
 from explainers.training.learned_explainer import LearnedExplainer
 
-KEYS = ("classifier", "data", "methods", "metrics", "chunk_size", "panel_images", "references")
+KEYS = (
+    "classifier",
+    "data",
+    "methods",
+    "metrics",
+    "chunk_size",
+    "panel_images",
+    "references",
+    "map_normalisation",
+)
 
 
 def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Comparison:
@@ -45,7 +52,9 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
     classifier = FrozenClassifier.of(config["classifier"])
     data = build(config["data"])
     data.setup("test")
-    batches = _with_references(data.test_dataloader(), classifier, config.get("references"))
+    batches = _with_references(
+        data.test_dataloader(), classifier, config.get("references", "map_normalisation")
+    )
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
     for bundle in bundles:
@@ -55,13 +64,14 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
         explainers[name] = build(description, classifier=classifier)
     trainings |= {name: _training(explainers[name]) for name in config["methods"]}
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
-    methods |= {row: partial(_blind, trivial) for row, trivial in ROWS.items()}
-    chunk_size = config.get("chunk_size", 64)
-
-    def scoreboard(name: str) -> Scoreboard:
-        return Scoreboard(config["metrics"], chunk_size, constant_maps=name in ROWS)
-
-    scoreboard("check the names of the metrics before anything is explained")
+    methods |= uninformative_methods()
+    evaluator = Evaluator(
+        classifier,
+        methods,
+        config["metrics"],
+        config.get("chunk_size", 64),
+        config.get("map_normalisation", "minmax"),
+    )
     protocol = {
         "data": config["data"],
         **({"references": config["references"]} if "references" in config else {}),
@@ -73,7 +83,7 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
         },
     }
     shown = config.get("panel_images", 6)
-    return Comparison(classifier, methods, batches, scoreboard, protocol, output, shown, trainings)
+    return Comparison(evaluator, methods, batches, protocol, output, shown, trainings)
 
 
 def _training(explainer: Explainer) -> Training:
@@ -91,11 +101,6 @@ def _with_references(
     if references != "nearest":
         raise InputError(f"references must be nearest, or left out, got {references!r}")
     return NearestOthers(loader, classifier.embed)
-
-
-def _blind(trivial: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
-    """A trivial map, which does not look at the class."""
-    return trivial(images)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Methods times metrics, on one data set and one classifier, under one protocol."""
+"""The comparison of methods by metrics, on one data set and one classifier, under one protocol."""
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,44 +12,23 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from explainers.base import Explainer
-from explainers.bundle.durable_files import write_aside
-from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
-from explainers.evaluation.costs import (
-    NO_TRAINING,
-    Training,
-    counted,
-    device_name,
-    sentences,
-    with_costs,
-)
-from explainers.evaluation.records import PROTOCOL, Row, annotate, as_json, write_records
+from explainers.evaluation.costs import NO_TRAINING, Training, counted, device_name, with_costs
+from explainers.evaluation.evaluator import REFERENCE, Batch, Evaluator, Method
+from explainers.evaluation.records import Row, annotate
 from explainers.evaluation.response_curves import curves_of
+from explainers.evaluation.responses import Known
 from explainers.evaluation.retrieval import match_accuracy, prototypes
-from explainers.evaluation.scoreboard import Case, Scoreboard
 from explainers.images.drawing import overlay
 from explainers.images.normalisation import min_max
-from explainers.report.html_report import report
-from explainers.report.panel import columns_of, write_panel
-from explainers.report.table import table
-from explainers.training.learned_explainer import LearnedExplainer
 
-Batch = dict[str, Any]
-Method = Callable[[Tensor, Tensor], Tensor]
-"""Maps images (b 3 h w) and labels (b), or references (b d), to scores (b 1 h w): an explainer, or
-a plain function."""
-
-FORMAT = 2
-"""Of what is kept of a comparison that was stopped; what has another is not read."""
-
-REFERENCE = "reference"
-"""What stands for the target in records where it is an embedding."""
+FORMAT = 3
+"""Of the progress of a comparison that was stopped; progress of another format is not read."""
 
 
 @dataclass
 class Progress:
-    """What is known of one method so far; kept on disk after every batch."""
+    """The progress of one method, kept on the disk after every batch."""
 
     batches: int = 0
     seconds: float = 0.0
@@ -60,89 +39,95 @@ class Progress:
     pictures: list[Tensor] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Results:
+    """Everything that a comparison found.
+
+    Attributes:
+        protocol: plain values that the figures depend on.
+        rows: one a method: figures, intervals, costs, curves, failures.
+        records: one an image and method.
+        references: how often the nearest reference is of the image's class, where that is known.
+        pictures: of the first images (3 h w): `image`, `reference` where there are any, and each
+            method's overlay; a method that lacks some is left out.
+    """
+
+    protocol: Row
+    rows: list[Row]
+    records: list[Row]
+    references: Row | None
+    pictures: dict[str, list[Tensor]]
+
+
 class Comparison:
     """Scores methods on the same images, one method after the other.
 
-    Every method explains the class that the classifier predicts or, where batches have an image to
-    compare with (`reference`), or several, the embedding that the method makes of it. Every map is stretched
-    from its own minimum to its own maximum, so that none gains by its scale. What is done is kept in
-    `output/.progress`: a run with the same settings goes on where the last one was stopped.
+    Every method explains the class that the classifier predicts or, where batches have an image
+    (`reference`) or several to compare with, the embedding that the method makes of it. Batches
+    that are done are kept in `folder/.progress`: a run with the same settings goes on where the
+    last one was stopped.
 
     Args:
-        classifier: what is explained.
+        evaluator: the metrics, with a row for each method.
         methods: by the name of their row.
         batches: in a fixed order, every image once, each with its `key`; may be read repeatedly.
-        scoreboards: a new scoreboard a method.
         protocol: plain values that say what the figures depend on besides: data, metrics, weights.
-        output: folder for results.json, table.md, records.csv, panel.png and report.html.
-        panel_images: how many images panel.png shows.
-        trainings: what it took to train a method, by its name; of learned explainers that are not
+        folder: where progress is kept.
+        shown_images: how many images `Results.pictures` has.
+        trainings: what it took to train a method, by its name; for learned explainers that are not
             there it is not known, and the other methods need none.
     """
 
     def __init__(
         self,
-        classifier: FrozenClassifier,
+        evaluator: Evaluator,
         methods: Mapping[str, Method],
         batches: Iterable[Batch],
-        scoreboards: Callable[[str], Scoreboard],
         protocol: dict[str, Any],
-        output: Path,
-        panel_images: int = 6,
+        folder: Path,
+        shown_images: int = 6,
         trainings: Mapping[str, Training] | None = None,
     ) -> None:
-        self.classifier = classifier
+        self.evaluator = evaluator
         self.methods = methods
         self.batches = batches
-        self.scoreboards = scoreboards
-        self.protocol = PROTOCOL | {"map": "min-max of each image's scores"} | protocol
-        self.output = output
-        self.panel_images = panel_images
+        self.protocol = evaluator.protocol | protocol
+        self.folder = folder
+        self.shown_images = shown_images
         self.trainings = {
-            name: Training() if isinstance(method, LearnedExplainer) else NO_TRAINING
+            name: Training() if getattr(method, "needs_training", False) else NO_TRAINING
             for name, method in methods.items()
         } | dict(trainings or {})
-        self.accuracy: Row | None = None
+        self._unmasked: dict[int, tuple[Tensor, Known]] = {}
 
-    def run(self) -> list[Row]:
-        """Score all methods and write the files.
-
-        Returns:
-            One row a method, as in results.json.
-        """
+    def run(self) -> Results:
+        """Score all methods; raises InputError if the classifier has neither classes nor targets."""
         rows, progress = [], {}
         for name, method in self.methods.items():
-            scoreboard = self.scoreboards(name)
-            for metric in scoreboard.values():
+            for metric in self.evaluator.scoreboards[name].values():
                 metric.persistent(True)  # what is interrupted goes on from the metrics' states
-            progress[name] = self._score(name, method, scoreboard)
-            rows.append(_row(name, progress[name], scoreboard))
-        device = device_name(self.classifier.mean.device)
-        rows = with_costs(rows, self.trainings, device)
+            progress[name] = self._score(name, method)
+            rows.append(self._row(name, progress[name]))
+        device = device_name(self.evaluator.classifier.mean.device)
         records = [record for done in progress.values() for record in done.records]
         protocol = self.protocol | {"device": device}
         if any(record["target"] == REFERENCE for record in records):
             protocol = protocol | {"target": "the method's embedding of the image's reference"}
-        results: Row = {"protocol": protocol, "rows": rows}
-        self.accuracy = match_accuracy(self.batches, self.classifier.embed)
-        if self.accuracy is not None:
-            results["references"] = self.accuracy
-        write_aside(self.output / "results.json", json.dumps(as_json(results), indent=2).encode())
-        text = "\n".join([table(rows), "", *(f"- {sentence}" for sentence in sentences(rows))])
-        write_aside(self.output / "table.md", (text.strip() + "\n").encode())
-        write_records(records, self.output / "records.csv")
-        pictures = {name: done.pictures for name, done in progress.items()}
-        columns = columns_of(self.batches, pictures, self.panel_images)
-        write_panel(columns, self.output / "panel.png")
-        page = report(as_json(results), columns)
-        write_aside(self.output / "report.html", page.encode())
-        return rows
+        shown = {name: done.pictures for name, done in progress.items()}
+        return Results(
+            protocol,
+            with_costs(rows, self.trainings, device),
+            records,
+            match_accuracy(self.batches, self.evaluator.classifier.embed),
+            self._given() | {k: v for k, v in shown.items() if len(v) >= self.shown_images},
+        )
 
-    def _score(self, name: str, method: Method, scoreboard: Scoreboard) -> Progress:
+    def _score(self, name: str, method: Method) -> Progress:
+        scoreboard = self.evaluator.scoreboards[name]
         kept = {"row": name, "format": FORMAT}
         settings = json.dumps(self.protocol | kept, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
-        path = self.output / ".progress" / f"{digest}.pt"
+        path = self.folder / ".progress" / f"{digest}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         done = Progress()
         if path.is_file():
@@ -152,7 +137,8 @@ class Comparison:
         for index, batch in enumerate(tqdm(self.batches, desc=name, unit="batch")):
             if index < done.batches:
                 continue
-            self._score_batch(name, method, batch, scoreboard, done)
+            if len(batch["image"]):  # else none of them could be read
+                self._score_batch(name, method, batch, *self._targets(index, method, batch), done)
             done.batches = index + 1
             aside = path.with_suffix(".part")
             torch.save({"progress": asdict(done), "scoreboard": scoreboard.state_dict()}, aside)
@@ -160,22 +146,27 @@ class Comparison:
         return done
 
     def _score_batch(
-        self, name: str, method: Method, batch: Batch, scoreboard: Scoreboard, done: Progress
+        self,
+        name: str,
+        method: Method,
+        batch: Batch,
+        target: Tensor,
+        known: Known,
+        done: Progress,
     ) -> None:
         """Score a batch; if the method fails on it, each of its images alone."""
         images = batch["image"]
-        if not len(images):  # none of them could be read
-            return
-        labels = self._targets(method, batch)
         started = time.perf_counter()
         try:
-            with counted(self.classifier) as passes:
-                scores = method(images, labels).detach()
+            with counted(self.evaluator.classifier) as passes:
+                scores = method(images, target).detach()
         except Exception as error:  # noqa: BLE001  whatever a foreign method raises is reported
             if len(images) > 1:
                 for index in range(len(images)):
-                    one = {part: value[index : index + 1] for part, value in batch.items()}
-                    self._score_batch(name, method, one, scoreboard, done)
+                    one = slice(index, index + 1)
+                    alone = {part: value[one] for part, value in batch.items()}
+                    answers = {need: type(a)(*(x[one] for x in a)) for need, a in known.items()}
+                    self._score_batch(name, method, alone, target[one], answers, done)
                 return
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             done.failures.append({"key": batch["key"][0], "reason": reason})
@@ -183,52 +174,52 @@ class Comparison:
             return
         done.seconds += time.perf_counter() - started
         done.passes += passes[0]
-        case = Case(
-            images, labels, scores, min_max(scores), self.classifier, method,
-            mask=batch.get("mask"), box=batch.get("box"), other_mask=batch.get("other_mask"),
-            embed=self._embed(method) if "reference" in batch else None,
-        )  # fmt: skip
-        values = scoreboard.update(case)
-        areas = 100 * case.maps.mean((1, 2, 3)).where(values["map_left_out"] == 0, torch.nan)
-        for index, key in enumerate(batch["key"]):
-            for metric, curves in scoreboard.curves.items():
+        records = self.evaluator.update(name, method, batch, target, scores, known)
+        for index, record in enumerate(records):
+            for metric, curves in self.evaluator.scoreboards[name].curves.items():
                 pair = (len(done.records), curves[index].cpu())
                 done.curves.setdefault(metric, []).append(pair)
-            scored = {metric: float(value[index]) for metric, value in values.items()}
-            record: Row = {"key": key, "explainer": name}
-            if "group" in batch:
-                record["group"] = batch["group"][index]
-            record["target"] = REFERENCE if "reference" in batch else int(labels[index])
-            done.records.append(record | scored | {"map_area": float(areas[index])})
-        room = max(0, self.panel_images - len(done.pictures))
-        for image, one in zip(images[:room], case.maps[:room], strict=True):
+            done.records.append(record)
+        room = max(0, self.shown_images - len(done.pictures))
+        maps = min_max(scores)
+        for image, one in zip(images[:room], maps[:room], strict=True):
             done.pictures.append(overlay(image[None], one[None])[0])
 
     @torch.no_grad()
-    def _targets(self, method: Method, batch: Batch) -> Tensor:
-        """The predicted classes (b), or what a method makes of the references (b d)."""
-        if "reference" not in batch:
-            if not self.classifier.num_classes:
-                name = self.classifier.name
-                raise InputError(f"{name} has no classes; set references: nearest, for one")
-            logits: Tensor = self.classifier(batch["image"])
-            return logits.argmax(dim=1)
-        return prototypes(batch["reference"], self._embed(method))
+    def _targets(self, index: int, method: Method, batch: Batch) -> tuple[Tensor, Known]:
+        """Targets of a batch: predicted classes (b), or a method's embedding of references (b d).
 
-    def _embed(self, method: Method) -> Callable[[Tensor], Tensor]:
-        return method.embed if isinstance(method, Explainer) else self.classifier.embed
+        With the classes come the responses to the whole images, which all methods share.
+        """
+        if "reference" in batch:
+            return prototypes(batch["reference"], self.evaluator.embed_of(method)), {}
+        classifier = self.evaluator.classifier
+        if not classifier.num_classes:
+            raise InputError(f"{classifier.name} has no classes; set references: nearest, for one")
+        if index not in self._unmasked:
+            self._unmasked[index] = self.evaluator.unmasked(batch["image"])
+        return self._unmasked[index]
 
+    def _given(self) -> dict[str, list[Tensor]]:
+        """The first images, and their references."""
+        given: dict[str, list[Tensor]] = {"image": [], "reference": []}
+        for batch in self.batches:
+            for part, shown in given.items():
+                pictured = batch.get(part, torch.empty(0))
+                shown += list(pictured if pictured.ndim < 5 else pictured[:, 0])
+            if len(given["image"]) >= self.shown_images:
+                break
+        return {part: shown[: self.shown_images] for part, shown in given.items() if shown}
 
-def _row(name: str, done: Progress, scoreboard: Scoreboard) -> Row:
-    images = max(1, len(done.records))
-    areas = [record["map_area"] for record in done.records]
-    figures = scoreboard.compute() | {"map_area": float(torch.tensor(areas).nanmean())}
-    row = annotate({"explainer": name} | figures, done.records)
-    if curves := curves_of(done.curves, done.records):
-        row["curves"] = curves
-    return row | {
-        "seconds_per_image": done.seconds / images,
-        "classifier_passes_per_image": done.passes / images,
-        "images": len(done.records),
-        "failed": done.failures,
-    }
+    def _row(self, name: str, done: Progress) -> Row:
+        images = max(1, len(done.records))
+        figures = self.evaluator.figures(name, done.records)
+        row = annotate({"explainer": name} | figures, done.records)
+        if curves := curves_of(done.curves, done.records):
+            row["curves"] = curves
+        return row | {
+            "seconds_per_image": done.seconds / images,
+            "classifier_passes_per_image": done.passes / images,
+            "images": len(done.records),
+            "failed": done.failures,
+        }

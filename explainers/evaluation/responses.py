@@ -1,6 +1,6 @@
-"""Showing a network perturbed images: each kind once, for all metrics that ask for it."""
+"""Classifier responses to perturbed images, one pass per distinct perturbation."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.metrics.image_mean import Perturbation
+from explainers.metrics.perturbations import Whole
 
 
 class Responses(NamedTuple):
-    """What a classifier says of the n versions of each image, each (b n).
+    """Responses of a classifier to the n versions of each image, each (b n).
 
     Attributes:
         probability: softmax probability of the target.
@@ -25,13 +26,22 @@ class Responses(NamedTuple):
 
 
 class Similarities(NamedTuple):
-    """What an embedding says of the n versions of each image.
+    """Similarities of the embeddings of the n versions of each image to a reference.
 
     Attributes:
         similarity: cosine (b n) to the reference; 0 where one of the two is zero.
     """
 
     similarity: Tensor
+
+
+Known = dict[Perturbation, Responses | Similarities]
+"""Responses (b n) to perturbations of a batch."""
+
+
+def unmasked(logits: Tensor, labels: Tensor) -> Known:
+    """Responses to the whole images, for labels (b), from their logits (b classes)."""
+    return {Whole(): _responses(logits.float()[None], labels)}
 
 
 @torch.no_grad()
@@ -42,7 +52,7 @@ def sweep(
     maps: Tensor,
     labels: Tensor,
     chunk_size: int = 64,
-) -> Mapping[Perturbation, Responses | Similarities]:
+) -> Known:
     """Show a network every perturbation of every image, in float32.
 
     Versions of different perturbations are packed into the same forward passes, and are made when
@@ -60,7 +70,7 @@ def sweep(
     Returns:
         Similarities for references, else responses.
     """
-    todo = list(dict.fromkeys(perturbations))
+    distinct = list(dict.fromkeys(perturbations))
     pending: list[Tensor] = []
     answered: list[Tensor] = []
     counts = []
@@ -68,12 +78,12 @@ def sweep(
     def show(least: int) -> None:
         """Show what is pending, as long as there are `least` images of it."""
         while pending and sum(len(part) for part in pending) >= least:
-            together = torch.cat(pending)
-            answered.append(network(together[:chunk_size]).float())
-            pending[:] = [together[chunk_size:]] if len(together) > chunk_size else []
+            versions = torch.cat(pending)
+            answered.append(network(versions[:chunk_size]).float())
+            pending[:] = [versions[chunk_size:]] if len(versions) > chunk_size else []
 
     with torch.autocast(images.device.type, enabled=False):
-        for perturbation in todo:
+        for perturbation in distinct:
             count = 0
             for version in perturbation(images, maps):
                 pending.append(version.float())
@@ -81,16 +91,16 @@ def sweep(
                 show(chunk_size)
             counts.append(count)
         show(1)
-    if not todo:
+    if not distinct:
         return {}
     answers = torch.cat(answered).unflatten(0, (sum(counts), len(images)))  # (versions b _)
     read = _similarities if labels.is_floating_point() else _responses
-    parts = zip(todo, answers.split(counts), strict=True)
+    parts = zip(distinct, answers.split(counts), strict=True)
     return {perturbation: read(part, labels) for perturbation, part in parts}
 
 
 def _responses(logits: Tensor, labels: Tensor) -> Responses:
-    """Read logits (n b classes)."""
+    """Responses from logits (n b classes)."""
     index = labels.expand(len(logits), -1)[..., None]
     return Responses(
         logits.softmax(dim=-1).gather(-1, index)[..., 0].T,
@@ -100,5 +110,5 @@ def _responses(logits: Tensor, labels: Tensor) -> Responses:
 
 
 def _similarities(embeddings: Tensor, references: Tensor) -> Similarities:
-    """Read embeddings (n b d)."""
+    """Similarities from embeddings (n b d)."""
     return Similarities(F.cosine_similarity(embeddings, references.to(embeddings), dim=-1).T)

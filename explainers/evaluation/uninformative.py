@@ -1,9 +1,10 @@
-"""Maps that explain nothing: the rows that every explainer has to beat.
+"""Uninformative baselines: maps that every explainer has to beat.
 
 Each is a function of the images alone, (b 3 h w) to maps (b 1 h w) in [0, 1].
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -68,8 +69,17 @@ def edges(images: Tensor) -> Tensor:
     return min_max(torch.hypot(across, down))
 
 
-ROWS: dict[str, Callable[[Tensor], Tensor]] = {
+UNINFORMATIVE: dict[str, Callable[[Tensor], Tensor]] = {
     function.__name__: function
     for function in (ones, fake_cam, dimmed, centre_gaussian, random, edges)
 }
-"""The trivial maps by the name that tables give them."""
+"""The uninformative maps by the name that tables give them."""
+
+
+def uninformative_methods() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """The baselines as methods, of images and a target that they do not look at."""
+    return {name: partial(_of_images_alone, maps) for name, maps in UNINFORMATIVE.items()}
+
+
+def _of_images_alone(maps: Callable[[Tensor], Tensor], images: Tensor, target: Tensor) -> Tensor:
+    return maps(images)

@@ -5,15 +5,18 @@ Gkartzonika, Gkalelis, Mezaris: L-CAM (https://arxiv.org/abs/2209.11189).
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork
 from explainers.methods.tame import stages_before_pools
-from explainers.training.masking_objective import OwnFeaturesExplainer
+from explainers.training import LearnedExplainer
+from explainers.training.masking_objective import MaskingObjective
+from explainers.training.optimisers import sgd
 
 
-class LCAM(OwnFeaturesExplainer):
+class LCAM(LearnedExplainer):
     """Explains a classifier by a learned class activation map of its last features.
 
     The defaults are those published for VGG-16.
@@ -22,18 +25,21 @@ class LCAM(OwnFeaturesExplainer):
         classifier: the model to explain; see `FrozenClassifier.of`.
         stages: which of its stages to read; by default what it pools for its decision, or what
             its last max-pool reads where max-pools end its stages (VGG).
-        classification_weight: price of a lost prediction.
-        area_weight: price of a large mask; raise it if masks flood the image.
+        classification_weight: weight of the cross entropy with the predicted class.
+        area_weight: weight of the masks' area; raise it if masks flood the image.
         area_power: under 1, pushes the mask's values to 0 and 1.
-        variation_weight: price of a ragged mask, for `losses.variation`: the published 0.01 times
+        variation_weight: weight of `losses.variation`: the published 0.01 times
             `losses.published_variation_factor` of 32 images and masks of 14 x 14 pixels.
-        variation_border: price of a mask that touches the image's border, within the above.
+        variation_border: weight of the pixels at the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of SGD, on all but biases.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    # That the schedule cycles it is published for P-TAME only.
+    cycle_momentum = False
 
     def __init__(
         self,
@@ -50,16 +56,24 @@ class LCAM(OwnFeaturesExplainer):
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        self.classification_weight = classification_weight
-        self.area_weight = area_weight
-        self.area_power = area_power
-        self.variation_weight = variation_weight
-        self.variation_border = variation_border
+        self.objective = MaskingObjective(
+            classification_weight, area_weight, area_power, variation_weight, variation_border
+        )
         chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
         self.network = AttentionNetwork(
             self.classifier, chosen, self.classifier.num_classes, bias=True, branch=nn.Identity
         )
         self.start_from(init_from, freeze_taken)
+
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """The masking objective of the TAME family."""
+        return self.objective.losses(self.classifier, images, labels, masks)
+
+    def build_optimizer(self) -> Optimizer:
+        """SGD without weight decay on biases."""
+        return sgd(self.named_parameters(), self.lr, self.weight_decay)
 
 
 def last_convolution(backbone: FrozenClassifier) -> int:

@@ -5,10 +5,13 @@ Ntrougkas, Mezaris, Patras: P-TAME (https://arxiv.org/abs/2501.17813).
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.heads.attention_head import AttentionNetwork, default_stages
-from explainers.training.masking_objective import KeepingExplainer
+from explainers.training import LearnedExplainer
+from explainers.training.masking_objective import MaskingObjective
 
 # Where a network's class activation map starts as a mask: background, whose evidence for the class
 # is near 0, at 14 %, and half kept at 6 logits of evidence, as on trained ImageNet networks.
@@ -16,7 +19,7 @@ CAM_GAIN = 0.3
 CAM_OFFSET = -1.8
 
 
-class PTAME(KeepingExplainer):
+class PTAME(LearnedExplainer):
     """Explains any classifier, a black box included, through the features of an auxiliary network.
 
     The defaults are those published for VGG-16, except that the data sets the steps.
@@ -29,12 +32,12 @@ class PTAME(KeepingExplainer):
         cam_start: read what the auxiliary pools instead of the deepest stage, and start as its
             class activation map. Needs an auxiliary that knows the classifier's classes; learns
             from far fewer images than the published start does.
-        classification_weight: price of a lost prediction.
-        area_weight: price of a large mask; raise it if masks flood the image.
+        classification_weight: weight of the cross entropy with the predicted class.
+        area_weight: weight of the masks' area; raise it if masks flood the image.
         area_power: under 1, pushes the mask's values to 0 and 1.
-        variation_weight: price of a ragged mask, for `losses.variation`; a published coefficient
+        variation_weight: weight of `losses.variation`; a published coefficient
             is to be multiplied with `losses.published_variation_factor`.
-        variation_border: price of a mask that touches the image's border, within the above.
+        variation_border: weight of the pixels at the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
@@ -59,11 +62,9 @@ class PTAME(KeepingExplainer):
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        self.classification_weight = classification_weight
-        self.area_weight = area_weight
-        self.area_power = area_power
-        self.variation_weight = variation_weight
-        self.variation_border = variation_border
+        self.objective = MaskingObjective(
+            classification_weight, area_weight, area_power, variation_weight, variation_border
+        )
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
         chosen = list(stages) if stages is not None else default_stages(backbone)
@@ -79,3 +80,9 @@ class PTAME(KeepingExplainer):
                 )
             self.network.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
         self.start_from(init_from, freeze_taken)
+
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """The masking objective of the TAME family."""
+        return self.objective.losses(self.classifier, images, labels, masks)

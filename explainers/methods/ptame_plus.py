@@ -45,19 +45,19 @@ class PTAMEPlus(LearnedExplainer):
         decoder_width: draw the map by a convolutional network of this width, at the size of the
             last stage but one, instead of as weighted sums of features; 0 does not. It pays from
             an hour of training on.
-        confidence_weight: price of lost confidence, less what is gained; see
+        confidence_weight: weight of the confidence lost, less that gained; see
             `losses.confidence_lost`.
-        classification_weight: price of a lost prediction: cross entropy with the predicted class.
-        agreement_weight: price of other probabilities than on the whole image: Kullback-Leibler
-            divergence over all classes.
-        deletion_weight: price of a prediction that survives without what the mask keeps.
-        area_weight: price of a large map; raise it if maps flood the image.
-        area_budget: share of the image that is free of that price.
-        off_target_weight: price of the mask for a class that another image of the batch shows.
+        classification_weight: weight of the cross entropy with the predicted class.
+        agreement_weight: weight of the Kullback-Leibler divergence from the probabilities on
+            the whole image.
+        deletion_weight: weight of the prediction that survives on the complement of the mask.
+        area_weight: weight of the map's area; raise it if maps flood the image.
+        area_budget: share of the image that an area costs nothing below.
+        off_target_weight: weight of the mask for a class that another image of the batch shows.
         random_fill: fill removed pixels with black, the mean colour, a blurred image or another
             image of the batch, drawn for each step; otherwise black.
         refinement_steps: steps of test-time optimisation of each map, each a forward and a
-            backward pass of the classifier, at the same price of area; 0 answers in a single pass.
+            backward pass of the classifier, at the same weight of area; 0 answers in a single pass.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
@@ -132,7 +132,14 @@ class PTAMEPlus(LearnedExplainer):
         self.refinement_steps = refinement_steps
         self.start_from(init_from, freeze_taken)
 
-    def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+    @property
+    def export_obstacle(self) -> str | None:  # type: ignore[override]
+        """Test-time optimisation, where `refinement_steps` asks for it."""
+        if not self.refinement_steps:
+            return None
+        return "optimises each map by gradient steps; set refinement_steps to 0"
+
+    def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
         """Refine the masks where `refinement_steps` says so."""
         if not self.refinement_steps:
             return masks
@@ -144,16 +151,16 @@ class PTAMEPlus(LearnedExplainer):
         """Stretch the masks to [0, 1], as in training."""
         return min_max(scores)
 
-    def asked(self, labels: Tensor) -> Tensor:
+    def target_classes(self, labels: Tensor) -> Tensor:
         """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
         return torch.stack([labels, _before(labels)], dim=1)
 
     def losses(
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
-        """Price lost confidence, a surviving prediction, and large masks, on target and off."""
+        """Confidence lost, prediction surviving, area of the masks, on target and off."""
         own, other = masks[:, :1], masks[:, 1]
-        maps = min_max(enlarge(own, images))
+        maps = self.to_maps(enlarge(own, images))
         fill = self._fill()
         whole = logits.log_softmax(dim=1)
         kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork, default_stages
-from explainers.training.masking_objective import OwnFeaturesExplainer
+from explainers.training import LearnedExplainer
+from explainers.training.masking_objective import MaskingObjective
+from explainers.training.optimisers import sgd
 
 
 class TAMENetwork(AttentionNetwork):
@@ -23,7 +26,7 @@ class TAMENetwork(AttentionNetwork):
         return [pool(one) if pool else one for pool, one in zip(pools, features, strict=True)]
 
 
-class TAME(OwnFeaturesExplainer):
+class TAME(LearnedExplainer):
     """Explains a classifier through its own features of three depths; T-TAME on a transformer.
 
     The defaults are those published for VGG-16.
@@ -33,18 +36,21 @@ class TAME(OwnFeaturesExplainer):
         stages: which of its stages to read, shallowest first; by default the last three at
             different strides (ResNet's layer2 to layer4), after their max-pools where these end
             the stages (VGG), or a transformer's last three blocks.
-        classification_weight: price of a lost prediction.
-        area_weight: price of a large mask; raise it if masks flood the image.
+        classification_weight: weight of the cross entropy with the predicted class.
+        area_weight: weight of the masks' area; raise it if masks flood the image.
         area_power: under 1, pushes the mask's values to 0 and 1.
-        variation_weight: price of a ragged mask, for `losses.variation`: the published 0.01 times
+        variation_weight: weight of `losses.variation`: the published 0.01 times
             `losses.published_variation_factor` of 32 images and masks of 28 x 28 pixels.
-        variation_border: price of a mask that touches the image's border, within the above.
+        variation_border: weight of the pixels at the image's border, within the above.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of SGD, on all but biases.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    # That the schedule cycles it is published for P-TAME only.
+    cycle_momentum = False
 
     def __init__(
         self,
@@ -61,14 +67,22 @@ class TAME(OwnFeaturesExplainer):
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        self.classification_weight = classification_weight
-        self.area_weight = area_weight
-        self.area_power = area_power
-        self.variation_weight = variation_weight
-        self.variation_border = variation_border
+        self.objective = MaskingObjective(
+            classification_weight, area_weight, area_power, variation_weight, variation_border
+        )
         chosen = list(stages) if stages is not None else last_three(self.classifier)
         self.network = TAMENetwork(self.classifier, chosen, self.classifier.num_classes, bias=True)
         self.start_from(init_from, freeze_taken)
+
+    def losses(
+        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """The masking objective of the TAME family."""
+        return self.objective.losses(self.classifier, images, labels, masks)
+
+    def build_optimizer(self) -> Optimizer:
+        """SGD without weight decay on biases."""
+        return sgd(self.named_parameters(), self.lr, self.weight_decay)
 
 
 def last_three(backbone: FrozenClassifier) -> list[int]:

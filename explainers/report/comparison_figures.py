@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from explainers.evaluation.records import Row
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.report.figures import Axis, Curve, Point, lines, scatter
 from explainers.report.row_styles import Style
 from explainers.report.summary import best_of, higher_is_better, interval_of
@@ -69,12 +69,12 @@ def trade_off_figures(rows: Sequence[Row], metrics: Sequence[str], looks: dict[s
 
 def _cost(rows: Sequence[Row], quality: str, name: str, title: str, looks: dict[str, Style]) -> str:
     """What the methods reach against what they cost; the trivial maps cost nothing."""
-    methods = [row for row in rows if row["explainer"] not in ROWS]
+    methods = [row for row in rows if row["explainer"] not in UNINFORMATIVE]
     paid = [row for row in methods if _has(row, name, quality) and row[name] > 0]
     if not paid:
         return ""
     points = _points(paid, name, quality)
-    best = best_of([row for row in rows if row["explainer"] in ROWS], quality)
+    best = best_of([row for row in rows if row["explainer"] in UNINFORMATIVE], quality)
     level = (f"best trivial map: {best['explainer']}", best[quality]) if best else None
     what = quality.replace("_", " ")
     x = Axis.logarithmic(title, [point.x for point in points])
@@ -93,7 +93,7 @@ def _quality(rows: Sequence[Row], metrics: Sequence[str]) -> str | None:
     order += [name for name in metrics if name not in order and higher_is_better(name) is not None]
     for name in order:
         winner = best_of(rows, name)
-        if winner is not None and winner["explainer"] not in ROWS:
+        if winner is not None and winner["explainer"] not in UNINFORMATIVE:
             return name
     return order[0] if order else None
 

@@ -13,7 +13,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from explainers.evaluation.costs import sentences
 from explainers.evaluation.records import Row
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.metrics import CHOICES
 from explainers.report.comparison_figures import curve_figures, trade_off_figures
 from explainers.report.page_style import SCRIPT, STYLE
@@ -44,11 +44,11 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
         HTML, its pictures and figures within.
     """
     rows = results["rows"]
-    looks = styles([row["explainer"] for row in rows], list(ROWS))
+    looks = styles([row["explainer"] for row in rows], list(UNINFORMATIVE))
     metrics = [name for name in CHOICES if any(name in row for row in rows)]
     images = max((row["images"] for row in rows), default=0)
     classifier = results["protocol"].get("classifier", {}).get("source", {}).get("model", "")
-    methods = sum(row["explainer"] not in ROWS for row in rows)
+    methods = sum(row["explainer"] not in UNINFORMATIVE for row in rows)
     target = escape(str(results["protocol"].get("target", "unknown")))
     heading = (
         f"<h1>Explainers compared{escape(f': {classifier}' if classifier else '')}</h1>"
@@ -86,7 +86,7 @@ def _table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     best = {name: best_of(rows, name) for name in differing}
     body = ""
     for row in rows:
-        trivial = ' class="trivial"' if row["explainer"] in ROWS else ""
+        trivial = ' class="trivial"' if row["explainer"] in UNINFORMATIVE else ""
         cells = "".join(_cell(row, name, best.get(name) is row) for name in names)
         name = escape(row["explainer"])
         body += f'<tr{trivial}><th scope="row" data-value="{name}">{name}</th>{cells}</tr>'

@@ -6,7 +6,7 @@ from functools import cache
 from html import escape
 
 from explainers.evaluation.records import Row
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.metrics import CHOICES
 
 TITLES = {
@@ -64,8 +64,8 @@ def interval_of(row: Row, name: str) -> tuple[float, float] | None:
 
 def notes(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[str]:
     """What a reader should know before the table, as HTML."""
-    trivial = [row for row in rows if row["explainer"] in ROWS]
-    methods = [row for row in rows if row["explainer"] not in ROWS]
+    trivial = [row for row in rows if row["explainer"] in UNINFORMATIVE]
+    methods = [row for row in rows if row["explainer"] not in UNINFORMATIVE]
     for name in metrics:
         best, best_trivial = best_of(methods, name), best_of(trivial, name)
         if best is None:

@@ -1,4 +1,4 @@
-"""What the processes of one training share, so that it does not matter how many they are.
+"""Reductions over the processes of a training: gathered labels, means, and a batch norm.
 
 N processes with batches of b train as one with a batch of N b does: the objective looks at the
 classes of all N b images, batch norms see all of them, and what is logged is the mean.

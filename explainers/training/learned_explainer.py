@@ -1,42 +1,46 @@
-"""The half of the contract that trains: what all learned explainers share.
+"""The base class of learned explainers: training loop, weights, and inference in one pass.
 
-Their objective looks, for every image of a batch, at the masks of its own class and of others,
+The objective looks, for every image of a batch, at the masks for its own class and for others,
 which it does not show.
 """
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from explainers.base import evaluating, probability_of
+from explainers.base import Batch, Explainer, evaluating, probability_of
 from explainers.classifier import ClassifierSource
-from explainers.evaluation.scored import Batch
+from explainers.errors import InputError
+from explainers.training import trained_weights
 from explainers.training.distributed import means, of_all
 from explainers.training.losses import mean_areas
-from explainers.training.mask_collapse import CollapseAlarms, constant_share
-from explainers.training.masking_network import MaskingNetwork, Readings, enlarge
-from explainers.training.one_cycle import one_cycle
-from explainers.training.trained import TrainedExplainer
+from explainers.training.mask_collapse import CollapseDetector, constant_share
+from explainers.training.masking_network import MaskingNetwork, Readings
+from explainers.training.optimisers import adamw, one_cycle
 
 logger = logging.getLogger(__name__)
 
 
-class LearnedExplainer(TrainedExplainer):
+class LearnedExplainer(Explainer):
     """Trains one network to explain one frozen classifier.
 
-    A subclass sets `network` and says in `losses` what makes a mask good.
+    A subclass sets `network` and says in `losses` what makes a mask good. Checkpoints hold the
+    trained weights only, and the SHA-256 of the frozen networks that they were trained with.
 
     Attributes:
-        network: what is trained.
-        cycle_momentum: as `schedule.one_cycle` takes it.
-        recall: stands between training and `read`, which it calls for images it does not know.
+        network: the network that is trained.
+        cycle_momentum: as `optimisers.one_cycle` takes it.
+        feature_cache: answers for frozen networks on images that it knows, and asks `read` for
+            others; None without a cache.
     """
 
+    needs_training = True
+    export_obstacle = None
     network: MaskingNetwork
     cycle_momentum = True
 
@@ -44,8 +48,10 @@ class LearnedExplainer(TrainedExplainer):
         super().__init__(classifier)
         self.lr = lr
         self.weight_decay = weight_decay
-        self._alarms = CollapseAlarms()
-        self.recall: Callable[[Tensor, Callable[[Tensor], Readings]], Readings] | None = None
+        self.feature_cache: Callable[[Tensor, Callable[[Tensor], Readings]], Readings] | None = None
+        self._collapse = CollapseDetector()
+        self._fingerprints: dict[str, str] = {}
+        self._frozen: list[str] = []
 
     @abstractmethod
     def losses(
@@ -56,18 +62,14 @@ class LearnedExplainer(TrainedExplainer):
         Args:
             images: (b 3 h w) in [0, 1].
             labels: the predicted classes (b).
-            masks: (b n _ _) in [0, 1], of every image for the classes that `asked` names; by
-                default all in `labels`, here and in other processes.
-            logits: what the classifier says of the whole images (b classes).
+            masks: (b n _ _) in [0, 1], of every image for its `target_classes`; by default all in
+                `labels`, here and in other processes.
+            logits: of the classifier on the whole images (b classes).
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
         """Answer with the masks that training shapes, in one pass."""
-        return self.finish(images, target, self.network(images, target))
-
-    def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
-        """Turn the network's masks (b 1 h w) into scores, the way `answer` goes too: as they are."""
-        return masks
+        return self._scores(images, target, self.network.read(images))
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """As of every explainer, in one pass where the classifier reads its own features."""
@@ -75,9 +77,20 @@ class LearnedExplainer(TrainedExplainer):
             logits, features = self.read(images)
             predicted = target is None and self.classifier.num_classes
             known = logits.argmax(dim=1) if predicted else self.resolve_target(images, target)
-            masks = enlarge(self.network.draw(features, known), images)
-            scores = self.finish(images, known, masks).float()
+            scores = self._scores(images, known, features).float()
         return known, scores, probability_of(known, logits)
+
+    def _scores(self, images: Tensor, target: Tensor, features: list[Tensor]) -> Tensor:
+        """Scores (b 1 h w) from features as `read` gives them."""
+        return self.postprocess(images, target, self.network.masks(features, target, images))
+
+    def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+        """Turn the network's masks (b 1 h w) into scores: by default, as they are."""
+        return masks
+
+    def to_maps(self, scores: Tensor) -> Tensor:
+        """Masks are maps already: training and inference mean the same by a value."""
+        return scores
 
     @torch.no_grad()
     def read(self, images: Tensor) -> Readings:
@@ -86,24 +99,21 @@ class LearnedExplainer(TrainedExplainer):
             return self.network.read_with_logits(images)
         return self.classifier(images), self.network.read(images)
 
-    def to_maps(self, scores: Tensor) -> Tensor:
-        """Masks are maps already: training and inference mean the same by a value."""
-        return scores
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
-        logits, features = self.recall(images, self.read) if self.recall else self.read(images)
+        cache = self.feature_cache
+        logits, features = cache(images, self.read) if cache else self.read(images)
         labels = logits.argmax(dim=1)
-        asked = self.asked(labels)
-        masks = self.network.draw(features, asked)
+        classes = self.target_classes(labels)
+        masks = self.network.draw(features, classes)
         losses = self.losses(images, labels, masks, logits)
         total = torch.stack(list(losses.values())).sum()
-        self._log_training(labels, asked, masks.detach(), losses | {"loss": total})
+        self._log_training(labels, classes, masks.detach(), losses | {"loss": total})
         return total
 
-    def asked(self, labels: Tensor) -> Tensor:
-        """For which classes, (b n) or (1 n), the objective looks at images of classes `labels` (b).
+    def target_classes(self, labels: Tensor) -> Tensor:
+        """Classes, (b n) or (1 n), for which the objective looks at images of classes `labels` (b).
 
         By default those of the batches of all processes, so that N of them with b images each
         train as one with N b does.
@@ -111,15 +121,15 @@ class LearnedExplainer(TrainedExplainer):
         return of_all(labels)[None]
 
     def _log_training(
-        self, labels: Tensor, asked: Tensor, masks: Tensor, losses: dict[str, Tensor]
+        self, labels: Tensor, classes: Tensor, masks: Tensor, losses: dict[str, Tensor]
     ) -> None:
-        on_target, off_target = mean_areas(masks, labels, asked)
-        own = masks[(asked == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
+        on_target, off_target = mean_areas(masks, labels, classes)
+        own = masks[(classes == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
         state = {"target_area": on_target, "constant_share": constant_share(own)}
         state["off_target_area"] = off_target
         values = means({name: value.detach() for name, value in losses.items()} | state)
         known = {name: values[name] for name in state if not values[name].isnan()}
-        for message in self._alarms.update(known):
+        for message in self._collapse.update(known):
             rank_zero_only(logger.warning)(message)
         values = {name: values[name] for name in values if name in losses or name in known}
         self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
@@ -128,11 +138,8 @@ class LearnedExplainer(TrainedExplainer):
         self.log("train/lr", rate)
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        """AdamW with AMSGrad, as published for P-TAME, on what is trainable."""
-        weights = [weight for weight in self.parameters() if weight.requires_grad]
-        return torch.optim.AdamW(
-            weights, lr=self.lr, betas=(0.95, 0.999), weight_decay=self.weight_decay, amsgrad=True
-        )
+        """AdamW, as published for P-TAME, on what is trainable."""
+        return adamw(self.named_parameters(), self.lr, self.weight_decay)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
         """The optimiser on the one-cycle schedule of all papers of the TAME family."""
@@ -143,3 +150,96 @@ class LearnedExplainer(TrainedExplainer):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
+        """Initialise from a bundle by name and shape, and log what does not fit.
+
+        A subclass calls it when its network is there.
+
+        Args:
+            bundle: a folder or `hf-hub:org/name`; None to start afresh.
+            freeze_taken: whether the weights that are taken stay as they are.
+
+        Raises:
+            InputError: there is no such bundle, nothing of it fits, or nothing is left to train.
+        """
+        if bundle is None:
+            if freeze_taken:
+                raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
+            return
+        taken, report = trained_weights.weights_from_bundle(self, bundle)
+        self.load_state_dict(self.trained_state() | taken)
+        rank_zero_only(logger.warning)(report)
+        if freeze_taken:
+            self._freeze(list(taken))
+            if not any(weight.requires_grad for weight in self.parameters()):
+                raise InputError(f"all weights fit {bundle}: with freeze_taken, none is trained")
+
+    def _freeze(self, names: list[str]) -> None:
+        self._frozen = names
+        trained_weights.freeze(self, names)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but what is frozen."""
+        super().train(mode)
+        if self._frozen:
+            trained_weights.hold(self, self._frozen)
+        return self
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The weights and buffers that training sets: all but the frozen networks'."""
+        return trained_weights.trained_state(self)
+
+    def load_trained_state(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
+        """Take trained weights, if they fit and were trained for these frozen networks.
+
+        Args:
+            state: what `trained_state` returned.
+            fingerprints: what `fingerprints` returned beside it; empty to take the weights for
+                other networks knowingly.
+
+        Raises:
+            InputError: weights are missing, unknown or of other shapes, or a frozen network has
+                other weights than those that `state` was trained with.
+        """
+        self._require_fit(state, fingerprints)
+        self.load_state_dict(state)
+
+    def _require_fit(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
+        trained_weights.require_fit(self.trained_state(), state, type(self).__name__)
+        if fingerprints:
+            trained_weights.require_same_networks(self.fingerprints(), fingerprints)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:  # noqa: ANN401  torch's private tuple of missing and unexpected names
+        """Load weights; of those that are missing, the frozen networks' do not count."""
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        missing = trained_weights.missing_weights(self, result.missing_keys)
+        if strict and (missing or result.unexpected_keys):
+            raise RuntimeError(f"missing weights {missing}, unknown {result.unexpected_keys}")
+        return type(result)(missing, result.unexpected_keys)
+
+    def on_fit_start(self) -> None:
+        """Remember what must not change."""
+        self._fingerprints = self.fingerprints()
+
+    def on_fit_end(self) -> None:
+        """Raise RuntimeError if a frozen network is not what it was."""
+        now = self.fingerprints()
+        for name, before in self._fingerprints.items():
+            if now[name] != before:
+                raise RuntimeError(f"the weights of {name} changed during the fit; it is frozen")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen networks out, and record their fingerprints instead."""
+        checkpoint["state_dict"] = self.trained_state()
+        checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
+        checkpoint["kept"] = self._frozen
+        # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
+        checkpoint.get("hyper_parameters", {}).update(trained_weights.STARTING_POINT)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
+        self._require_fit(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+        self._freeze(checkpoint.get("kept", []))

@@ -1,4 +1,4 @@
-"""Noticing in time that masks collapse: to everything, to nothing, or to the same for all classes.
+"""Detection of mask collapse: all, nothing, constant, or the same for all classes.
 
 Keeping everything and keeping nothing both lower the objective for a while, so the loss does not
 tell.
@@ -22,15 +22,15 @@ def constant_share(masks: Tensor) -> Tensor:
     return ((values.amax(dim=1) - values.amin(dim=1)) < CONSTANT_RANGE).float().mean()
 
 
-class CollapseAlarms:
-    """Averages what a fit logs over windows of steps, and says once what left its sane band.
+class CollapseDetector:
+    """Averages what a fit logs over windows of steps, and warns once of what left its band.
 
     The bands: target area 0.02 to 0.9, off-target area not above the target's, and at most half
     of the images with a constant mask. The first window counts like any other: a fit that has
     made nothing of its masks by then is worth a look.
 
     Args:
-        window: steps to average over, so that no single batch rings.
+        window: steps to average over, so that no single batch warns.
     """
 
     def __init__(self, window: int = 100) -> None:
@@ -38,7 +38,7 @@ class CollapseAlarms:
         self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}
         self._steps = 0
-        self._rung: set[str] = set()
+        self._warned: set[str] = set()
 
     def update(self, values: Mapping[str, Tensor | float]) -> list[str]:
         """Add a step, and return the warnings that the window it ends gives rise to.
@@ -58,8 +58,8 @@ class CollapseAlarms:
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         self._sums, self._counts, self._steps = {}, {}, 0
         messages = _outside(means)
-        new = [message for name, message in messages.items() if name not in self._rung]
-        self._rung |= messages.keys()
+        new = [message for name, message in messages.items() if name not in self._warned]
+        self._warned |= messages.keys()
         return new
 
 

@@ -1,4 +1,4 @@
-"""What a learned explainer trains: the network that draws the masks."""
+"""Masking networks: frozen features to masks, all of a learned explainer's inference."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from explainers.classifier import FrozenClassifier
 
 Readings = tuple[Tensor, list[Tensor]]
-"""What frozen networks say of images: logits (b classes), and features (b channels _ _)."""
+"""Answers of frozen networks to images: logits (b classes), and features (b channels _ _)."""
 
 
 class MaskingNetwork(nn.Module, ABC):
-    """The features of a frozen network, and what draws masks from them: all of inference.
+    """The features of a frozen network, and a head that draws masks from them.
 
     Args:
-        backbone: whose features are read.
+        backbone: the network whose features are read.
         stages: which of its stages, in the order in which they are drawn from.
     """
 
@@ -28,7 +28,7 @@ class MaskingNetwork(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Map what `read` gives and labels to masks in [0, 1] at a size of the network's own.
+        """Map features, as `read` gives them, and labels to masks in [0, 1] at the head's own size.
 
         Labels (b) ask for one class an image and give (b 1 _ _); labels (b n), or (1 n) for the
         same n classes of all, give (b n _ _).
@@ -45,21 +45,21 @@ class MaskingNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def read_with_logits(self, images: Tensor) -> Readings:
-        """The backbone's logits (b classes) and what `read` gives, in one pass."""
+        """The backbone's logits (b classes) and the features, in one pass."""
         logits, features = self.backbone.logits_and_features(images, self.stages)
         return logits, self.adapt(features)
 
-    def masks(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (b 3 h w) and labels to masks; see `draw`."""
-        return self.draw(self.read(images), labels)
+    def masks(self, features: Sequence[Tensor], labels: Tensor, images: Tensor) -> Tensor:
+        """Draw masks (b n h w) in [0, 1] at the size of images (b 3 h w); labels as of `draw`."""
+        return enlarge(self.draw(features, labels), images)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (b 3 h w) and labels (b) to masks (b 1 h w) in [0, 1]."""
-        return enlarge(self.masks(images, labels), images)
+        return self.masks(self.read(images), labels, images)
 
 
 def enlarge(masks: Tensor, images: Tensor) -> Tensor:
-    """Bring masks (b 1 _ _) to the size of images (b 3 h w)."""
+    """Bring masks (b n _ _) to the size of images (b 3 h w)."""
     return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
 
 

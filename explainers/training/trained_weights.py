@@ -1,41 +1,65 @@
-"""Starting an explainer from the trained weights of another: what fits, and what is then frozen."""
+"""Initialising, freezing, saving and loading trained weights."""
 
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from explainers.classifier import FrozenClassifier
+from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError
+from explainers.training.bundle_files import bundle_folder
 
 STARTING_POINT = {"init_from": None, "freeze_taken": False}
-"""Arguments that say where training starts, not what the explainer is, and what says nothing."""
+"""Hyperparameters that say where training starts, not what the explainer is; none of them set."""
 
 
-def fitting(
-    mine: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str
-) -> tuple[dict[str, Tensor], str]:
-    """What of `given` has the name and shape of something of mine, and a line on the rest.
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """The weights and buffers that training sets: all but the frozen networks'."""
+    frozen = _frozen_prefixes(module)
+    return {k: v for k, v in module.state_dict().items() if not k.startswith(frozen)}
+
+
+def missing_weights(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Those of the names that a checkpoint lacks which are no frozen network's."""
+    frozen = _frozen_prefixes(module)
+    return [name for name in names if not name.startswith(frozen)]
+
+
+def _frozen_prefixes(module: nn.Module) -> tuple[str, ...]:
+    # One that is shared has several names, and the state lists it under each.
+    everywhere = module.named_modules(remove_duplicate=False)
+    return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
+
+
+def weights_from_bundle(module: nn.Module, bundle: str) -> tuple[dict[str, Tensor], str]:
+    """Weights of a bundle that fit a module's trained ones by name and shape.
 
     Args:
-        mine: the weights to start.
-        given: the weights to start from.
-        source: what to call these.
+        module: what they are for.
+        bundle: a folder or `hf-hub:org/name`.
+
+    Returns:
+        The weights by name, and a line on those that do not fit.
 
     Raises:
-        InputError: nothing fits.
+        InputError: there is no such bundle, or nothing of it fits.
     """
+    given = read_state(bundle_folder(bundle) / "model.safetensors")
+    mine = trained_state(module)
     taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
     if not taken:
-        raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
+        raise InputError(f"no weight in {bundle} has the name and shape of one here; start afresh")
     rest = {"left as they were": mine.keys() - taken, "not used": given.keys() - taken}
     parts = [f"{what}: {', '.join(sorted(names))}" for what, names in rest.items() if names]
-    return taken, f"took {len(taken)} tensors from {source}; " + ("; ".join(parts) or "all fit")
+    return taken, f"took {len(taken)} tensors from {bundle}; " + ("; ".join(parts) or "all fit")
 
 
 def freeze(module: nn.Module, names: Iterable[str]) -> None:
-    """Take weights out of training."""
+    """Take weights out of training, and their owners out of train mode."""
     parameters = dict(module.named_parameters())
     for name in parameters.keys() & set(names):
         parameters[name].requires_grad_(False)
+    hold(module, names)
 
 
 def hold(module: nn.Module, names: Iterable[str]) -> None:

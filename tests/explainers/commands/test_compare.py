@@ -18,7 +18,7 @@ from explainers.bundle.saving import save_bundle
 from explainers.cli import main
 from explainers.commands.compare import load_comparison
 from explainers.evaluation.costs import device_name
-from explainers.evaluation.uninformative import ROWS
+from explainers.evaluation.uninformative import UNINFORMATIVE
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("compare_*.yaml"))
 
@@ -41,7 +41,7 @@ def test_command_compares_what_a_file_describes(tmp_path, capsys):
         main(["compare", "--config", str(tmp_path / "config.yaml"), "--output", str(output)]) == 0
     )
     printed = capsys.readouterr().out
-    for row in ("ptame", *ROWS):
+    for row in ("ptame", *UNINFORMATIVE):
         assert f"| {row}" in printed
     rows = json.loads((output / "results.json").read_text())["rows"]
     assert rows[1]["explainer"] == "ones"
@@ -191,7 +191,7 @@ def test_every_config_of_a_comparison_is_accepted(config, pairs, tmp_path):
         described["data"]["init_args"][split] = str(pairs)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
     comparison = load_comparison(tmp_path / "config.yaml", [], tmp_path)
-    assert list(comparison.methods) == [*described["methods"], *ROWS]
+    assert list(comparison.methods) == [*described["methods"], *UNINFORMATIVE]
     json.dumps(comparison.protocol)
 
 
@@ -212,7 +212,7 @@ def test_table_of_transformers_is_filled_in(tmp_path):
                 method["init_args"][option] = 2
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
     rows = load_comparison(tmp_path / "config.yaml", [], tmp_path).run()
-    assert [row["explainer"] for row in rows] == [*described["methods"], *ROWS]
+    assert [row["explainer"] for row in rows] == [*described["methods"], *UNINFORMATIVE]
     for row in rows[: len(described["methods"])]:
         assert row["failed"] == []
         assert all(math.isfinite(row[metric]) for metric in described["metrics"]), row
@@ -256,5 +256,5 @@ def test_command_tells_the_training_of_bundles_and_of_what_is_started_from_one(t
     assert main(["compare", *arguments, "--checkpoint", str(bundle)]) == 0
     rows = json.loads((tmp_path / "out/results.json").read_text())["rows"]
     seconds = {row["explainer"]: row["training_seconds"] for row in rows}
-    assert seconds == {"bundle": 50, "started": 50, "ptame": 0} | dict.fromkeys(ROWS, 0)
+    assert seconds == {"bundle": 50, "started": 50, "ptame": 0} | dict.fromkeys(UNINFORMATIVE, 0)
     assert "`bundle` took 50 s on CPU, 1 thread to train" in capsys.readouterr().out

@@ -6,8 +6,9 @@ import torch
 
 from explainers import FrozenClassifier
 from explainers.errors import InputError
+from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.records import annotate
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.images.normalisation import min_max
 from explainers.metrics import CHOICES
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
@@ -30,7 +31,7 @@ class Sum:
 
 def case(scores, classifier=None):
     images = torch.full((len(scores), 3, 4, 4), 1 / 48)  # each sums to 1
-    return Case(
+    return ExplainedBatch(
         images,
         torch.zeros(len(scores), dtype=torch.int64),
         scores,
@@ -108,7 +109,9 @@ def pointed(scores, mask):
     """A case of maps (b 1 h w) and masks, wider than high."""
     images = torch.rand(len(scores), 3, *scores.shape[-2:])
     labels = torch.zeros(len(scores), dtype=torch.int64)
-    return Case(images, labels, scores, min_max(scores), Sum(), lambda images, labels: images, mask)
+    return ExplainedBatch(
+        images, labels, scores, min_max(scores), Sum(), lambda images, labels: images, mask
+    )
 
 
 def test_a_perfect_map_of_a_wide_image_scores_100_wherever_places_count():
@@ -144,7 +147,7 @@ def everything():
     labels = classifier(images).argmax(dim=1)
     scores = explain(images, labels)
     mask = torch.rand(4, 1, 64, 80) > 0.7
-    return Case(
+    return ExplainedBatch(
         images, labels, scores, min_max(scores), classifier, explain, mask, other_mask=~mask
     )
 

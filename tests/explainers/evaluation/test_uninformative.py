@@ -5,13 +5,20 @@ import torch
 
 from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
-from explainers.evaluation.scoreboard import Case, Scoreboard
-from explainers.evaluation.uninformative import ROWS, centre_gaussian, dimmed, edges, fake_cam
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
+from explainers.evaluation.uninformative import (
+    UNINFORMATIVE,
+    centre_gaussian,
+    dimmed,
+    edges,
+    fake_cam,
+)
 
 
 def test_every_row_is_a_map_of_the_images_size():
     images = torch.rand(2, 3, 6, 10)
-    for row in ROWS.values():
+    for row in UNINFORMATIVE.values():
         maps = row(images)
         assert maps.shape == (2, 1, 6, 10)
         assert 0 <= maps.min() <= maps.max() <= 1
@@ -72,7 +79,9 @@ def figures(classifier, images, row=fake_cam):
         labels = classifier(images).argmax(dim=1)
     maps = row(images)
     scoreboard = Scoreboard(["average_drop", "average_increase", "average_gain"])
-    scoreboard.update(Case(images, labels, maps, maps, classifier, lambda images, labels: maps))
+    scoreboard.update(
+        ExplainedBatch(images, labels, maps, maps, classifier, lambda images, labels: maps)
+    )
     return scoreboard.compute()
 
 

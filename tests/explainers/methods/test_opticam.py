@@ -11,7 +11,8 @@ from torch.utils.data import Subset
 import explainers.methods.opticam
 from explainers import FrozenClassifier, OptiCAM
 from explainers.errors import InputError
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
 from explainers.methods.cam.target_scores import SELECTORS
 
@@ -179,7 +180,9 @@ def test_constant_layer_gives_zeros_and_is_counted(classifier, images, monkeypat
     assert not maps[0].any()
     assert (maps[1:].amax(dim=(1, 2, 3)) == 1).all()
     classifier.float()
-    case = Case(images.float(), LABELS, maps, explainer.to_maps(maps), classifier, explainer)
+    case = ExplainedBatch(
+        images.float(), LABELS, maps, explainer.to_maps(maps), classifier, explainer
+    )
     values = Scoreboard(["average_gain"]).update(case)["average_gain"]
     assert values.isnan().tolist() == [True, False, False]
 
@@ -302,7 +305,7 @@ def test_masks_of_real_photographs_raise_the_probability():
         images = batch["image"]
         labels = explainer.resolve_target(images, None)
         maps = explainer(images, labels)
-        scores.update(Case(images, labels, maps, maps, explainer.classifier, explainer))
+        scores.update(ExplainedBatch(images, labels, maps, maps, explainer.classifier, explainer))
     figures = scores.compute()
     assert figures["average_drop"] < 1
     assert figures["average_increase"] > 90

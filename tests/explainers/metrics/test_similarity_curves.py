@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from explainers.evaluation.scoreboard import Case, Scoreboard
+from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.scoreboard import Scoreboard
 from explainers.metrics.deletion import Deleted
 from explainers.metrics.insertion import Inserted, blur
 
@@ -24,7 +25,7 @@ def scored(images, maps, references, *parts, shapes=None):
         board.metrics[name].needs = (need,)
     values = [
         board.update(
-            Case(
+            ExplainedBatch(
                 images[part], references[part], maps[part], maps[part], sides,
                 lambda images, references: images[:, :1], embed=sides,
             )

@@ -1,0 +1,137 @@
+"""Scores of validations and tests: logged, and recorded for each image."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from explainers.base import Batch, Explainer
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
+from explainers.evaluation.records import Row, gathered, write_records
+from explainers.evaluation.responses import Known
+from explainers.evaluation.scoreboard import Scoreboard
+from explainers.evaluation.uninformative import uninformative_methods
+
+EXPLAINER = "explainer"
+"""The explainer's own row in logs and records; the others are the uninformative baselines'."""
+
+
+class ScoreLogger(Callback):
+    """Scores the maps of predicted classes, in a test beside those of uninformative baselines.
+
+    Logs `val/METRIC` and `test/ROW/METRIC`, and writes the test's records.csv, a line an image and
+    row, to the run's folder.
+
+    Args:
+        metrics: keys of `metrics.CHOICES` that a test reports.
+        chunk_size: images in the classifier at once.
+        map_normalisation: as `Evaluator` takes it.
+
+    Attributes:
+        records: of the last test, of all processes.
+
+    Raises:
+        InputError: a metric or the normalisation is unknown, when a run begins.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[str] = CONFIDENCE_METRICS,
+        chunk_size: int = 64,
+        map_normalisation: str = "answered",
+    ) -> None:
+        self.metrics = list(metrics)
+        self.chunk_size = chunk_size
+        self.map_normalisation = map_normalisation
+        self.records: list[Row] = []
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows of a test."""
+        return [EXPLAINER, *uninformative_methods()]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Make the scoreboards."""
+        assert isinstance(pl_module, Explainer)  # for the type checker
+        options = (self.chunk_size, self.map_normalisation)
+        self._validation = Evaluator(
+            pl_module.classifier, [EXPLAINER], CONFIDENCE_METRICS, *options
+        )
+        self._test = Evaluator(pl_module.classifier, self.rows, self.metrics, *options)
+        for evaluator in (self._validation, self._test):
+            for board in evaluator.scoreboards.values():
+                board.to(trainer.strategy.root_device)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score the maps of a batch."""
+        assert isinstance(outputs, Mapping)  # of Explainer.validation_step
+        assert isinstance(pl_module, Explainer)
+        target, scores = outputs["target"], outputs["scores"]
+        if len(target):
+            known = _known(self._validation, batch, target)
+            self._validation.update(EXPLAINER, pl_module, batch, target, scores, known)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log what all processes have scored together."""
+        board = self._validation.scoreboards[EXPLAINER]
+        _log("val", pl_module, board.compute(), board)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the records of an earlier test."""
+        self.records = []
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score the maps of a batch, and beside them the uninformative ones."""
+        assert isinstance(outputs, Mapping)  # of Explainer.test_step
+        assert isinstance(pl_module, Explainer)
+        target, scores = outputs["target"], outputs["scores"]
+        if not len(target):
+            return
+        known = _known(self._test, batch, target)
+        self.records += self._test.update(EXPLAINER, pl_module, batch, target, scores, known)
+        for row, method in uninformative_methods().items():
+            maps = method(batch["image"], target)
+            self.records += self._test.update(row, method, batch, target, maps, known)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the records of all processes, write them to records.csv, and log the figures."""
+        self.records = gathered(self.records)
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks all processes
+        if trainer.is_global_zero:
+            write_records(self.records, folder / "records.csv")
+        for row in self.rows:
+            records = [record for record in self.records if record["explainer"] == row]
+            figures = self._test.figures(row, records)
+            _log(f"test/{row}", pl_module, figures, self._test.scoreboards[row])
+
+
+def _known(evaluator: Evaluator, batch: Batch, target: Tensor) -> Known | None:
+    """Responses to the whole images, where the target is a class."""
+    return None if target.is_floating_point() else evaluator.unmasked(batch["image"], target)[1]
+
+
+def _log(
+    prefix: str, module: LightningModule, figures: Mapping[str, float], board: Scoreboard
+) -> None:
+    """Log what every process computed together, also one that has had no image, and begin anew."""
+    module.log_dict({f"{prefix}/{name}": v for name, v in figures.items()}, sync_dist=True)
+    for metric in board.values():
+        metric.reset()
