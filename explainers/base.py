@@ -1,21 +1,20 @@
-"""The contract that every explainer fulfils.
+"""The contract of explainers: from an image and a target to a score for every pixel.
 
-An explainer looks at an image and a target, and answers with a score for every pixel: how much it
-mattered to a classifier whose weights never change.
+The score says how much the pixel mattered to a classifier whose weights never change.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import nan
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
+from explainers.classifier.inference import evaluating, probability_of
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images.agreement import disagreement
@@ -234,9 +233,9 @@ class Explainer(LightningModule, ABC):
         """
         images = batch["image"]
         if not len(images) or batch_idx < self.first_predicted:
-            none = images.new_zeros(0)
-            answer = {"target": none.long(), "probabilities": none, "maps": images[:0, :1]}
-            return answer | {"key": [], "captions": []}
+            none = images[:0, 0, 0, 0]
+            answered = {"target": none.long(), "probabilities": none, "maps": images[:0, :1]}
+            return answered | {"key": [], "captions": []}
         explanation = self.explain(images)
         return {
             "key": batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names],
@@ -249,20 +248,3 @@ class Explainer(LightningModule, ABC):
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each frozen network's weights, by where it is in this module."""
         return {name: network.fingerprint() for name, network in frozen_networks(self).items()}
-
-
-def probability_of(labels: Tensor, logits: Tensor) -> Tensor:
-    """Softmax probability (b) of labels (b), from logits (b classes)."""
-    return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put all of a module in eval mode, and every part back into its own afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

@@ -1,4 +1,7 @@
-"""Old module paths, which earlier configs, checkpoints and programs name, and where they are now."""
+"""Old paths of classes and functions, which earlier configs and programs name.
+
+Importing an old module gives a module that holds these names, as they are now, and no others.
+"""
 
 import importlib
 import importlib.abc
@@ -6,107 +9,69 @@ import importlib.machinery
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 MOVED = {
-    "explainers.ablation": "explainers.methods.token_ablation",
-    "explainers.activation_map": "explainers.methods.activation_map",
-    "explainers.agreement": "explainers.images.agreement",
-    "explainers.alarms": "explainers.training.mask_collapse",
-    "explainers.allocator": "explainers.classifier.freed_memory",
-    "explainers.ascent": "explainers.methods.cam.batched_adam",
-    "explainers.attention": "explainers.heads.attention_head",
-    "explainers.attention_map": "explainers.methods.attention_map",
-    "explainers.baselines.cam": "explainers.baselines.pytorch_grad_cam",
-    "explainers.bundle_reader": "explainers.training.bundle_files",
-    "explainers.card": "explainers.bundle.card",
-    "explainers.cdam": "explainers.methods.cdam",
-    "explainers.channels": "explainers.methods.cam.channel_maps",
-    "explainers.checkpoints": "explainers.callbacks.durable_checkpoints",
-    "explainers.class_names": "explainers.classifier.class_names",
-    "explainers.commands.choice": "explainers.commands.explainer_choice",
-    "explainers.commands.references": "explainers.commands.reference_images",
-    "explainers.compare": "explainers.evaluation.comparison",
-    "explainers.compared_pictures": "explainers.report.panel",
-    "explainers.comparisons": "explainers.commands.compare",
-    "explainers.concept": "explainers.classifier.concept",
-    "explainers.conditioned": "explainers.heads.conditioned_head",
-    "explainers.configs": "explainers.bundle.from_config",
-    "explainers.costs": "explainers.evaluation.costs",
-    "explainers.curves": "explainers.evaluation.response_curves",
-    "explainers.decoder": "explainers.heads.decoding_head",
-    "explainers.described": "explainers.classifier.serialisation",
-    "explainers.drawing": "explainers.images.drawing",
-    "explainers.embeddings": "explainers.methods.similarity.similarity_explainer",
-    "explainers.fam": "explainers.methods.fam",
-    "explainers.feature_cache": "explainers.callbacks.feature_cache",
-    "explainers.figures": "explainers.report.figures",
-    "explainers.finetuning": "explainers.training.trained_weights",
-    "explainers.folding": "explainers.classifier.batch_norm_folding",
-    "explainers.hub": "explainers.bundle.hub",
-    "explainers.interrupt": "explainers.callbacks.graceful_stop",
-    "explainers.intervals": "explainers.evaluation.bootstrap",
-    "explainers.keeping": "explainers.training.masking_objective",
-    "explainers.lcam": "explainers.methods.lcam",
-    "explainers.learned": "explainers.training.learned_explainer",
-    "explainers.look": "explainers.images.drawing_style",
-    "explainers.losses": "explainers.training.losses",
-    "explainers.map_records": "explainers.callbacks.map_records",
-    "explainers.masking": "explainers.images.pixel_removal",
-    "explainers.masking_network": "explainers.training.masking_network",
-    "explainers.matches": "explainers.evaluation.retrieval",
-    "explainers.metrics.base": "explainers.metrics.image_mean",
-    "explainers.metrics.keeping": "explainers.metrics.perturbations",
-    "explainers.metrics.similarity": "explainers.metrics.map_similarity",
-    "explainers.normalised_cut": "explainers.methods.vit.normalised_cut",
-    "explainers.one_graph": "explainers.export.graph",
-    "explainers.opticam": "explainers.methods.opticam",
-    "explainers.pictures": "explainers.callbacks.panel_logger",
-    "explainers.pooling": "explainers.methods.similarity.pooling",
-    "explainers.predicted_maps": "explainers.callbacks.map_writer",
-    "explainers.processes": "explainers.training.distributed",
-    "explainers.ptame": "explainers.methods.ptame",
-    "explainers.ptame_plus": "explainers.methods.ptame_plus",
-    "explainers.rcut": "explainers.methods.rcut",
-    "explainers.refinement": "explainers.methods.cam.mask_refinement",
-    "explainers.relevance": "explainers.methods.relevance_propagation",
-    "explainers.report_figures": "explainers.report.comparison_figures",
-    "explainers.report_page": "explainers.report.page_style",
-    "explainers.row_styles": "explainers.report.row_styles",
-    "explainers.schedule": "explainers.training.one_cycle",
-    "explainers.scored": "explainers.evaluation.scored",
-    "explainers.scores": "explainers.evaluation.records",
-    "explainers.scoring": "explainers.evaluation.scoreboard",
-    "explainers.selectors": "explainers.methods.cam.target_scores",
-    "explainers.self_attention": "explainers.methods.vit.self_attention",
-    "explainers.sizes": "explainers.classifier.input_size",
-    "explainers.stages": "explainers.classifier.features",
-    "explainers.standing": "explainers.report.summary",
-    "explainers.sweep": "explainers.evaluation.responses",
-    "explainers.tame": "explainers.methods.tame",
-    "explainers.tokens": "explainers.methods.vit.transformer",
-    "explainers.trained": "explainers.training.trained",
-    "explainers.training_clock": "explainers.callbacks.training_clock",
-    "explainers.trivial": "explainers.evaluation.uninformative",
-    "explainers.weights": "explainers.classifier.weight_files",
+    "explainers.ablation.TokenAblation": "explainers.methods.token_ablation.TokenAblation",
+    "explainers.activation_map.ActivationMap": "explainers.methods.activation_map.ActivationMap",
+    "explainers.attention_map.AttentionMap": "explainers.methods.attention_map.AttentionMap",
+    "explainers.baselines.cam.CAMBaseline": "explainers.baselines.CAMBaseline",
+    "explainers.card.write_card": "explainers.bundle.card.write_card",
+    "explainers.cdam.CDAM": "explainers.methods.cdam.CDAM",
+    "explainers.cdam.IntegratedCDAM": "explainers.methods.cdam.IntegratedCDAM",
+    "explainers.cdam.SmoothCDAM": "explainers.methods.cdam.SmoothCDAM",
+    "explainers.checkpoints.DurableCheckpoints": "explainers.callbacks.DurableCheckpoints",
+    "explainers.concept.concept_embedding": "explainers.classifier.concept.concept_embedding",
+    "explainers.embeddings.SimilarityExplainer": "explainers.methods.similarity.SimilarityExplainer",
+    "explainers.embeddings.SimilarityGradCAM": (
+        "explainers.methods.similarity_grad_cam.SimilarityGradCAM"
+    ),
+    "explainers.fam.FAM": "explainers.methods.fam.FAM",
+    "explainers.feature_cache.FeatureCache": "explainers.callbacks.FeatureCache",
+    "explainers.hub.push_to_hub": "explainers.bundle.push_to_hub",
+    "explainers.interrupt.InterruptibleFit": "explainers.callbacks.GracefulStop",
+    "explainers.lcam.LCAM": "explainers.methods.lcam.LCAM",
+    "explainers.learned.LearnedExplainer": "explainers.training.LearnedExplainer",
+    "explainers.opticam.OptiCAM": "explainers.methods.opticam.OptiCAM",
+    "explainers.pictures.PanelLogger": "explainers.callbacks.PanelLogger",
+    "explainers.predicted_maps.PredictedMaps": "explainers.callbacks.MapWriter",
+    "explainers.ptame.PTAME": "explainers.methods.ptame.PTAME",
+    "explainers.ptame_plus.PTAMEPlus": "explainers.methods.ptame_plus.PTAMEPlus",
+    "explainers.rcut.RCut": "explainers.methods.rcut.RCut",
+    "explainers.relevance.RelevancePropagation": (
+        "explainers.methods.relevance_propagation.RelevancePropagation"
+    ),
+    "explainers.tame.TAME": "explainers.methods.tame.TAME",
+    "explainers.training_clock.TrainingClock": "explainers.callbacks.TrainingClock",
 }
-"""By old path. Those whose name is a package's now (`explainers.classifier`) are answered by it."""
+"""By old path, the path now."""
 
 
 class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the module at the new path where the old one is asked for."""
+    """Makes the old modules when they are asked for."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec for an old path; None for any other."""
-        return importlib.machinery.ModuleSpec(name, self) if name in MOVED else None
+        """A spec for an old module; None for any other."""
+        old = {path.rpartition(".")[0] for path in MOVED}
+        return importlib.machinery.ModuleSpec(name, self) if name in old else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Stand the module at the new path in the old one's place: its classes are the same."""
-        sys.modules[module.__name__] = importlib.import_module(MOVED[module.__name__])
+        """Give the module its names."""
+        for old, new in MOVED.items():
+            place, _, name = old.rpartition(".")
+            if place == module.__name__:
+                setattr(module, name, imported(new))
+
+
+def imported(path: str) -> Any:  # noqa: ANN401  a class or a function
+    """The object at a dotted path."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def install() -> None:
-    """Let old paths be imported; once is enough."""
+    """Let old modules be imported; once is enough."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(MovedModules())

@@ -25,7 +25,7 @@ import train
 from datamodules import pack
 from explainers import PTAMEPlus, cli
 from explainers.bundle.saving import save_bundle
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(

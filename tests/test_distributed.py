@@ -53,7 +53,12 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert len(list((tmp_path / "cache").glob("*/*"))) == 24
-    assert [event.value for event in events_of(folder).Scalars("train/recalled")] == [0, 1, 1, 1]
+    assert [event.value for event in events_of(folder).Scalars("train/feature_cache_hits")] == [
+        0,
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "citation", "moved"),
+    ("errors", "citation", "durable_files", "moved"),
     ("images",),
     ("classifier", "metrics", "explanation"),
     ("base", "evaluation"),

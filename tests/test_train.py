@@ -15,7 +15,7 @@ from explainers import PTAME, TAME
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
 from explainers.evaluation.uninformative import UNINFORMATIVE
-from explainers.training.mask_collapse import CollapseAlarms
+from explainers.training.mask_collapse import CollapseDetector
 from train import main
 
 ROOT = Path(__file__).parents[1]
@@ -146,7 +146,7 @@ def test_a_fit_with_a_feature_cache_goes_on_with_what_was_kept(
             assert torch.equal(one.model.trained_state()[name], weight), name
     for fit, shares in ((first, [0, 0, 1]), (second, [1, 1, 1])):
         events = events_of(fit.trainer.log_dir)
-        assert [event.value for event in events.Scalars("train/recalled")] == shares
+        assert [event.value for event in events.Scalars("train/feature_cache_hits")] == shares
     assert len(list((tmp_path / "cache").glob("*/*"))) == 2 * 21
 
 
@@ -246,7 +246,8 @@ def test_a_fit_whose_masks_collapse_warns_once_and_goes_on(networks, caplog):
     config = [f"--config={SMOKE}", "--trainer.max_epochs=1", "--trainer.logger=false"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "explainers.training.learned_explainer.CollapseAlarms", lambda: CollapseAlarms(window=2)
+            "explainers.training.learned_explainer.CollapseDetector",
+            lambda: CollapseDetector(window=2),
         )
         cli = main(["fit", *config, *flooded, *networks])
     assert cli.trainer.global_step == 8

@@ -52,9 +52,7 @@ def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Compari
     classifier = FrozenClassifier.of(config["classifier"])
     data = build(config["data"])
     data.setup("test")
-    batches = _with_references(
-        data.test_dataloader(), classifier, config.get("references", "map_normalisation")
-    )
+    batches = _with_references(data.test_dataloader(), classifier, config.get("references"))
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
     for bundle in bundles:

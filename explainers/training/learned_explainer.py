@@ -13,10 +13,13 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from explainers.base import Batch, Explainer, evaluating, probability_of
+from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
+from explainers.classifier.inference import evaluating, probability_of
+from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError
 from explainers.training import trained_weights
+from explainers.training.bundle_files import bundle_folder
 from explainers.training.distributed import means, of_all
 from explainers.training.losses import mean_areas
 from explainers.training.mask_collapse import CollapseDetector, constant_share
@@ -167,7 +170,8 @@ class LearnedExplainer(Explainer):
             if freeze_taken:
                 raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
             return
-        taken, report = trained_weights.weights_from_bundle(self, bundle)
+        given = read_state(bundle_folder(bundle) / "model.safetensors")
+        taken, report = trained_weights.fitting(self.trained_state(), given, bundle)
         self.load_state_dict(self.trained_state() | taken)
         rank_zero_only(logger.warning)(report)
         if freeze_taken:

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
-from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError
-from explainers.training.bundle_files import bundle_folder
 
 STARTING_POINT = {"init_from": None, "freeze_taken": False}
 """Hyperparameters that say where training starts, not what the explainer is; none of them set."""
@@ -31,27 +29,25 @@ def _frozen_prefixes(module: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
 
-def weights_from_bundle(module: nn.Module, bundle: str) -> tuple[dict[str, Tensor], str]:
-    """Weights of a bundle that fit a module's trained ones by name and shape.
+def fitting(
+    mine: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], str]:
+    """Given weights that have the name and shape of one of mine, and a line on the rest.
 
     Args:
-        module: what they are for.
-        bundle: a folder or `hf-hub:org/name`.
-
-    Returns:
-        The weights by name, and a line on those that do not fit.
+        mine: the weights to initialise.
+        given: the weights to initialise from.
+        source: what to call these.
 
     Raises:
-        InputError: there is no such bundle, or nothing of it fits.
+        InputError: nothing fits.
     """
-    given = read_state(bundle_folder(bundle) / "model.safetensors")
-    mine = trained_state(module)
     taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
     if not taken:
-        raise InputError(f"no weight in {bundle} has the name and shape of one here; start afresh")
+        raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
     rest = {"left as they were": mine.keys() - taken, "not used": given.keys() - taken}
     parts = [f"{what}: {', '.join(sorted(names))}" for what, names in rest.items() if names]
-    return taken, f"took {len(taken)} tensors from {bundle}; " + ("; ".join(parts) or "all fit")
+    return taken, f"took {len(taken)} tensors from {source}; " + ("; ".join(parts) or "all fit")
 
 
 def freeze(module: nn.Module, names: Iterable[str]) -> None:

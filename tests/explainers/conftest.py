@@ -64,7 +64,9 @@ def objective():
     """What a learned explainer minimises on a batch of images (b 3 h w) and labels (b)."""
 
     def total(explainer, images, labels):
-        masks = explainer.network.masks(images, explainer.asked(labels))
+        masks = explainer.network.draw(
+            explainer.network.read(images), explainer.target_classes(labels)
+        )
         terms = explainer.losses(images, labels, masks, explainer.classifier(images))
         return torch.stack(list(terms.values())).sum()
 

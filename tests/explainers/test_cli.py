@@ -8,7 +8,7 @@ from PIL import Image
 from explainers import PTAME
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
 
 @pytest.fixture(scope="module")

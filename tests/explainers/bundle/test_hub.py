@@ -12,7 +12,7 @@ from explainers.bundle.hub import push_to_hub
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
 
 class FakeHub:

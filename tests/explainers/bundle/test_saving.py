@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import PTAME, FrozenClassifier, bundle_reader
+from explainers import PTAME, FrozenClassifier
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
+from explainers.training import bundle_files
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_older_bundle_still_loads(bundle, images, labels, monkeypatch):
         scores=None,
         training=None,
     )
-    monkeypatch.setattr(bundle_reader, "FORMAT", bundle_reader.FORMAT + 1)
+    monkeypatch.setattr(bundle_files, "FORMAT", bundle_files.FORMAT + 1)
     torch.testing.assert_close(load_explainer(bundle)(images, labels), expected, rtol=0, atol=0)
 
 

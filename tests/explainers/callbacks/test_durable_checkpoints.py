@@ -3,7 +3,7 @@ import errno
 import pytest
 import torch
 
-from explainers import bundle
+from explainers import durable_files
 from explainers.callbacks.durable_checkpoints import DurableCheckpoints
 from explainers.errors import InputError
 
@@ -21,7 +21,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
 def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     path = tmp_path / "last.ckpt"
     named = []
-    monkeypatch.setattr(bundle.os, "fsync", lambda handle: named.append(path.exists()))
+    monkeypatch.setattr(durable_files.os, "fsync", lambda handle: named.append(path.exists()))
     DurableCheckpoints().save_checkpoint({}, path)
     assert named == [False]
 
@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_the_one_before_it(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(bundle.os, "fsync", full)
+    monkeypatch.setattr(durable_files.os, "fsync", full)
     with pytest.raises(
         InputError, match=r"cannot write the checkpoint .*last.ckpt \(No space left"
     ):

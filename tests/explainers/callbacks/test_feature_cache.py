@@ -86,7 +86,7 @@ def test_a_fit_ends_with_the_weights_that_it_has_without(kind, build, fit, tmp_p
     expected, actual = build(kind), build(kind)
     fit(expected)
     fit(actual, FeatureCache(str(tmp_path / "cache")))
-    assert actual.recall is None
+    assert actual.feature_cache is None
     for name, weight in expected.trained_state().items():
         torch.testing.assert_close(actual.trained_state()[name], weight, rtol=0, atol=0)
 
@@ -103,7 +103,7 @@ def test_frozen_networks_are_asked_once_for_each_image_also_by_the_next_fit(buil
             seen.append(len(a[0])) or f(*a)
         )
         trainer = fit(explainer, FeatureCache(cache), epochs=epochs)
-        shares.append((sum(calls), float(trainer.callback_metrics["train/recalled"])))
+        shares.append((sum(calls), float(trainer.callback_metrics["train/feature_cache_hits"])))
     assert shares == [(6, 0.0), (0, 1.0)]
 
 
@@ -150,7 +150,7 @@ def test_other_frozen_weights_share_the_folder_and_nothing_else(build, fit, tmp_
         second.classifier.model.get_classifier().bias += 1
     for explainer in (first, second):
         trainer = fit(explainer, FeatureCache(str(tmp_path / "cache")), epochs=1)
-        assert trainer.callback_metrics["train/recalled"] == 0
+        assert trainer.callback_metrics["train/feature_cache_hits"] == 0
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 

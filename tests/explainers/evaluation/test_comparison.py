@@ -13,8 +13,9 @@ from explainers import PTAME, FrozenClassifier
 from explainers.errors import InputError
 from explainers.evaluation.comparison import Comparison
 from explainers.evaluation.costs import Training, device_name
-from explainers.evaluation.scoreboard import Scoreboard
+from explainers.evaluation.evaluator import Evaluator
 from explainers.evaluation.uninformative import centre_gaussian
+from explainers.report.comparison_files import write_comparison
 
 RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
@@ -38,15 +39,12 @@ def gaussian(images, labels):
     return centre_gaussian(images)
 
 
-def compare(classifier, methods, batches, output):
+def compare(classifier, methods, batches, folder, **options):
+    evaluator = Evaluator(
+        classifier, methods, ["average_drop", "average_gain"], map_normalisation="minmax"
+    )
     return Comparison(
-        classifier,
-        methods,
-        batches,
-        lambda name: Scoreboard(["average_drop", "average_gain"]),
-        {"data": "noise"},
-        output,
-        panel_images=2,
+        evaluator, methods, batches, {"data": "noise"}, folder, shown_images=2, **options
     )
 
 
@@ -58,7 +56,9 @@ def test_a_network_without_classes_needs_references(batches, tmp_path):
 
 def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
     methods = {"gaussian": gaussian, "ptame": PTAME(classifier, RANDOM_RESNET).eval()}
-    rows = compare(classifier, methods, batches, tmp_path).run()
+    found = compare(classifier, methods, batches, tmp_path).run()
+    write_comparison(found, tmp_path)
+    rows = found.rows
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["rows"] == rows
     assert [row["explainer"] for row in rows] == ["gaussian", "ptame"]
@@ -91,16 +91,11 @@ def test_training_is_told_beside_what_an_image_costs(classifier, batches, tmp_pa
     def at_once(images, labels):
         return centre_gaussian(images)
 
-    comparison = Comparison(
-        classifier,
-        {"trained": at_once, "slow": slow, "ptame": PTAME(classifier, RANDOM_RESNET).eval()},
-        batches,
-        lambda name: Scoreboard(["average_drop"]),
-        {},
-        tmp_path,
-        trainings={"trained": Training(100.0, device_name(torch.device("cpu")))},
-    )
-    trained, slow_row, ptame = comparison.run()
+    methods = {"trained": at_once, "slow": slow, "ptame": PTAME(classifier, RANDOM_RESNET).eval()}
+    trainings = {"trained": Training(100.0, device_name(torch.device("cpu")))}
+    found = compare(classifier, methods, batches, tmp_path, trainings=trainings).run()
+    write_comparison(found, tmp_path)
+    trained, slow_row, ptame = found.rows
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["rows"] == [trained, slow_row, ptame]
     assert results["protocol"]["device"] == trained["training_device"]
@@ -129,17 +124,14 @@ def test_curves_have_the_areas_that_the_table_has_also_when_stopped_and_gone_on(
             raise KeyboardInterrupt
         return centre_gaussian(images)
 
-    comparison = Comparison(
-        classifier,
-        {"gaussian": stopping},
-        batches,
-        lambda name: Scoreboard(["insertion", "deletion"]),
-        {},
-        tmp_path,
-    )
+    methods = {"gaussian": stopping}
+    evaluator = Evaluator(classifier, methods, ["insertion", "deletion"])
+    comparison = Comparison(evaluator, methods, batches, {}, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         comparison.run()
-    (row,) = comparison.run()
+    found = comparison.run()
+    (row,) = found.rows
+    write_comparison(found, tmp_path)
     for metric in ("insertion", "deletion"):
         curve = row["curves"][metric]
         area = np.trapezoid(curve["mean"], curve["share"])
@@ -158,8 +150,8 @@ def test_figures_do_not_depend_on_the_batches(classifier, batches, tmp_path):
             "key": [key for batch in batches for key in batch["key"]],
         }
     ]
-    (one,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "1").run()
-    (other,) = compare(classifier, {"gaussian": gaussian}, together, tmp_path / "2").run()
+    (one,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "1").run().rows
+    (other,) = compare(classifier, {"gaussian": gaussian}, together, tmp_path / "2").run().rows
     assert one["average_drop"] == pytest.approx(other["average_drop"], rel=1e-4)
 
 
@@ -173,7 +165,7 @@ def test_image_on_which_a_method_fails_is_reported_and_the_others_are_scored(
             raise RuntimeError("cannot do this one")
         return centre_gaussian(images)
 
-    (row,) = compare(classifier, {"picky": picky}, batches, tmp_path).run()
+    (row,) = compare(classifier, {"picky": picky}, batches, tmp_path).run().rows
     assert row["failed"] == [{"key": "image1", "reason": "RuntimeError: cannot do this one"}]
     assert row["images"] == 4
 
@@ -189,9 +181,9 @@ def test_interrupted_comparison_goes_on_where_it_was(classifier, batches, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         compare(classifier, {"gaussian": interrupted}, batches, tmp_path / "cut").run()
-    (row,) = compare(classifier, {"gaussian": interrupted}, batches, tmp_path / "cut").run()
+    (row,) = compare(classifier, {"gaussian": interrupted}, batches, tmp_path / "cut").run().rows
     assert seen == [3, 2, 2]  # the first batch is not explained again
-    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "whole").run()
+    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "whole").run().rows
     assert row["average_drop"] == whole["average_drop"]
     assert row["average_gain_interval"] == whole["average_gain_interval"]
 
@@ -203,13 +195,13 @@ def test_passes_through_the_classifier_are_counted(classifier, batches, tmp_path
         classifier.features(images, [-1])
         return centre_gaussian(images)
 
-    (row,) = compare(classifier, {"thrice": thrice}, batches, tmp_path).run()
+    (row,) = compare(classifier, {"thrice": thrice}, batches, tmp_path).run().rows
     assert row["classifier_passes_per_image"] == 3
 
 
 def test_a_batch_of_which_no_image_can_be_read_is_passed_over(classifier, batches, tmp_path):
     nothing = {"image": batches[0]["image"][:0], "key": []}
-    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "a").run()
+    (whole,) = compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "a").run().rows
     given = [nothing, *batches]
-    (passed,) = compare(classifier, {"gaussian": gaussian}, given, tmp_path / "b").run()
+    (passed,) = compare(classifier, {"gaussian": gaussian}, given, tmp_path / "b").run().rows
     assert passed["average_gain"] == whole["average_gain"]

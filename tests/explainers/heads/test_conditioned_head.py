@@ -63,10 +63,14 @@ def test_the_same_classes_can_be_asked_for_all_images():
     channels = [backbone.stages[stage].channels for stage in (1, -1)]
     network = ConditionedNetwork(backbone, [1, -1], ConditionedHead(channels, hidden=6)).eval()
     images = torch.rand(2, 3, 64, 96)
-    for_all = network.masks(images, torch.tensor([[5, 2]]))
+    for_all = network.draw(network.read(images), torch.tensor([[5, 2]]))
     assert for_all.shape[:2] == (2, 2)
-    torch.testing.assert_close(for_all, network.masks(images, torch.tensor([[5, 2], [5, 2]])))
-    torch.testing.assert_close(for_all[:, 1:], network.masks(images, torch.tensor([2, 2])))
+    torch.testing.assert_close(
+        for_all, network.draw(network.read(images), torch.tensor([[5, 2], [5, 2]]))
+    )
+    torch.testing.assert_close(
+        for_all[:, 1:], network.draw(network.read(images), torch.tensor([2, 2]))
+    )
 
 
 def test_rows_against_rivals_are_the_gradient_of_the_log_odds():

@@ -57,14 +57,14 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
 
 
 def test_masks_are_asked_for_the_own_class_and_that_of_another_image(classifier):
-    asked = PTAMEPlus(classifier).asked(torch.tensor([3, 1, 2]))
+    asked = PTAMEPlus(classifier).target_classes(torch.tensor([3, 1, 2]))
     assert asked.tolist() == [[3, 2], [1, 3], [2, 1]]
 
 
 @pytest.mark.parametrize("option", ["conditioned", "cam_start"])
 def test_parts_can_be_left_out(classifier, images, labels, option):
     explainer = PTAMEPlus(classifier, **{option: False})
-    masks = explainer.network.masks(images, explainer.asked(labels))
+    masks = explainer.network.draw(explainer.network.read(images), explainer.target_classes(labels))
     assert masks.shape[:2] == (3, 2)
     torch.stack(
         list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
@@ -74,7 +74,9 @@ def test_parts_can_be_left_out(classifier, images, labels, option):
 
 
 def test_one_stage_is_as_coarse_as_a_class_activation_map(classifier, images, labels):
-    masks = PTAMEPlus(classifier, stages=[-1]).network.masks(images, labels)
+    masks = PTAMEPlus(classifier, stages=[-1]).network.draw(
+        PTAMEPlus(classifier, stages=[-1]).network.read(images), labels
+    )
     assert masks.shape[-2:] == classifier.features(images, [-1])[0].shape[-2:]
 
 

@@ -70,7 +70,9 @@ def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_
     @torch.no_grad()
     def losses(chosen):
         own = labels[chosen]
-        masks = explainer.network.masks(images[chosen], explainer.asked(own))
+        masks = explainer.network.draw(
+            explainer.network.read(images[chosen]), explainer.target_classes(own)
+        )
         return explainer.losses(images[chosen], own, masks, explainer.classifier(images[chosen]))
 
     state = {name: value.clone() for name, value in explainer.state_dict().items()}

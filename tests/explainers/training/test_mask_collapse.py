@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from explainers.training.mask_collapse import CollapseAlarms, constant_share
+from explainers.training.mask_collapse import CollapseDetector, constant_share
 
 SANE = {"target_area": 0.3, "off_target_area": 0.1, "constant_share": 0.0}
 
 
 def fed(values, steps, alarms=None):
     """What rings while the same values come for so many steps."""
-    alarms = alarms or CollapseAlarms(window=10)
+    alarms = alarms or CollapseDetector(window=10)
     return [message for _ in range(steps) for message in alarms.update(values)]
 
 
@@ -34,7 +34,7 @@ def test_sane_values_never_ring():
     ],
 )
 def test_each_band_rings_once_at_the_end_of_a_window(values, message):
-    alarms = CollapseAlarms(window=10)
+    alarms = CollapseDetector(window=10)
     assert fed(SANE | values, 9, alarms) == []
     (rung,) = fed(SANE | values, 1, alarms)
     assert message in rung
@@ -42,13 +42,13 @@ def test_each_band_rings_once_at_the_end_of_a_window(values, message):
 
 
 def test_one_batch_does_not_ring():
-    alarms = CollapseAlarms(window=10)
+    alarms = CollapseDetector(window=10)
     assert fed(SANE | {"target_area": 0.0}, 1, alarms) == []
     assert fed(SANE, 99, alarms) == []
 
 
 def test_batches_of_one_class_have_no_off_target_area():
-    alarms = CollapseAlarms(window=4)
+    alarms = CollapseDetector(window=4)
     alone = {name: SANE[name] for name in ("target_area", "constant_share")}
     assert fed(alone, 8, alarms) == []
     fed(alone, 3, alarms)

@@ -1,5 +1,6 @@
 """The objective and the optimisers of L-CAM, TAME and P-TAME are the published ones."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -71,10 +72,13 @@ def test_training_loss_and_gradients_equal_the_published_formula(kind, source, i
     for weight in explainer.network.head.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     features = explainer.network.read(images)
-    height, width = explainer.network.masks(images, labels[None]).shape[-2:]
-    explainer.variation_weight = PUBLISHED_VARIATION * published_variation_factor(3, height, width)
+    height, width = explainer.network.draw(explainer.network.read(images), labels[None]).shape[-2:]
+    explainer.objective = replace(
+        explainer.objective,
+        variation_weight=PUBLISHED_VARIATION * published_variation_factor(3, height, width),
+    )
 
-    masks = explainer.network.masks(images, labels[None])
+    masks = explainer.network.draw(explainer.network.read(images), labels[None])
     actual = torch.stack(
         list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
     ).sum()
@@ -97,7 +101,7 @@ def test_default_variation_weight_is_the_published_coefficient_at_batch_32(
     kind, coefficient, side, source
 ):
     factor = published_variation_factor(32, side, side)
-    assert build(kind, source).variation_weight == pytest.approx(coefficient * factor)
+    assert build(kind, source).objective.variation_weight == pytest.approx(coefficient * factor)
 
 
 def scheduled(explainer, steps):

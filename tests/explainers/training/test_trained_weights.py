@@ -11,7 +11,7 @@ from explainers import LCAM, PTAME, TAME, FrozenClassifier, LearnedExplainer
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.methods import METHODS
 from explainers.training.trained_weights import fitting
 
@@ -38,7 +38,7 @@ def steps_on(explainer, images, count=3):
     explainer.train()
     labels = torch.tensor([0, 1, 3])
     for _ in range(count):
-        masks = explainer.network.masks(images, labels[None])
+        masks = explainer.network.draw(explainer.network.read(images), labels[None])
         torch.stack(
             list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
         ).sum().backward()

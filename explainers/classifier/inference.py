@@ -1,0 +1,23 @@
+"""Inference: softmax probabilities of labels, and eval mode for the time of a call."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+def probability_of(labels: Tensor, logits: Tensor) -> Tensor:
+    """Softmax probability (b) of labels (b), from logits (b classes)."""
+    return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put all of a module in eval mode, and every part back into its own afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
