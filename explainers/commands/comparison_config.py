@@ -99,7 +99,10 @@ class ComparisonParser(ArgumentParser):
     def add_config(self) -> None:
         """Add `--config FILE` and an option for each key of `ComparisonConfig`."""
         self.add_argument(
-            "--config", action=ConfigFile, metavar="FILE", help="YAML file of the keys below"
+            "--config",
+            action=ConfigFile,
+            metavar="FILE",
+            help="YAML file of the keys below; options after it replace its values",
         )
         self.add_class_arguments(ComparisonConfig)
 

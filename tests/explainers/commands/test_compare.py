@@ -316,7 +316,7 @@ def test_print_config_gives_a_complete_file_that_is_accepted_again(tmp_path, cap
         assert yaml.safe_load(printed) == yaml.safe_load(CONFIG) | defaults | changed
 
 
-def test_options_come_before_the_file_and_old_class_paths_are_found(tmp_path):
+def test_options_after_the_file_replace_its_values_and_old_class_paths_are_found(tmp_path):
     (tmp_path / "config.yaml").write_text(
         CONFIG.replace("explainers.PTAME", "explainers.ptame.PTAME")
     )
