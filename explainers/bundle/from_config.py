@@ -1,13 +1,19 @@
-"""Objects of our own classes from YAML: a class_path and init_args."""
+"""Objects described in YAML by a class_path and init_args: resolved, checked, then built."""
 
 import importlib
+import inspect
+import re
+from argparse import ArgumentError
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeGuard
 
 import yaml
+from jsonargparse import ArgumentParser
 
 from explainers.base import Explainer
-from explainers.errors import InputError
+from explainers.errors import InputError, did_you_mean
 from explainers.training.learned_explainer import LearnedExplainer
 
 
@@ -20,9 +26,7 @@ def load_untrained(path: Path) -> Explainer:
     description = read_yaml(path).get("model")
     if not isinstance(description, dict):
         raise InputError(f"{path} lacks 'model', with class_path and init_args")
-    explainer = build(description)
-    if not isinstance(explainer, Explainer):
-        raise InputError(f"{description['class_path']} in {path} is no explainer")
+    explainer: Explainer = build(description, Explainer)
     if isinstance(explainer, LearnedExplainer):
         raise InputError(
             f"{type(explainer).__name__} in {path} has to be trained; run python train.py fit "
@@ -44,17 +48,89 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return config
 
 
-def build(description: dict[str, Any], **extra: Any) -> Any:  # noqa: ANN401  any of our classes
-    """Make an object of one of our own classes; InputError if it cannot be made."""
-    module, _, name = str(description.get("class_path", "")).rpartition(".")
-    if module.partition(".")[0] not in ("explainers", "datamodules"):
-        raise InputError(
-            f"class_path {module + '.' + name!r} must be a class of explainers or datamodules"
-        )
+def build(description: Mapping[str, Any], expected: type, **given: Any) -> Any:  # noqa: ANN401
+    """Build an object of a subclass of `expected`.
+
+    Args:
+        description: `class_path` and, optionally, `init_args`.
+        expected: the class that it must be a subclass of.
+        given: arguments that the caller adds to `init_args`.
+
+    Raises:
+        InputError: the class is no such subclass, or cannot be built from these arguments.
+    """
+    class_path = str(description.get("class_path", ""))
+    kind = resolve(class_path, expected)
+    init_args = description.get("init_args") or {}
     try:
-        kind = getattr(importlib.import_module(module), name)
-        return kind(**(description.get("init_args") or {}), **extra)
+        return kind(**_checked(kind, init_args, given), **given)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{description['class_path']} cannot be built: {error}") from error
+        raise InputError(f"{class_path} cannot be built: {error}") from error
+
+
+def resolve(class_path: str, expected: type) -> type:
+    """Import the class at `class_path`, without calling it.
+
+    Raises:
+        InputError: it is not in `explainers` or `datamodules`, or no subclass of `expected`.
+    """
+    module_name, _, name = class_path.rpartition(".")
+    if module_name.partition(".")[0] not in ("explainers", "datamodules"):
+        raise InputError(
+            f"class_path {class_path!r} must be a class of explainers or datamodules, "
+            f"a subclass of {expected.__name__}"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"{class_path} cannot be built: {error}") from error
+    kind = getattr(module, name, None)
+    if _is_subclass(kind, expected):
+        return kind
+    package = importlib.import_module(expected.__module__.partition(".")[0])
+    known = _subclasses(module, expected) or _subclasses(package, expected)
+    suggestion = did_you_mean(name, known)
+    if kind is None:
+        raise InputError(
+            f"{class_path} cannot be built: no {name!r} in {module_name}; {suggestion}"
+        )
+    raise InputError(f"{class_path} is no subclass of {expected.__name__}; {suggestion}")
+
+
+def _subclasses(module: ModuleType, expected: type) -> list[str]:
+    return [name for name in dir(module) if _is_subclass(getattr(module, name, None), expected)]
+
+
+def _is_subclass(kind: object, expected: type) -> TypeGuard[type]:
+    return inspect.isclass(kind) and issubclass(kind, expected) and kind is not expected
+
+
+def _checked(kind: type, init_args: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of known names and right types, as they are; numbers in quotes become numbers."""
+    parameters = inspect.signature(kind).parameters
+    known = [name for name in parameters if name not in given]
+    for name in init_args:
+        if name in given:
+            raise InputError(f"{kind.__name__} is given {name!r} by the command; leave it out")
+        if name not in known:
+            raise TypeError(
+                f"{kind.__name__} got an unexpected keyword argument {name!r}; "
+                f"{did_you_mean(name, known)}"
+            )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, skip=set(given))
+    try:
+        parsed = parser.parse_object(dict(init_args))
+    except ArgumentError as error:
+        found = re.search(r'Parser key "(\w+)', str(error))
+        if not found or found[1] not in init_args:
+            raise TypeError(" ".join(str(error).split())) from error
+        rule = inspect.formatannotation(parameters[found[1]].annotation)
+        raise TypeError(f"{found[1]} must be {rule}, got {init_args[found[1]]!r}") from error
+    numbers = {name: value for name, value in parsed.items() if isinstance(value, int | float)}
+    return {
+        name: numbers.get(name, value) if isinstance(value, str) else value
+        for name, value in init_args.items()
+    }

@@ -1,1 +1,1 @@
-"""The commands of `explainers` that are more than a few lines, a file each, and their parts."""
+"""The commands of `explainers`, one file each with `add_arguments` and `run`, and their parts."""

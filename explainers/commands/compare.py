@@ -1,91 +1,123 @@
-"""Building a comparison from its YAML file."""
+"""`explainers compare`: methods times metrics on one data set."""
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import DataLoader
 
+from datamodules import ImageDataModule
 from explainers.base import Explainer
-from explainers.bundle.from_config import build, read_yaml
+from explainers.bundle.from_config import build, resolve
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
-from explainers.errors import InputError, require_known
+from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
 from explainers.evaluation.comparison import Comparison
-from explainers.evaluation.costs import NO_TRAINING, Training
+from explainers.evaluation.costs import NO_TRAINING, Training, sentences
 from explainers.evaluation.evaluator import Batch, Evaluator, Method
 from explainers.evaluation.retrieval import NearestOthers
 from explainers.evaluation.uninformative import uninformative_methods
+from explainers.report.comparison_files import write_comparison
+from explainers.report.table import table
 from explainers.training.learned_explainer import LearnedExplainer
 
-KEYS = (
-    "classifier",
-    "data",
-    "methods",
-    "metrics",
-    "chunk_size",
-    "panel_images",
-    "references",
-    "map_normalisation",
-)
+Parser = ComparisonParser
+"""Class of the parser that `add_arguments` needs."""
+
+
+def add_arguments(parser: ComparisonParser) -> None:
+    """Add the options."""
+    parser.add_config()
+    parser.add_argument(
+        "--output", required=True, metavar="FOLDER", help="folder of results.json, report.html …"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        nargs="*",
+        default=[],
+        metavar="BUNDLE",
+        help="bundles to compare too, each under its name",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score the methods and print the table; 2 if one failed on an image."""
+    output = Path(arguments.output)
+    comparison = build_comparison(config_of(arguments), arguments.checkpoint, output)
+    results = comparison.run()
+    write_comparison(results, output)
+    rows = results.rows
+    print(f"\n{table(rows)}")
+    for sentence in sentences(rows):
+        print(f"\n{sentence}")
+    if results.references:
+        low, high = results.references["accuracy_interval"]
+        print(
+            "\nthe nearest reference is of the image's own class for "
+            f"{results.references['accuracy']:.1f} % [{low:.1f}, {high:.1f}] of "
+            f"{results.references['images']} images"
+        )
+    print(f"\nwrote {output}; look at {output / 'report.html'}")
+    return 2 if any(row["failed"] for row in rows) else 0
 
 
 def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Comparison:
-    """Build what a YAML file describes; the trivial maps are added to its methods.
+    """Build the comparison that a YAML file describes; arguments and errors as of the command."""
+    parser = ComparisonParser(prog="explainers compare")
+    add_arguments(parser)
+    arguments = parser.parse_args(["--config", str(path), "--output", str(output)])
+    return build_comparison(config_of(arguments), bundles, output)
 
-    Its keys: `classifier` (see `FrozenClassifier.of`), `data` and each of `methods` by name
-    (`class_path` and `init_args`), `metrics`, and optionally `chunk_size`, `panel_images`, and
-    `references: nearest`, which compares each image with the nearest other one by the classifier's
-    embedding.
+
+def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> Comparison:
+    """Build the comparison of a config; the uninformative baselines are added to its methods.
 
     Args:
-        path: the file.
+        config: classifier, data, methods and metrics.
         bundles: folders or hub names of trained explainers of that classifier, to compare too.
-        output: where the results go.
+        output: folder of the results.
 
     Raises:
-        InputError: the file cannot be read, or something in it cannot be built.
+        InputError: something in the config cannot be built.
     """
-    config = _read(path)
-    classifier = FrozenClassifier.of(config["classifier"])
-    data = build(config["data"])
+    resolve(config.data["class_path"], ImageDataModule)
+    for description in config.methods.values():
+        resolve(description["class_path"], Explainer)
+    classifier = FrozenClassifier.of(config.classifier)
+    data: ImageDataModule = build(config.data, ImageDataModule)
     data.setup("test")
-    batches = _with_references(data.test_dataloader(), classifier, config.get("references"))
+    batches = _with_references(data.test_dataloader(), classifier, config.references)
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
     for bundle in bundles:
         explainers[Path(bundle).name] = load_explainer(bundle, classifier=classifier)
         trainings[Path(bundle).name] = training_of(bundle)
-    for name, description in config["methods"].items():
-        explainers[name] = build(description, classifier=classifier)
-    trainings |= {name: _training(explainers[name]) for name in config["methods"]}
+    for name, description in config.methods.items():
+        explainers[name] = build(description, Explainer, classifier=classifier)
+    trainings |= {name: _training(explainers[name]) for name in config.methods}
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
     methods |= uninformative_methods()
     evaluator = Evaluator(
-        classifier,
-        methods,
-        config["metrics"],
-        config.get("chunk_size", 64),
-        config.get("map_normalisation", "minmax"),
+        classifier, methods, config.metrics, config.chunk_size, config.map_normalisation
     )
     protocol = {
-        "data": config["data"],
-        **({"references": config["references"]} if "references" in config else {}),
+        "data": config.data,
+        **({"references": config.references} if config.references else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},
-        "metrics": config["metrics"],
+        "metrics": config.metrics,
         "explainers": {
             name: {"class": type(explainer).__name__} | _plain(explainer)
             for name, explainer in explainers.items()
         },
     }
-    shown = config.get("panel_images", 6)
-    return Comparison(evaluator, methods, batches, protocol, output, shown, trainings)
+    return Comparison(evaluator, methods, batches, protocol, output, config.panel_images, trainings)
 
 
 def _training(explainer: Explainer) -> Training:
-    """What it took to train what a config describes: that of the bundle it takes its weights from."""
+    """Cost of the training of a described method: that of the bundle its weights come from."""
     bundle = explainer.hparams.get("init_from") if isinstance(explainer, LearnedExplainer) else None
     return training_of(bundle) if bundle else NO_TRAINING
 
@@ -93,22 +125,8 @@ def _training(explainer: Explainer) -> Training:
 def _with_references(
     loader: DataLoader[Batch], classifier: FrozenClassifier, references: str | None
 ) -> Iterable[Batch]:
-    """The batches as they are, or with the references that a config asks for."""
-    if references is None:
-        return loader
-    if references != "nearest":
-        raise InputError(f"references must be nearest, or left out, got {references!r}")
-    return NearestOthers(loader, classifier.embed)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    config = read_yaml(path)
-    for key in config:
-        require_known(f"key of {path}", key, KEYS)
-    for key in KEYS[:4]:
-        if key not in config:
-            raise InputError(f"{path} lacks {key!r}")
-    return config
+    """The batches as they are, or each image with its nearest other one as reference."""
+    return NearestOthers(loader, classifier.embed) if references else loader
 
 
 def _plain(explainer: Explainer) -> dict[str, Any]:

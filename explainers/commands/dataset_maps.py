@@ -1,4 +1,4 @@
-"""The maps of all images of a folder, a list or shards, as shards: `explainers explain --images`."""
+"""Maps of a folder, a list or shards of images, as shards: `explainers explain --images`."""
 
 import argparse
 import io
@@ -24,14 +24,14 @@ from explainers.images.reading import at_size, decode_image, to_tensor
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image of a list: as the classifier takes it, or why not.
+    """An image ready for the classifier, or the reason why it cannot be read.
 
     Attributes:
-        key: what it is called.
-        source: where it is.
+        key: its name in the shards of maps.
+        source: its file, or its shard and key.
         size: height and width in pixels of its map.
         image: (3 h w) in [0, 1]; None if it cannot be read.
-        reason: what is wrong with it, or nothing.
+        reason: why it cannot be read; empty if it can.
     """
 
     key: str
@@ -69,9 +69,9 @@ class PreparedImages(Dataset[Prepared]):
         return Prepared(key, source, size, shown)
 
 
-def add_data_set_arguments(command: argparse.ArgumentParser) -> None:
-    """Add what `--images` can be told besides."""
-    group = command.add_argument_group("with --images")
+def add_data_set_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that go with `--images`."""
+    group = parser.add_argument_group("with --images")
     group.add_argument("--precision", choices=list(PRECISIONS), default="uint8", help="of a map")
     group.add_argument(
         "--max-size", type=_checked(size_in_bytes), default="256M", help="of a shard in bytes"
@@ -86,7 +86,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
     """Write the maps of `--images` to shards, from where an earlier run was stopped.
 
     Args:
-        explainer: what makes them.
+        explainer: the method.
         target: a class (1) or a reference (1 d) for all; None for each image's predicted class.
         arguments: of the command line.
 
@@ -95,7 +95,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
 
     Raises:
         InputError: the target cannot be explained.
-        DataError: the images, or what is in the output, cannot be used.
+        DataError: the images, or the shards in the output, cannot be used.
     """
     contents = contents_of(arguments.images)
     size = explainer.classifier.size
@@ -130,7 +130,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
 
 
 def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
-    """What argparse is to call, so that it shows the reason why a text cannot be read."""
+    """A type for argparse, which shows the reason of a ValueError instead of the type's name."""
 
     def checked(text: str) -> int:
         try:
@@ -193,14 +193,14 @@ def _maps_of(
         return
     tensors = torch.stack([one.image for one in shown if one.image is not None])
     tensors = tensors.to(explainer.device)
-    targets = explainer.resolve_target(
+    targets, scores, probabilities = explainer.answer(
         tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
     )
-    maps = explainer.to_maps(explainer(tensors, targets).detach()).cpu()
+    maps = explainer.to_maps(scores).cpu()
     labelled = not targets.is_floating_point()
-    probabilities = explainer.confidence(tensors, targets).tolist() if labelled else []
     names = explainer.classifier.class_names
-    for index, one in enumerate(shown):
-        caption = names[int(targets[index])] if labelled else "reference"
-        probability = probabilities[index] if labelled else 0.0
-        yield maps[index], described(targets[index], probability, caption, one.source)
+    for one, values, label, probability in zip(
+        shown, maps, targets, probabilities.tolist(), strict=True
+    ):
+        caption = names[int(label)] if labelled else "reference"
+        yield values, described(label, probability, caption, one.source)

@@ -1,4 +1,4 @@
-"""`explainers explain`: its options, and the pictures and arrays of single images."""
+"""`explainers explain`: pictures and arrays of images, or the maps of a data set."""
 
 import argparse
 import dataclasses
@@ -20,48 +20,47 @@ from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the options, and `explain` as what runs."""
-    add_choice(command, "a config of train.py, of a method that needs no training")
-    given = command.add_mutually_exclusive_group(required=True)
-    given.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
-    given.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_choice(parser, "a config of train.py, of a method that needs no training")
+    images = parser.add_mutually_exclusive_group(required=True)
+    images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
+    images.add_argument(
         "--images", metavar="SOURCE", help="a folder, list or shards; write shards of maps"
     )
-    command.add_argument("--output", required=True, type=Path, metavar="FOLDER")
-    add_data_set_arguments(command)
-    what = command.add_mutually_exclusive_group()
-    what.add_argument("--target", type=int, help="class to explain; by default the predicted one")
-    what.add_argument(
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    add_data_set_arguments(parser)
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    target.add_argument(
         "--concept",
         nargs="+",
         metavar="FILE",
         help="images of a concept to explain instead of a class, where the method can",
     )
-    what.add_argument(
+    target.add_argument(
         "--reference",
         nargs="+",
         type=Path,
         metavar="FILE",
         help="an image to compare with, or several of a class; drawn with its own map",
     )
-    what.add_argument(
+    target.add_argument(
         "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
     )
-    command.add_argument(
+    parser.add_argument(
         "--crop",
         action="store_true",
         help="show the model its evaluation crop, not the whole image",
     )
-    command.add_argument(
+    parser.add_argument(
         "--uncertainty",
         action="store_true",
         help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
     )
-    command.set_defaults(run=explain)
 
 
-def explain(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
     explainer = chosen(arguments)
     target = arguments.target
@@ -118,7 +117,7 @@ def _explain_data_set(
 
 
 def _matches(explainer: Explainer, arguments: argparse.Namespace) -> Callable[[Path], Match | None]:
-    """What to compare each image with, if the command asks for a comparison."""
+    """A function from an image to its match; to None where no comparison is asked for."""
     if not arguments.reference and not arguments.gallery:
         return lambda image: None
     if not isinstance(explainer, SimilarityExplainer):

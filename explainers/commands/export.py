@@ -1,4 +1,4 @@
-"""`explainers export`: its options, and what it prints."""
+"""`explainers export`: a bundle as one ONNX or torch.export file."""
 
 import argparse
 from functools import partial
@@ -10,30 +10,29 @@ from explainers.export.onnx_file import OPSET, export_onnx
 from explainers.export.torch_file import export_torch
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the options, and `export` as what runs."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add_choice(
-        command, "a config of a method that needs no training: says why it cannot be exported"
+        parser, "a config of a method that needs no training: says why it cannot be exported"
     )
-    command.add_argument("--format", required=True, choices=["onnx", "torch"])
-    command.add_argument("--output", required=True, type=Path, metavar="FILE")
-    command.add_argument(
+    parser.add_argument("--format", required=True, choices=["onnx", "torch"])
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
         "--with-classifier",
         action="store_true",
         help="answer with logits too, and explain the predicted class where the label is -1",
     )
-    command.add_argument("--precision", choices=["float32", "float16"], default="float32")
-    command.add_argument("--opset", type=int, help=f"of ONNX's operators; by default {OPSET}")
-    command.add_argument(
+    parser.add_argument("--precision", choices=["float32", "float16"], default="float32")
+    parser.add_argument("--opset", type=int, help=f"of ONNX's operators; by default {OPSET}")
+    parser.add_argument(
         "--tolerance",
         type=float,
         help="largest difference from torch; by default 1e-4, and 0.05 in float16",
     )
-    command.set_defaults(run=export)
 
 
-def export(arguments: argparse.Namespace) -> int:
-    """Write the file, and say how large it is and how near to torch."""
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file, and print its size and its largest difference from torch."""
     explainer = chosen(arguments)
     write = export_torch
     if arguments.format == "onnx":

@@ -1,4 +1,4 @@
-"""Images to compare an image with: read, embedded, found in a folder, and drawn beside it."""
+"""Reference images: reading, embedding, nearest of a folder, and drawing beside an image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ from explainers.methods.similarity.similarity_explainer import SimilarityExplain
 
 
 class Match(NamedTuple):
-    """What an image is compared with.
+    """The reference images of an image.
 
     Attributes:
         target: the embedding (1 d), of several images their mean.
-        files: where they are.
+        files: the reference images.
     """
 
     target: Tensor
@@ -35,8 +35,8 @@ class Gallery:
     """Images of a folder and below it, by their embeddings.
 
     Args:
-        explainer: whose embeddings they are.
-        folder: where the images are.
+        explainer: the method whose embeddings are compared.
+        folder: of the images.
         crop: show files as the classifier is evaluated, cropped.
         chunk_size: images embedded at once.
 
@@ -66,10 +66,10 @@ class Gallery:
         self.embeddings = torch.cat(embedded)  # (n d)
 
     def nearest(self, image: Path) -> Match:
-        """The image of the highest cosine to another one, which is not looked for itself.
+        """The image of the gallery with the highest cosine to `image`, itself left out.
 
         Raises:
-            InputError: the image cannot be read, or it is all that is in the folder.
+            InputError: the image cannot be read, or is the only one in the folder.
         """
         query = _embedded(self.explainer, [image], self.crop)
         similarities = cosine(query.expand_as(self.embeddings), self.embeddings)
@@ -82,7 +82,7 @@ class Gallery:
 
 
 def reference(explainer: SimilarityExplainer, files: Sequence[Path], crop: bool = False) -> Match:
-    """Take files as what to compare with; raises InputError if one cannot be read."""
+    """Match any image with these files; raises InputError if one cannot be read."""
     mean = concept_embedding(explainer.classifier, files, crop, explainer.embed)
     return Match(mean[None], files)
 
@@ -90,7 +90,7 @@ def reference(explainer: SimilarityExplainer, files: Sequence[Path], crop: bool 
 def draw_pair(
     explainer: SimilarityExplainer, image: Path, match: Match, path: Path, crop: bool = False
 ) -> float:
-    """Write the maps of an image and of all that it is compared with, side by side.
+    """Write the maps of an image and of its reference images, side by side.
 
     Returns:
         The similarity of the image to the embedding of the match.

@@ -228,6 +228,15 @@ def test_table_of_transformers_is_filled_in(tmp_path):
         ("metrics:", "metric:", "unknown key 'metric'"),
         ("explainers.PTAME", "os.system", "must be a class of explainers or datamodules"),
         ("explainers.PTAME", "explainers.PTAM", "explainers.PTAM cannot be built"),
+        ("explainers.PTAME", "explainers.PTAM", "did you mean PTAME"),
+        ("explainers.PTAME", "datamodules.ShapesDataModule", "is no subclass of Explainer"),
+        ("explainers.PTAME", "explainers.Explainer", "is no subclass of Explainer"),
+        ("datamodules.Shapes", "datamodules.Shape", "did you mean ShapesDataModule"),
+        ("datamodules.ShapesDataModule", "explainers.PTAME", "is no subclass of ImageDataModule"),
+        ("{auxiliary:", "{auxiliar:", "did you mean auxiliary"),
+        ("{auxiliary:", "{lr: fast, auxiliary:", "lr must be float, got 'fast'"),
+        ("{auxiliary:", "{classifier: x, auxiliary:", "is given 'classifier' by the command"),
+        ("length: 5", "length: five", "length must be int, got 'five'"),
         ("{auxiliary:", "{auxiliar:", "cannot be built: PTAME"),
         ("classifier: {model: test_resnet", "classifier: {model: tst_resnet", "did you mean"),
     ],
@@ -239,6 +248,95 @@ def test_bad_config_is_one_line_and_exit_code_two(tmp_path, capsys, old, new, me
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("chunk_size", 0, "chunk_size must be a whole number of at least 1, got 0"),
+        ("chunk_size", "many", "chunk_size must be a whole number of at least 1, got 'many'"),
+        ("panel_images", -1, "panel_images must be a whole number of at least 0, got -1"),
+        ("map_normalisation", "raw", "map_normalisation must be minmax or answered, got 'raw'"),
+        ("references", "far", "references must be nearest, or left out, got 'far'"),
+        ("metrics", 3, "metrics must be a list of names, as [average_drop, insertion], got 3"),
+        ("classifier", 3, "classifier must be a model's name, or the arguments"),
+        ("data", "photos", "data must be a class_path and, optionally, init_args, got 'photos'"),
+        ("data", {"class_pat": "X"}, "(missing required keys: {'class_path'})"),
+        ("methods", {"x": {"class_path": "X", "args": {}}}, "(unexpected keys: {'args'})"),
+        ("metrics", None, "missing 'metrics'; give --metrics or add it to the --config file"),
+        ("panel_image", 3, "did you mean panel_images"),
+    ],
+)
+def test_wrong_value_names_the_rule_and_nothing_is_built(
+    tmp_path, capsys, monkeypatch, key, value, message
+):
+    monkeypatch.setattr(FrozenClassifier, "__init__", None)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(yaml.safe_load(CONFIG) | {key: value}))
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["compare", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--chunk_size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
+        (["--chunk_sizes", "3"], "unknown option --chunk_sizes; did you mean --chunk_size"),
+        (["--metrics", "[averagedrop]"], "did you mean average_drop"),
+        (["--config", "nowhere.yaml"], "no config at"),
+    ],
+)
+def test_bad_option_is_one_line_and_exit_code_two(tmp_path, capsys, more, message):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    assert main(["compare", *arguments, *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_output_has_to_be_named(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    assert main(["compare", "--config", str(tmp_path / "config.yaml")]) == 2
+    assert capsys.readouterr().err == "error: missing 'output'; give --output\n"
+
+
+def test_print_config_gives_a_complete_file_that_is_accepted_again(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    more = ["--chunk_size", "16", "--metrics", "[average_drop]"]
+    for name in ("config.yaml", "printed.yaml"):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", "--config", str(tmp_path / name), "--print_config", *more])
+        assert stop.value.code == 0
+        printed = capsys.readouterr().out
+        (tmp_path / "printed.yaml").write_text(printed)
+        defaults = {"panel_images": 6, "references": None, "map_normalisation": "minmax"}
+        changed = {"chunk_size": 16, "metrics": ["average_drop"]}
+        assert yaml.safe_load(printed) == yaml.safe_load(CONFIG) | defaults | changed
+
+
+def test_options_after_the_file_replace_its_values_and_old_class_paths_are_found(tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        CONFIG.replace("explainers.PTAME", "explainers.ptame.PTAME")
+    )
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "out")]
+    more = ["--metrics", "[average_gain]", "--map_normalisation", "answered", "--panel_images", "1"]
+    assert main(["compare", *arguments, *more]) == 0
+    protocol = json.loads((tmp_path / "out/results.json").read_text())["protocol"]
+    assert protocol["metrics"] == ["average_gain"]
+    assert protocol["map"] == "as the explainer answers, in [0, 1]"
+    assert protocol["explainers"]["ptame"]["class"] == "PTAME"
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_of_the_project_fits_the_types(config, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "--config", str(config), "--print_config"])
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["map_normalisation"] == "minmax"
+    assert yaml.safe_load(config.read_text()).items() <= printed.items()
 
 
 def test_command_tells_the_training_of_bundles_and_of_what_is_started_from_one(tmp_path, capsys):

@@ -15,9 +15,10 @@ from PIL import Image
 
 from datamodules.maps import Maps
 from datamodules.shards import Shards
-from explainers import OptiCAM
+from explainers import TAME, OptiCAM
 from explainers.bundle.from_config import load_untrained
 from explainers.cli import main
+from explainers.evaluation.costs import counted
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,31 @@ def test_shards_of_images_are_explained_in_their_order(config, tmp_path):
     ].items()
     assert left_out[0].endswith("in-000002.tar::text")
     assert "has no jpg or other image, only txt" in left_out[1]
+
+
+def test_rotated_photograph_gives_the_map_of_the_upright_one(config, rotated, tmp_path):
+    assert explain(config, rotated[0].parent, tmp_path / "out") == 0
+    one, two = Maps(f"{tmp_path}/out/maps-*.tar")
+    assert (one["key"], two["key"]) == ("rotated", "upright")
+    assert one["map"].shape == (1, 60, 40)
+    assert torch.equal(one["map"], two["map"])
+    assert one["probability"] == two["probability"]
+
+
+@pytest.mark.parametrize("more", [[], ["--target", "3"]])
+def test_head_on_the_classifiers_own_features_takes_one_pass_an_image(
+    folder, tmp_path, monkeypatch, more
+):
+    tame = TAME({"model": "test_resnet", "pretrained": False, "num_classes": 4}).eval()
+    monkeypatch.setattr("explainers.commands.explain.chosen", lambda arguments: tame)
+    with counted(tame.classifier) as passes:
+        assert explain("unread.yaml", folder, tmp_path / "out", "--batch-size", 2, *more) == 0
+    assert passes == [5]
+    (expected,) = tame.explain(min(folder.rglob("*.png")), 3 if more else None)
+    first = Maps(f"{tmp_path}/out/maps-*.tar")[0]
+    torch.testing.assert_close(first["map"], expected.map_list[0], atol=0.5 / 255 + 1e-5, rtol=0)
+    assert first["target"] == int(expected.target)
+    assert first["probability"] == pytest.approx(float(expected.probabilities), rel=1e-4)
 
 
 def test_target_is_the_same_for_all(config, folder, tmp_path):

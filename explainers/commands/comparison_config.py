@@ -1,0 +1,149 @@
+"""The typed config of a comparison, and the parser that reads it from YAML and command line."""
+
+import ast
+import re
+from argparse import ArgumentParser as PlainParser
+from argparse import Namespace as PlainNamespace
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, NoReturn, NotRequired, TypedDict
+
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
+
+from explainers.bundle.from_config import read_yaml
+from explainers.errors import InputError, did_you_mean
+
+
+class ClassDescription(TypedDict):
+    """A class and the arguments to build it with.
+
+    Args:
+        class_path: dotted name of the class.
+        init_args: its arguments by name.
+    """
+
+    class_path: str
+    init_args: NotRequired[dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """What is compared: keys of the YAML file, each of them an option too.
+
+    Args:
+        classifier: the model to explain: a name, or the arguments of FrozenClassifier.
+        data: class_path and init_args of a datamodule, whose test split is explained.
+        methods: class_path and init_args of explainers, by the name of their row; without the
+            classifier, which is the above.
+        metrics: names of the metrics.
+        chunk_size: images in the classifier at once.
+        panel_images: images drawn in panel.png.
+        references: nearest compares each image with the nearest other one by the classifier's
+            embedding.
+        map_normalisation: of the maps that metrics see: minmax stretches each to [0, 1], answered
+            takes the method's own maps.
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    classifier: str | dict[str, Any]
+    data: ClassDescription
+    methods: dict[str, ClassDescription]
+    metrics: list[str]
+    chunk_size: int = 64
+    panel_images: int = 6
+    references: Literal["nearest"] | None = None
+    map_normalisation: Literal["minmax", "answered"] = "minmax"
+
+    def __post_init__(self) -> None:
+        for key, least in (("chunk_size", 1), ("panel_images", 0)):
+            if getattr(self, key) < least:
+                raise InputError(f"{key} must be {RULES[key]}, got {getattr(self, key)}")
+
+
+KEYS = [field.name for field in fields(ComparisonConfig)]
+
+RULES = {
+    "classifier": "a model's name, or the arguments of FrozenClassifier by name",
+    "data": "a class_path and, optionally, init_args",
+    "methods": "a class_path and, optionally, init_args, by the name of each method",
+    "metrics": "a list of names, as [average_drop, insertion]",
+    "chunk_size": "a whole number of at least 1",
+    "panel_images": "a whole number of at least 0",
+    "references": "nearest, or left out",
+    "map_normalisation": "minmax or answered",
+}
+"""The values that each key can have, in words."""
+
+
+class ConfigFile(ActionConfigFile):
+    """Option of a YAML file, whose unknown keys are refused with the nearest known one."""
+
+    def __call__(  # noqa: D102  argparse's own
+        self,
+        parser: PlainParser,
+        namespace: PlainNamespace,
+        values: Any,  # noqa: ANN401
+        option_string: str | None = None,
+    ) -> None:
+        for key in read_yaml(Path(values)):
+            if key not in KEYS:
+                raise InputError(f"unknown key {key!r} in {values}; {did_you_mean(str(key), KEYS)}")
+        super().__call__(parser, namespace, values, option_string)
+
+
+class ComparisonParser(ArgumentParser):
+    """Parser of the options of a comparison; errors name value, rule and way out."""
+
+    def add_config(self) -> None:
+        """Add `--config FILE` and an option for each key of `ComparisonConfig`."""
+        self.add_argument(
+            "--config",
+            action=ConfigFile,
+            metavar="FILE",
+            help="YAML file of the keys below; options after it replace its values",
+        )
+        self.add_class_arguments(ComparisonConfig)
+
+    def dump(self, cfg: Namespace, *args: Any, **options: Any) -> str:  # noqa: ANN401
+        """YAML of the keys of the config, for `--print_config`."""
+        kept = Namespace(**{key: cfg[key] for key in KEYS if key in cfg})
+        text: str = super().dump(kept, *args, **options)
+        return text
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise InputError."""
+        raise InputError(self._in_words(message))
+
+    def _in_words(self, message: str) -> str:
+        if found := re.match(r'Parser key "(\w+)":\s+(.*)', message, re.DOTALL):
+            key, reason = found.groups()
+            value = re.search(r"(?:Got|Given) value: (.*)", reason, re.DOTALL)
+            if key in RULES and value:
+                wrong = re.match(r"(?:Missing|Unexpected).*?(?=\. Got)", reason, re.DOTALL)
+                more = f" ({wrong[0][0].lower()}{wrong[0][1:]})" if wrong else ""
+                return f"{key} must be {RULES[key]}, got {_value(value[1])!r}{more}"
+        if found := re.match(r"the following arguments are required: (.*)", message):
+            missing = found[1].split(", ")
+            options = " ".join(f"--{name}" for name in missing)
+            where = " or add it to the --config file" if set(missing) <= set(KEYS) else ""
+            return f"missing {', '.join(map(repr, missing))}; give {options}{where}"
+        if found := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            return f"unknown option {found[1]}; {did_you_mean(found[1], known)}"
+        return f"{' '.join(message.split())}; see {self.prog} --help"
+
+
+def config_of(arguments: PlainNamespace | Namespace) -> ComparisonConfig:
+    """The config in parsed arguments; InputError if a number is out of range."""
+    return ComparisonConfig(**{key: getattr(arguments, key) for key in KEYS})
+
+
+def _value(text: str) -> object:
+    """The value whose representation jsonargparse printed; strings come without quotes."""
+    try:
+        value: object = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text.strip()
+    return value
