@@ -14,8 +14,8 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
-import datamodules  # noqa: F401  lets configs name classes without their module
 import explainers  # noqa: F401
+from datamodules import *
 from datamodules import ImageDataModule
 from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
@@ -116,7 +116,7 @@ class ExplainerCLI(LightningCLI):
         """Say where the maps are, and what has none."""
         writer = self._get(self.config_init, "maps").writer
         print(f"\n{len(writer)} maps in {len(writer.shards)} shards: {writer.folder}/maps-*.tar")
-        unread = len(self.datamodule.account.found) + len(writer.left_out)
+        unread = len(self.datamodule.unreadable.found) + len(writer.left_out)
         if unread:
             _refuse(f"{unread} images were left out; the log and {writer.folder} name them")
 

@@ -1,7 +1,6 @@
 """What every datamodule has in common: loaders that can be resumed, and the batch they give."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,15 +8,19 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
-from datamodules.samples.unreadable import Account, AccountingLoader, Replacing, Sample, Skipping
+from datamodules.samples.unreadable import (
+    CountingLoader,
+    ReplaceUnreadable,
+    Sample,
+    SkipUnreadable,
+    UnreadableSamples,
+)
 
 __all__ = [
     "ImageDataModule",
     "ResumableLoader",
     "Sample",
     "StreamBatches",
-    "drawing_from",
-    "seeded",
 ]
 
 PATIENCE = 1800  # seconds without a batch after which workers are taken for stuck
@@ -65,7 +68,7 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
-        self.account = Account(max_bad)
+        self.unreadable = UnreadableSamples(max_bad)
         self._train_loader: ResumableLoader | None = None
         self._position = {"next_batch": 0}
 
@@ -84,7 +87,7 @@ class ImageDataModule(LightningDataModule):
                 "samples_per_epoch: a stream goes round as often as it takes"
             )
         order = StreamBatches(batches, self.batch_size, rank, world)
-        stream = Replacing(self.train_set, self.account)
+        stream = ReplaceUnreadable(self.train_set, self.unreadable)
         self._train_loader = ResumableLoader(stream, batch_sampler=order, **self._options())
         self._train_loader.load_state_dict(self._position)
         return self._train_loader
@@ -116,8 +119,8 @@ class ImageDataModule(LightningDataModule):
 
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
-        mine = Skipping(split, range(rank, len(split), world), self.account)  # type: ignore[arg-type]
-        return AccountingLoader(mine, batch_size=self.batch_size, **self._options())
+        mine = SkipUnreadable(split, range(rank, len(split), world), self.unreadable)  # type: ignore[arg-type]
+        return CountingLoader(mine, batch_size=self.batch_size, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -158,7 +161,7 @@ class StreamBatches(Sampler[list[int]]):
             yield list(range(first, first + self.batch_size))
 
 
-class ResumableLoader(AccountingLoader):
+class ResumableLoader(CountingLoader):
     """A loader over `StreamBatches` that knows how far it was read, workers' lead not counted."""
 
     batch_sampler: StreamBatches
@@ -180,19 +183,6 @@ class ResumableLoader(AccountingLoader):
 
 def _as_it_is(batch: Sample) -> Sample:
     return batch
-
-
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator that is the same for the same numbers and unlike any other's."""
-    return torch.Generator().manual_seed(hash(numbers) % 2**63)
-
-
-@contextmanager
-def drawing_from(*numbers: int) -> Iterator[None]:
-    """Let what torch draws depend on the numbers alone, and leave its own state as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(seeded(*numbers).get_state())
-        yield
 
 
 def _process() -> tuple[int, int]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.base import ImageDataModule, Sample, seeded
+from datamodules.base import ImageDataModule, Sample
 from datamodules.image_sets import classes_of
+from datamodules.samples.seeding import seeded
 
 
 class Episodes(Dataset[Sample]):

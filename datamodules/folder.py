@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.decoding import decoded
+from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_listing import find_images
 from datamodules.samples.order import ShuffledShards
 from datamodules.samples.transforms import evaluation_transform, training_crops
@@ -61,7 +61,7 @@ class Files(Dataset[Sample]):
                 content["mask.png"] = image.mask.read_bytes()
             if image.label is not None:
                 content["cls"] = str(image.label).encode()
-            parts = decoded(content, self.at_least)
+            parts = decode_sample(content, self.at_least)
         except (ValueError, OSError) as error:
             raise UnreadableError(str(self.source), str(image.path), str(error)) from error
         return {"key": image.key} | parts.transformed(self.transform)

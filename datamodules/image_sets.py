@@ -1,15 +1,16 @@
-"""Images of a user's own, or of packages: from a folder, from shards, or photographs at hand."""
+"""Images from a folder, from shards, or from installed packages, and random views of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from datamodules.base import Sample, drawing_from
+from datamodules.base import Sample
 from datamodules.photos import Photographs, package_photographs
+from datamodules.samples.image_listing import image_paths
+from datamodules.samples.seeding import drawing_from
 from datamodules.samples.transforms import evaluation_transform, view_transform
 from datamodules.shards import Shards
 
@@ -33,8 +34,7 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
     if not isinstance(source, str) or not Path(source).is_dir():
         return Shards(source, transform)
     folder = Path(source)
-    known = Image.registered_extensions()
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
+    files = image_paths(folder)
     if not files:
         raise FileNotFoundError(f"no image file in {folder.resolve()}")
     parents = [path.relative_to(folder).parts[0] for path in files if path.parent != folder]

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from datamodules.base import Sample
 from datamodules.errors import DataError, UnreadableError
+from datamodules.samples.image_files import load_image
 from datamodules.samples.order import within
 from datamodules.shard_files.index import find_shards, index_of, members_of
 
@@ -86,5 +87,4 @@ class Maps(Dataset[Sample]):
 def _read(kind: str, content: bytes) -> Tensor:
     if kind == "map.npy":
         return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)).float()
-    with Image.open(io.BytesIO(content)) as image:
-        return torch.from_numpy(np.array(image)).float() / 255
+    return torch.from_numpy(np.array(load_image(io.BytesIO(content), "L"))).float() / 255

@@ -17,10 +17,10 @@ from datamodules.errors import DataError
 from datamodules.samples.image_listing import find_images
 from datamodules.shard_files.audit import Audit, audit_shard, shards_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
-from datamodules.shard_files.durable import aside_of
+from datamodules.shard_files.durable import partial_path
 from datamodules.shard_files.info import read_info, write_info
-from datamodules.shard_files.packing import Packed, Plan, pack, parted, shuffled
-from datamodules.shard_files.process_pool import alone_in, in_parallel
+from datamodules.shard_files.packing import Packed, Plan, pack, shuffled, split_into_shards
+from datamodules.shard_files.process_pool import exclusive_lock, in_parallel
 
 
 def pack_all(
@@ -41,11 +41,11 @@ def pack_all(
     """
     found, classes = find_images(images)
     output.mkdir(parents=True, exist_ok=True)
-    with alone_in(output):
+    with exclusive_lock(output):
         info = read_info(output)
         _check_classes(info, split, classes)
         ordered = found if seed is None else shuffled(found, seed)
-        plans = parted(ordered, output, split, max_size)
+        plans = split_into_shards(ordered, output, split, max_size)
         _check_others(output, split, plans)
         done = dict(in_parallel(pack, plans, workers, lambda plan: len(plan.images)))
         packed = [done[number] for number in range(len(plans))]
@@ -86,7 +86,7 @@ def _check_others(folder: Path, split: str, plans: list[Plan]) -> None:
     """Refuse shards that a pattern would take for this split's; remove what a killed run left."""
     written = {plan.path for plan in plans}
     for plan in plans:
-        aside_of(plan.path).unlink(missing_ok=True)
+        partial_path(plan.path).unlink(missing_ok=True)
     others = set(folder.glob(f"{split}-[0-9]*.tar")) - written
     if others:
         raise DataError(

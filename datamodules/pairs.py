@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import UnreadableError
-from datamodules.samples.image_files import opened
+from datamodules.samples.image_files import decode_image
 from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.index import find_shards, index_of, members_of
 
@@ -76,9 +76,9 @@ class Pairs(Dataset[Sample]):
         if missing:
             raise ValueError(f"has no {missing[0]}, only {', '.join(members)}")
         content = members_of(path, position, needed)
-        image, reference = (opened(content[name], "RGB") for name in (needed[0], needed[3]))
+        image, reference = (decode_image(content[name], "RGB") for name in (needed[0], needed[3]))
         first, second = (
-            tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content[name], "L")))
+            tv_tensors.Mask(v2.functional.pil_to_tensor(decode_image(content[name], "L")))
             for name in needed[1:3]
         )
         return image, first, second, reference

@@ -3,7 +3,8 @@
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.base import ImageDataModule, Sample, seeded
+from datamodules.base import ImageDataModule, Sample
+from datamodules.samples.seeding import seeded
 
 
 class Shapes(Dataset[Sample]):

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.decoding import decoded
+from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.labels import label_of
 from datamodules.samples.order import ShuffledShards, within
@@ -99,7 +99,7 @@ class Shards(Dataset[Sample]):
         key, members = index[position]
         try:
             content = members_of(path, position, _wanted(path, key, members))
-            parts = decoded(content, self.at_least)
+            parts = decode_sample(content, self.at_least)
         except ValueError as error:
             raise UnreadableError(self.shards[shard].address, key, str(error)) from error
         return {"key": key} | parts.transformed(self.transform)

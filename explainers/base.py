@@ -20,7 +20,7 @@ from explainers.evaluation.scored import Batch, ScoredModule
 from explainers.explanation import Explanation
 from explainers.images.agreement import disagreement
 from explainers.images.normalisation import min_max
-from explainers.images.reading import ImageSource, at_sizes_of, to_batch
+from explainers.images.reading import ImageLike, at_sizes_of, to_batch
 
 
 class Explainer(ScoredModule):
@@ -137,7 +137,7 @@ class Explainer(ScoredModule):
 
     def explain(
         self,
-        images: Tensor | ImageSource | Sequence[ImageSource],
+        images: Tensor | ImageLike | Sequence[ImageLike],
         target: Tensor | Sequence[int] | int | None = None,
         crop: bool = False,
         uncertainty: bool = False,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.base import Sample, drawing_from, seeded
+from datamodules.samples.seeding import drawing_from, seeded
+from datamodules.samples.unreadable import Sample
 
 
 class Parts(Protocol):
@@ -81,7 +82,7 @@ def within(ends: list[int], index: int) -> tuple[int, int]:
 def _windows(
     lengths: tuple[int, ...], together: int, seed: int, run: int
 ) -> tuple[list[list[int]], list[int]]:
-    """The shards in the order of a run, parted into those that are mixed; where each part ends."""
+    """The shards in the order of a run, split_into_shards into those that are mixed; where each part ends."""
     order = torch.randperm(len(lengths), generator=seeded(seed, run)).tolist()
     windows = [order[first : first + together] for first in range(0, len(order), together)]
     return windows, list(accumulate(sum(lengths[shard] for shard in one) for one in windows))

@@ -18,7 +18,7 @@ FAR = 2**40  # items ahead in a stream, more than any training reads
 logger = logging.getLogger(__name__)
 
 
-class Account:
+class UnreadableSamples:
     """Counts the samples that could not be read, each once, and names them in the log.
 
     Args:
@@ -52,7 +52,7 @@ class Account:
                 )
 
 
-class Skipping(Dataset[Sample]):
+class SkipUnreadable(Dataset[Sample]):
     """Samples for evaluation: what cannot be read is left out, and a batch may be empty.
 
     Args:
@@ -61,10 +61,12 @@ class Skipping(Dataset[Sample]):
         account: of what cannot be read.
     """
 
-    def __init__(self, split: Dataset[Sample], indices: Sequence[int], account: Account) -> None:
+    def __init__(
+        self, split: Dataset[Sample], indices: Sequence[int], account: UnreadableSamples
+    ) -> None:
         self.split = split
         self.indices = indices
-        self.account = account
+        self.unreadable = account
 
     def __len__(self) -> int:
         # Lightning skips a process without batches, and the others would wait for it.
@@ -95,7 +97,7 @@ class Skipping(Dataset[Sample]):
         return [{"image": torch.zeros(3, 1, 1), "key": ""}]
 
 
-class Replacing(Dataset[Sample]):
+class ReplaceUnreadable(Dataset[Sample]):
     """A stream for training: batches are full, another sample taking the place of an unreadable.
 
     Which one depends on the item alone: every rank takes the same number of steps, and a fit that
@@ -106,9 +108,9 @@ class Replacing(Dataset[Sample]):
         account: of what cannot be read.
     """
 
-    def __init__(self, stream: Dataset[Sample], account: Account) -> None:
+    def __init__(self, stream: Dataset[Sample], account: UnreadableSamples) -> None:
         self.stream = stream
-        self.account = account
+        self.unreadable = account
 
     def __getitems__(self, items: list[int]) -> Sample:
         """A batch."""
@@ -117,7 +119,7 @@ class Replacing(Dataset[Sample]):
         return _batch([sample for sample in samples if sample], failures)
 
     def _sample(self, item: int, failures: list[DataError]) -> Sample | None:
-        attempts = self.account.max_bad + 2
+        attempts = self.unreadable.max_bad + 2
         for attempt in range(attempts):
             try:
                 return self.stream[item + attempt * FAR]
@@ -149,16 +151,16 @@ def _batch(samples: list[Sample], failures: list[DataError], kept: slice = slice
     return batch | {"unreadable": failures}
 
 
-class AccountingLoader(DataLoader[Sample]):
+class CountingLoader(DataLoader[Sample]):
     """A loader over a dataset that keeps an account; what it gives has the failures taken out.
 
     Raises:
-        DataError: as `Account.note`, from the loop over the batches.
+        DataError: as `UnreadableSamples.note`, from the loop over the batches.
     """
 
     def __iter__(self) -> Iterator[Sample]:  # type: ignore[override]
         """Give batches."""
         for batch in super().__iter__():
             if failures := batch.pop("unreadable", ()):
-                self.dataset.account.note(failures)  # type: ignore[attr-defined]
+                self.dataset.unreadable.note(failures)  # type: ignore[attr-defined]
             yield batch

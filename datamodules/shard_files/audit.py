@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.errors import DataError
-from datamodules.samples.image_files import EXTENSIONS, opened
+from datamodules.samples.image_files import EXTENSIONS, decode_image
 from datamodules.samples.labels import label_of
 from datamodules.shard_files.index import INFO, find_shards, index_of, members_of
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ShardReport:
     """What a shard holds.
 
     Attributes:
@@ -27,12 +27,12 @@ class Shelf:
     faults: list[str]
 
 
-def audit_shard(path: Path) -> Shelf:
+def audit_shard(path: Path) -> ShardReport:
     """Decode everything that a shard holds."""
     try:
         index = index_of(path)
     except DataError as error:
-        return Shelf([], 0, [str(error)])
+        return ShardReport([], 0, [str(error)])
     faults = []
     for position, (key, members) in enumerate(index):
         pictures = [name for name in members if name.rpartition(".")[2] in EXTENSIONS]
@@ -44,7 +44,7 @@ def audit_shard(path: Path) -> Shelf:
                 label_of(content["cls"])
             for name in pictures:
                 try:
-                    opened(content[name], "RGB")
+                    decode_image(content[name], "RGB")
                 except ValueError as error:
                     raise ValueError(f"has a {name} that {error}") from error
         except ValueError as error:
@@ -53,7 +53,7 @@ def audit_shard(path: Path) -> Shelf:
     if 0 < labelled < len(index):
         without = next(key for key, members in index if "cls" not in members)
         faults.append(f"{path}: sample {without!r} has no class, and others have")
-    return Shelf([key for key, _ in index], labelled, faults)
+    return ShardReport([key for key, _ in index], labelled, faults)
 
 
 class Audit:
@@ -68,7 +68,7 @@ class Audit:
         self.samples = 0
         self.labelled = 0
 
-    def faults(self, shelves: Sequence[Shelf]) -> list[str]:
+    def faults(self, shelves: Sequence[ShardReport]) -> list[str]:
         """Everything that is wrong with the shards that these, in the same order, come from."""
         self.samples = sum(len(shelf.keys) for shelf in shelves)
         self.labelled = sum(shelf.labelled for shelf in shelves)

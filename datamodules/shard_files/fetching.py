@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from datamodules.errors import DataError, MissingShardError
-from datamodules.shard_files.durable import appearing
+from datamodules.shard_files.durable import atomic_write
 
 CACHE = Path("~/.cache/learned-explainers/shards")
 PAUSES = (1.0, 4.0, 15.0, 60.0)  # seconds before each further attempt
@@ -89,7 +89,7 @@ class Shard:
         fetch = from_command if self.address.startswith(PIPE) else from_http
 
         def attempt() -> None:
-            with appearing(path) as file:
+            with atomic_write(path) as file:
                 fetch(self.address, file)
 
         try:

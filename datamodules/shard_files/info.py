@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.shard_files.durable import appearing
+from datamodules.shard_files.durable import atomic_write
 from datamodules.shard_files.index import INFO
 
 
@@ -30,5 +30,5 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 def write_info(folder: Path, info: dict[str, Any]) -> None:
     """Put it in place, all of it or nothing."""
-    with appearing(folder / INFO) as file:
+    with atomic_write(folder / INFO) as file:
         file.write((json.dumps(info, indent=2) + "\n").encode())

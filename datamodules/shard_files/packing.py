@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.image_files import opened
+from datamodules.samples.image_files import decode_image
 from datamodules.samples.image_listing import ImageFile
-from datamodules.shard_files.durable import appearing
+from datamodules.shard_files.durable import atomic_write
 
 Member = tuple[str, bytes]
 
@@ -44,7 +44,9 @@ def shuffled(images: Iterable[ImageFile], seed: int) -> list[ImageFile]:
     return sorted(images, key=lambda image: sha256(f"{seed} {image.key}".encode()).digest())
 
 
-def parted(images: list[ImageFile], folder: Path, split: str, max_size: int) -> list[Plan]:
+def split_into_shards(
+    images: list[ImageFile], folder: Path, split: str, max_size: int
+) -> list[Plan]:
     """Fill shards one after the other.
 
     Args:
@@ -78,7 +80,7 @@ def pack(plan: Plan) -> Packed:
         return _kept(plan)
     written: list[Member] = []
     left_out: list[UnreadableError] = []
-    with appearing(plan.path) as file:
+    with atomic_write(plan.path) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             for name, content in _members(plan, left_out):
                 info = tarfile.TarInfo(name)
@@ -130,12 +132,12 @@ def _members_of(image: ImageFile) -> list[Member]:
     """The members of a sample, the files as they are, if they can be decoded."""
     extension = image.path.suffix[1:].lower()
     content = image.path.read_bytes()
-    members = [(f"{image.key}.{'jpg' if extension == 'jpeg' else extension}", content)]
+    members = [(f"{image.key}.{'jpg' if extension in ('jpeg', 'jfif') else extension}", content)]
     try:
-        size = opened(content, "RGB").size
+        size = decode_image(content, "RGB").size
         if image.mask is not None:
             mask = image.mask.read_bytes()
-            if opened(mask, "L").size != size:
+            if decode_image(mask, "L").size != size:
                 raise ValueError(f"is of another size than its mask {image.mask.name}")
             members.append((f"{image.key}.mask.png", mask))
     except ValueError as error:

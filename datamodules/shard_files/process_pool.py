@@ -71,7 +71,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder, until this one and all its processes have ended.
 
     Raises:

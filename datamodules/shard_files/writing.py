@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from datamodules.errors import DataError
-from datamodules.shard_files.durable import appearing, aside_of
+from datamodules.shard_files.durable import atomic_write, partial_path
 from datamodules.shard_files.index import INFO, index_of
 from datamodules.shard_files.info import read_info, write_info
-from datamodules.shard_files.process_pool import alone_in
+from datamodules.shard_files.process_pool import exclusive_lock
 
 NewSample = tuple[str, Mapping[str, bytes]]
 """A key, and the content of each member by its extension."""
@@ -65,7 +65,7 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._alone.enter_context(alone_in(self.folder))
+        self._alone.enter_context(exclusive_lock(self.folder))
         try:
             self._take_up()
         except BaseException:
@@ -158,7 +158,7 @@ class ShardWriter:
                     f"{path} is not there with the {length} samples that {INFO} names; remove "
                     f"{self.folder / INFO} and the shards to begin anew"
                 )
-        aside_of(self._next()).unlink(missing_ok=True)
+        partial_path(self._next()).unlink(missing_ok=True)
 
 
 class _OpenShard:
@@ -170,7 +170,7 @@ class _OpenShard:
         self.size = 0
         self._keys: set[str] = set()
         self._stack = ExitStack()
-        file = self._stack.enter_context(appearing(path))
+        file = self._stack.enter_context(atomic_write(path))
         self._tar = self._stack.enter_context(tarfile.TarFile(fileobj=file, mode="w"))
 
     def write(self, key: str, members: Mapping[str, bytes]) -> None:
