@@ -18,7 +18,7 @@ from datamodules.samples.image_listing import find_images
 from datamodules.shard_files.audit import Audit, audit_shard, shards_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.durable import partial_path
-from datamodules.shard_files.info import read_info, write_info
+from datamodules.shard_files.info import Info, SplitInfo, read_info, write_info
 from datamodules.shard_files.packing import Packed, Plan, pack, shuffled, split_into_shards
 from datamodules.shard_files.process_pool import exclusive_lock, in_parallel
 
@@ -51,12 +51,15 @@ def pack_all(
         packed = [done[number] for number in range(len(plans))]
         if not any(one.length for one in packed):
             raise packed[0].left_out[0]
-        info["splits"][split] = {
+        entry: SplitInfo = {
             "name": split,
             "num_samples": sum(one.length for one in packed),
             "filenames": [one.name for one in packed],
             "shard_lengths": [one.length for one in packed],
-        } | ({"classes": classes} if classes else {})
+        }
+        if classes:
+            entry["classes"] = classes
+        info["splits"][split] = entry
         write_info(output, info)
     return packed
 
@@ -70,7 +73,7 @@ def check_all(patterns: Sequence[str], workers: int) -> list[str]:
     return faults
 
 
-def _check_classes(info: dict[str, Any], split: str, classes: list[str] | None) -> None:
+def _check_classes(info: Info, split: str, classes: list[str] | None) -> None:
     """Refuse a split whose labels would mean other classes than those of its neighbours."""
     for name, other in info["splits"].items():
         theirs = other.get("classes")

@@ -26,8 +26,8 @@ from datamodules.shard_files.index import (
     find_shards,
     index_of,
     members_of,
-    recorded_lengths,
 )
+from datamodules.shard_files.info import recorded_lengths
 
 
 class Shards(Dataset[Sample]):

@@ -1,6 +1,5 @@
-"""Which images go into which shard, and how a shard is written."""
+"""Packing of image files into shards: a plan for each shard, and the writing of it."""
 
-import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from datamodules.errors import DataError, UnreadableError
 from datamodules.samples.image_files import decode_image
 from datamodules.samples.image_listing import ImageFile
 from datamodules.shard_files.durable import atomic_write
+from datamodules.shard_files.tar_members import packed_size, room_for_samples, write_member
 
 Member = tuple[str, bytes]
 
@@ -57,8 +57,7 @@ def split_into_shards(
     """
     parts: list[list[ImageFile]] = []
     filled = 0
-    whole_records = max_size // tarfile.RECORDSIZE * tarfile.RECORDSIZE
-    room = whole_records - 2 * tarfile.BLOCKSIZE  # the end of an archive
+    room = room_for_samples(max_size)
     for image in images:
         size = _packed_size(image)
         if not parts or filled + size > room:
@@ -83,10 +82,7 @@ def pack(plan: Plan) -> Packed:
     with atomic_write(plan.path) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             for name, content in _members(plan, left_out):
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                info.mode = 0o644
-                tar.addfile(info, io.BytesIO(content))
+                write_member(tar, name, content)
                 written.append((name, sha256(content).digest()))
         file.flush()
         file.seek(0)
@@ -159,12 +155,6 @@ def _digests(file: BinaryIO) -> Iterator[Member]:
 
 
 def _packed_size(image: ImageFile) -> int:
-    sizes = [image.path.stat().st_size]
-    if image.mask is not None:
-        sizes.append(image.mask.stat().st_size)
-    if image.label is not None:
-        sizes.append(1)
-    blocks = sum(1 + -(-size // tarfile.BLOCKSIZE) for size in sizes)
-    # A long name, or one that is not ASCII, takes two more blocks, or three.
-    plain = len(image.key) < 90 and image.key.isascii()
-    return (blocks if plain else blocks + 3 * len(sizes)) * tarfile.BLOCKSIZE
+    files = [image.path] if image.mask is None else [image.path, image.mask]
+    sizes = [file.stat().st_size for file in files]
+    return packed_size(image.key, sizes if image.label is None else [*sizes, 1])

@@ -1,6 +1,5 @@
-"""Shards written sample by sample, by a run that may be killed and started again."""
+"""Writer of shards, sample by sample, that goes on after a run was killed."""
 
-import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,12 +9,15 @@ from typing import Any, Self
 
 from datamodules.errors import DataError
 from datamodules.shard_files.durable import atomic_write, partial_path
-from datamodules.shard_files.index import INFO, index_of
-from datamodules.shard_files.info import read_info, write_info
+from datamodules.shard_files.index import index_of
+from datamodules.shard_files.info import INFO, read_info, write_info
 from datamodules.shard_files.process_pool import exclusive_lock
+from datamodules.shard_files.tar_members import packed_size, room_for_samples, write_member
 
 NewSample = tuple[str, Mapping[str, bytes]]
 """A key, and the content of each member by its extension."""
+
+NUMBERED = "-000000000"  # room in a name for the number of a key that is taken
 
 
 class ShardWriter:
@@ -44,7 +46,7 @@ class ShardWriter:
     def __init__(self, folder: Path, split: str, max_size: int, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.split = split
-        self.room = max_size // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE
+        self.room = room_for_samples(max_size)
         self.settings = settings
         self.position = 0
         self.left_out: dict[str, str] = {}
@@ -182,10 +184,7 @@ class _OpenShard:
             key = f"{base}-{number}"
         self._keys.add(key)
         for extension, content in members.items():
-            info = tarfile.TarInfo(f"{key}.{extension}")
-            info.size = len(content)
-            info.mode = 0o644
-            self._tar.addfile(info, io.BytesIO(content))
+            write_member(self._tar, f"{key}.{extension}", content)
         self.length += 1
         self.size += _packed_size((key, members))
 
@@ -211,7 +210,4 @@ def _plain(key: str) -> str:
 
 def _packed_size(sample: NewSample) -> int:
     key, members = sample
-    blocks = sum(1 + -(-len(content) // tarfile.BLOCKSIZE) for content in members.values())
-    # A long name, or one that is not ASCII, takes two more blocks, or three.
-    plain = len(key) < 80 and key.isascii()
-    return (blocks if plain else blocks + 3 * len(members)) * tarfile.BLOCKSIZE
+    return packed_size(key + NUMBERED, map(len, members.values()))
