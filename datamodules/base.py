@@ -1,4 +1,4 @@
-"""What every datamodule has in common: loaders that can be resumed, and the batch they give."""
+"""Base datamodule: resumable loaders over three splits, and the batch that they give."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,8 +45,8 @@ class ImageDataModule(LightningDataModule):
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
         samples_per_epoch: length of a training epoch, over all processes; at least one batch.
-        max_bad: how many samples that cannot be read are left out, on each process, before a run
-            stops; a training batch gets others in their place.
+        max_bad: unreadable samples that are left out, on each process, before a run stops; a
+            training batch gets others in their place.
     """
 
     train_set: Dataset[Sample]
@@ -93,7 +93,7 @@ class ImageDataModule(LightningDataModule):
         return self._train_loader
 
     def state_dict(self) -> dict[str, int]:
-        """Where in the stream training is.
+        """Position of training in the stream.
 
         Lightning restores this before it asks for a loader. It would restore the loader's own
         state too late: a schedule that asks for the number of steps makes it read the loader
@@ -102,15 +102,15 @@ class ImageDataModule(LightningDataModule):
         return self._train_loader.state_dict() if self._train_loader else self._position
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on from there."""
+        """Go on from a position in the stream."""
         self._position = state_dict
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """In order, every sample once."""
+        """A loader over the split in order, every sample once."""
         return self._evaluation_loader(self.val_set)
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """In order, every sample once."""
+        """A loader over the split in order, every sample once."""
         return self._evaluation_loader(self.test_set)
 
     def predict_dataloader(self) -> DataLoader[Sample]:
@@ -138,8 +138,8 @@ class StreamBatches(Sampler[list[int]]):
     Args:
         batches: batches in an epoch, on each rank.
         batch_size: samples in a batch, on each rank.
-        rank: which process this is.
-        world: how many there are.
+        rank: number of this process.
+        world: number of processes.
     """
 
     def __init__(self, batches: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
@@ -162,7 +162,7 @@ class StreamBatches(Sampler[list[int]]):
 
 
 class ResumableLoader(CountingLoader):
-    """A loader over `StreamBatches` that knows how far it was read, workers' lead not counted."""
+    """Loader over `StreamBatches` that counts the batches given, not those that are prepared."""
 
     batch_sampler: StreamBatches
 
@@ -173,7 +173,7 @@ class ResumableLoader(CountingLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches were given since the beginning of training."""
+        """The number of batches given since the beginning of training."""
         return {"next_batch": self.batch_sampler.next_batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

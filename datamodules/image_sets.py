@@ -47,7 +47,7 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
 def classes_of(
     source: Source, views: int, size: int, crop_fraction: float, scale: Sequence[float], seed: int
 ) -> "Photographs | Shards | Views":
-    """Images as classifiers are evaluated or, of the packages, views: a class a photograph.
+    """Images of a source under the evaluation transform; of the packages, views, a class a photograph.
 
     Args:
         source: as for `images_of`.
@@ -63,7 +63,7 @@ def classes_of(
 
 
 class Views(Dataset[Sample]):
-    """Several random views of each image, whose number is their label; always the same of a seed.
+    """Several random views of each image; its number is their label. A seed gives the same views.
 
     Args:
         images: of a random transform.

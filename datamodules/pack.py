@@ -1,4 +1,4 @@
-"""Image files to WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
+"""Packing of image files into WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
 
 The images are a folder of one folder a class, a folder of images, or a list with a path (and a
 class) a line; `NAME.mask.png` beside `NAME.jpg` is its mask. Files are copied as they are, in a
@@ -29,7 +29,7 @@ def pack_all(
     """Write all shards of a split and its entry in `_info.json`.
 
     Args:
-        images: a folder or a list, as `files.find_images` takes it.
+        images: a folder or a list, as `find_images` takes it.
         output: folder of the shards.
         split: how their names begin.
         max_size: of a shard, in bytes.
@@ -65,7 +65,7 @@ def pack_all(
 
 
 def check_all(patterns: Sequence[str], workers: int) -> list[str]:
-    """Print how many samples shards hold, and return what is wrong with them, a line each."""
+    """Print the number of samples in shards, and return their faults, a line each."""
     audit = Audit(shards_of(patterns))
     found = dict(in_parallel(audit_shard, audit.paths, workers, lambda path: 1, "shard"))
     faults = audit.faults([found[number] for number in range(len(audit.paths))])
@@ -86,7 +86,7 @@ def _check_classes(info: Info, split: str, classes: list[str] | None) -> None:
 
 
 def _check_others(folder: Path, split: str, plans: list[Plan]) -> None:
-    """Refuse shards that a pattern would take for this split's; remove what a killed run left."""
+    """Refuse other shards of this split's name; remove the partial files of a killed run."""
     written = {plan.path for plan in plans}
     for plan in plans:
         partial_path(plan.path).unlink(missing_ok=True)

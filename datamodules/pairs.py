@@ -1,4 +1,4 @@
-"""Images of two objects, each with an image of its own to compare with."""
+"""Pairs: images of two objects, with a mask and a reference image of each object."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,16 +49,16 @@ class Pairs(Dataset[Sample]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         path, position = self.images[index // len(OBJECTS)]
-        asked = OBJECTS[index % len(OBJECTS)]
-        (other,) = set(OBJECTS) - {asked}
+        target = OBJECTS[index % len(OBJECTS)]
+        (other,) = set(OBJECTS) - {target}
         key, _ = index_of(path)[position]
         try:
-            parts = self._parts(path, position, asked, other)
+            parts = self._parts(path, position, target, other)
         except ValueError as error:
             raise UnreadableError(str(path), key, str(error)) from error
         image, mask, other_mask = self.transform(*parts[:3])
         return {
-            "key": f"{key}-{asked}",
+            "key": f"{key}-{target}",
             "group": key,
             "image": image.as_subclass(Tensor),
             "mask": mask.as_subclass(Tensor) != 0,
@@ -67,11 +67,11 @@ class Pairs(Dataset[Sample]):
         }
 
     def _parts(
-        self, path: Path, position: int, asked: str, other: str
+        self, path: Path, position: int, target: str, other: str
     ) -> tuple[Image.Image, tv_tensors.Mask, tv_tensors.Mask, Image.Image]:
         """Decode image, both masks, and reference; ValueError if that is not possible."""
         _, members = index_of(path)[position]
-        needed = ["jpg", f"mask_{asked}.png", f"mask_{other}.png", f"ref_{asked}.jpg"]
+        needed = ["jpg", f"mask_{target}.png", f"mask_{other}.png", f"ref_{target}.jpg"]
         missing = [name for name in needed if name not in members]
         if missing:
             raise ValueError(f"has no {missing[0]}, only {', '.join(members)}")
@@ -93,7 +93,7 @@ class PairsDataModule(ImageDataModule):
         crop_fraction: the share of the resized image's side that is kept.
         batch_size: samples in a batch.
         num_workers: processes that prepare samples.
-        max_bad: how many images that cannot be read are left out before a run stops.
+        max_bad: unreadable images that are left out before a run stops.
 
     Raises:
         FileNotFoundError: a shard is missing, or a glob finds none.

@@ -1,4 +1,4 @@
-"""Bright squares on noise: a data set that needs no download and knows its own answer."""
+"""Shapes: bright squares on noise, a synthetic data set with known labels and masks."""
 
 import torch
 from torch.utils.data import Dataset

@@ -13,12 +13,12 @@ MASK = ".mask.png"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image.
+    """An image file and its annotations.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         key: unlike any other's, without dots and slashes: its path below the folder.
-        label: its class, or None where nobody knows it.
+        label: its class, or None where it is unknown.
         mask: the `NAME.mask.png` beside it, or None.
     """
 
@@ -29,7 +29,7 @@ class ImageFile:
 
 
 def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
-    """The images that a folder or a list names, by name or in the list's order, and the classes.
+    """List the images of a folder, by name, or of a list, in its order; and their classes.
 
     A folder holds images, or one folder for each class. A list has a path a line, relative to its
     own folder, followed by a space or tab and the class's number if the classes are known.
@@ -38,7 +38,7 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
         The images; and the classes' folders, in the order of their labels, if there are any.
 
     Raises:
-        DataError: there is no image, or which class it is of is not clear.
+        DataError: there is no image, or its class is not clear.
     """
     if source.is_file():
         images, classes = _listed(source), None
@@ -55,12 +55,12 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The image files in a folder and anywhere below it, by name; no masks, no hidden files."""
+    """List the image files in a folder and anywhere below it, by name; no masks, no hidden files."""
     return sorted(_walk(folder))
 
 
 def all_images(folder: Path) -> list[ImageFile]:
-    """The images in a folder and anywhere below it, by name, whatever its folders stand for.
+    """List the images in a folder and anywhere below it, by name and without classes.
 
     Raises:
         DataError: there is none.

@@ -27,7 +27,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def source(self, index: int) -> str:
-        """The file that it is in, and where in it."""
+        """Place of the image: its file, and the key in it."""
 
     @abstractmethod
     def read(self, index: int) -> bytes:

@@ -18,8 +18,8 @@ class ShardReport:
 
     Attributes:
         keys: of its samples, in order.
-        labelled: how many of them have a class.
-        faults: what is wrong, a line each.
+        labelled: number of those that have a class.
+        faults: a line each.
     """
 
     keys: list[str]
@@ -69,7 +69,7 @@ class Audit:
         self.labelled = 0
 
     def faults(self, reports: Sequence[ShardReport]) -> list[str]:
-        """Everything that is wrong with the shards that these, in the same order, come from."""
+        """All faults of the shards, from their reports in the same order."""
         self.samples = sum(len(report.keys) for report in reports)
         self.labelled = sum(report.labelled for report in reports)
         faults = [fault for report in reports for fault in report.faults]

@@ -1,4 +1,4 @@
-"""Files that are there completely or not at all."""
+"""Atomic writing of files: they are there completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file is written before it takes its name."""
+    """The path at which a file is written before it takes its name."""
     return path.with_name(f"{path.name}.part")
 
 

@@ -19,8 +19,8 @@ INFO = "_info.json"
 class SplitInfo(TypedDict):
     """The entry of a split.
 
-    `classes` are the folders of the classes, in the order of their labels. `settings`, `position`
-    and `left_out` are what `ShardWriter` goes on from.
+    `classes` are the folders of the classes, in the order of their labels. `ShardWriter` goes
+    on from `settings`, `position` and `left_out`.
     """
 
     name: NotRequired[str]
@@ -34,7 +34,7 @@ class SplitInfo(TypedDict):
 
 
 class Info(TypedDict):
-    """All of the file."""
+    """The content of an `_info.json`."""
 
     splits: dict[str, SplitInfo]
 

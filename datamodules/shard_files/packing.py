@@ -18,7 +18,7 @@ Member = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Plan:
-    """A shard to be written: where, and of which images."""
+    """A shard to be written: its path, and its images."""
 
     path: Path
     images: list[ImageFile]
@@ -26,12 +26,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Packed:
-    """A shard that is there.
+    """A shard that was written.
 
     Attributes:
         name: of its file.
-        length: how many samples it holds.
-        left_out: images that cannot be read, and why.
+        length: number of samples in it.
+        left_out: unreadable images, with the reasons.
     """
 
     name: str
@@ -72,7 +72,7 @@ def pack(plan: Plan) -> Packed:
     """Write a shard, read it back, and only then give it its name; keep one that is there.
 
     Raises:
-        DataError: what is there, or what was read back, is not these images.
+        DataError: the shard that is there, or that was read back, is not of these images.
         OSError: the disk is full, or the like.
     """
     if plan.path.exists():
@@ -92,7 +92,7 @@ def pack(plan: Plan) -> Packed:
 
 
 def _kept(plan: Plan) -> Packed:
-    """What an earlier run wrote, if it is what this one would write."""
+    """The shard of an earlier run, if this one would write the same."""
     left_out: list[UnreadableError] = []
     with plan.path.open("rb") as file:
         there = _digests(file)

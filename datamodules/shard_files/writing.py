@@ -23,8 +23,8 @@ NUMBERED = "-000000000"  # room in a name for the number of a key that is taken
 class ShardWriter:
     """Writes samples to the shards of a folder, and goes on where an earlier run was stopped.
 
-    What is done stands in `_info.json`, which is written after each shard: what an earlier run
-    did after its last whole shard is done again. Use it as a context; a Ctrl-C in it keeps the
+    Progress is kept in `_info.json`, which is written after each shard: work of an earlier run
+    after its last whole shard is done again. Use it as a context; a Ctrl-C in it keeps the
     shard that was begun.
 
     Args:
@@ -35,8 +35,8 @@ class ShardWriter:
             does not go on from here.
 
     Attributes:
-        position: how many units are done.
-        left_out: what could not be made a sample, and why.
+        position: number of units done.
+        left_out: units that gave no sample, and why.
 
     Raises:
         DataError: from `with`, the folder holds shards of other settings, or not those that its
@@ -57,12 +57,12 @@ class ShardWriter:
         self._alone = ExitStack()
 
     def __len__(self) -> int:
-        """How many samples are written."""
+        """The number of samples written."""
         return sum(self._lengths) + (self._open.length if self._open else 0)
 
     @property
     def shards(self) -> list[Path]:
-        """The whole ones."""
+        """The paths of the whole shards."""
         return [self.folder / name for name in self._names]
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class ShardWriter:
         return self.folder / f"{self.split}-{len(self._names):06d}.tar"
 
     def _finish(self) -> None:
-        """Give the open shard its name, and note what is done."""
+        """Give the open shard its name, and record the progress."""
         if self._open is not None:
             self._open.close()
             self._names.append(self._open.path.name)
@@ -133,7 +133,7 @@ class ShardWriter:
         write_info(self.folder, info)
 
     def _take_up(self) -> None:
-        """Read what an earlier run noted, and check that it is there."""
+        """Read the progress of an earlier run, and check that its shards are there."""
         entry = read_info(self.folder)["splits"].get(self.split)
         there = {path.name for path in self.folder.glob(f"{self.split}-[0-9]*.tar")}
         if entry is None:
