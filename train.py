@@ -14,8 +14,8 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
-import datamodules  # noqa: F401  lets configs name classes without their module
-import explainers.methods  # noqa: F401
+import datamodules
+import explainers.methods  # noqa: F401  lets configs name methods without their module
 from datamodules import ImageDataModule
 from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
@@ -34,6 +34,9 @@ from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.evaluation.records import Row, annotate, read_records
 from explainers.report.explanation_panel import explained_panel
 from explainers.report.table import table
+
+# Loaded, so that configs can name data sets without their module.
+DATA_SETS = [getattr(datamodules, name) for name in datamodules.__all__]
 
 
 class OneLineParser(LightningArgumentParser):
@@ -125,7 +128,7 @@ class ExplainerCLI(LightningCLI):
         """Say where the maps are, and what has none."""
         writer = self._get(self.config_init, "maps").writer
         print(f"\n{len(writer)} maps in {len(writer.shards)} shards: {writer.folder}/maps-*.tar")
-        unread = len(self.datamodule.account.found) + len(writer.left_out)
+        unread = len(self.datamodule.unreadable.found) + len(writer.left_out)
         if unread:
             _refuse(f"{unread} images were left out; the log and {writer.folder} name them")
 

@@ -1,7 +1,6 @@
-"""What every datamodule has in common: loaders that can be resumed, and the batch they give."""
+"""Base datamodule: resumable loaders over three splits, and the batch that they give."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,15 +8,19 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
-from datamodules.samples.unreadable import Account, AccountingLoader, Replacing, Sample, Skipping
+from datamodules.samples.unreadable import (
+    CountingLoader,
+    ReplaceUnreadable,
+    Sample,
+    SkipUnreadable,
+    UnreadableSamples,
+)
 
 __all__ = [
     "ImageDataModule",
     "ResumableLoader",
     "Sample",
     "StreamBatches",
-    "drawing_from",
-    "seeded",
 ]
 
 PATIENCE = 1800  # seconds without a batch after which workers are taken for stuck
@@ -42,8 +45,8 @@ class ImageDataModule(LightningDataModule):
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
         samples_per_epoch: length of a training epoch, over all processes; at least one batch.
-        max_bad: how many samples that cannot be read are left out, on each process, before a run
-            stops; a training batch gets others in their place.
+        max_bad: unreadable samples that are left out, on each process, before a run stops; a
+            training batch gets others in their place.
     """
 
     train_set: Dataset[Sample]
@@ -65,7 +68,7 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
-        self.account = Account(max_bad)
+        self.unreadable = UnreadableSamples(max_bad)
         self._train_loader: ResumableLoader | None = None
         self._position = {"next_batch": 0}
 
@@ -84,13 +87,13 @@ class ImageDataModule(LightningDataModule):
                 "samples_per_epoch: a stream goes round as often as it takes"
             )
         order = StreamBatches(batches, self.batch_size, rank, world)
-        stream = Replacing(self.train_set, self.account)
+        stream = ReplaceUnreadable(self.train_set, self.unreadable)
         self._train_loader = ResumableLoader(stream, batch_sampler=order, **self._options())
         self._train_loader.load_state_dict(self._position)
         return self._train_loader
 
     def state_dict(self) -> dict[str, int]:
-        """Where in the stream training is.
+        """Position of training in the stream.
 
         Lightning restores this before it asks for a loader. It would restore the loader's own
         state too late: a schedule that asks for the number of steps makes it read the loader
@@ -99,15 +102,15 @@ class ImageDataModule(LightningDataModule):
         return self._train_loader.state_dict() if self._train_loader else self._position
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on from there."""
+        """Go on from a position in the stream."""
         self._position = state_dict
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """In order, every sample once."""
+        """A loader over the split in order, every sample once."""
         return self._evaluation_loader(self.val_set)
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """In order, every sample once."""
+        """A loader over the split in order, every sample once."""
         return self._evaluation_loader(self.test_set)
 
     def predict_dataloader(self) -> DataLoader[Sample]:
@@ -116,8 +119,8 @@ class ImageDataModule(LightningDataModule):
 
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
-        mine = Skipping(split, range(rank, len(split), world), self.account)  # type: ignore[arg-type]
-        return AccountingLoader(mine, batch_size=self.batch_size, **self._options())
+        mine = SkipUnreadable(split, range(rank, len(split), world), self.unreadable)  # type: ignore[arg-type]
+        return CountingLoader(mine, batch_size=self.batch_size, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -135,8 +138,8 @@ class StreamBatches(Sampler[list[int]]):
     Args:
         batches: batches in an epoch, on each rank.
         batch_size: samples in a batch, on each rank.
-        rank: which process this is.
-        world: how many there are.
+        rank: number of this process.
+        world: number of processes.
     """
 
     def __init__(self, batches: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
@@ -158,8 +161,8 @@ class StreamBatches(Sampler[list[int]]):
             yield list(range(first, first + self.batch_size))
 
 
-class ResumableLoader(AccountingLoader):
-    """A loader over `StreamBatches` that knows how far it was read, workers' lead not counted."""
+class ResumableLoader(CountingLoader):
+    """Loader over `StreamBatches` that counts the batches given, not those that are prepared."""
 
     batch_sampler: StreamBatches
 
@@ -170,7 +173,7 @@ class ResumableLoader(AccountingLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches were given since the beginning of training."""
+        """The number of batches given since the beginning of training."""
         return {"next_batch": self.batch_sampler.next_batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -180,19 +183,6 @@ class ResumableLoader(AccountingLoader):
 
 def _as_it_is(batch: Sample) -> Sample:
     return batch
-
-
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator that is the same for the same numbers and unlike any other's."""
-    return torch.Generator().manual_seed(hash(numbers) % 2**63)
-
-
-@contextmanager
-def drawing_from(*numbers: int) -> Iterator[None]:
-    """Let what torch draws depend on the numbers alone, and leave its own state as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(seeded(*numbers).get_state())
-        yield
 
 
 def _process() -> tuple[int, int]:

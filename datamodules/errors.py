@@ -1,4 +1,4 @@
-"""What is raised when data, not the code, has to be put right."""
+"""Errors of data: the message tells what to put right."""
 
 
 class DataError(ValueError):
@@ -6,7 +6,7 @@ class DataError(ValueError):
 
 
 class MissingShardError(DataError, FileNotFoundError):
-    """A shard that is named and not there."""
+    """A shard that is not where a pattern names it."""
 
     def __str__(self) -> str:
         return str(self.args[0])

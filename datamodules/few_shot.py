@@ -1,12 +1,13 @@
-"""Few-shot episodes: images to be told apart by a few others of their classes."""
+"""Few-shot episodes: query images, each with support images of its class."""
 
 from collections.abc import Sequence
 
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.base import ImageDataModule, Sample, seeded
+from datamodules.base import ImageDataModule, Sample
 from datamodules.image_sets import classes_of
+from datamodules.samples.seeding import seeded
 
 
 class Episodes(Dataset[Sample]):
@@ -17,12 +18,12 @@ class Episodes(Dataset[Sample]):
     the queries of a class have the same supports. Episode e of a seed is always the same one.
 
     Args:
-        images: what is drawn from.
+        images: the data set that is drawn from.
         labels: the class of each image.
         ways: classes in an episode.
         shots: supports of a class.
         queries: queries of a class.
-        episodes: how many there are.
+        episodes: number of episodes.
         seed: another seed, other episodes.
 
     Raises:
@@ -97,7 +98,7 @@ class FewShotDataModule(ImageDataModule):
         ways: classes in an episode.
         shots: supports of a class.
         queries: queries of a class.
-        episodes: how many there are.
+        episodes: number of episodes.
         size: height and width of the images, in pixels.
         crop_fraction: the share of the resized image's side that is kept.
         scale: of views, the least and greatest share of a photograph that one shows.

@@ -1,4 +1,4 @@
-"""Image files in folders, for those who have no shards: a folder for each split, and each class."""
+"""Image files in folders: a folder for each split and, where there are classes, for each class."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.decoding import decoded
+from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_listing import find_images
 from datamodules.samples.order import ShuffledShards
 from datamodules.samples.transforms import evaluation_transform, training_crops
@@ -18,7 +18,7 @@ class Files(Dataset[Sample]):
     """The images of a folder or list, one after the other.
 
     Args:
-        source: as `files.find_images` takes it.
+        source: as `find_images` takes it.
         transform: of a PIL image and, where there is one, its mask with it; makes the image
             (3 h w) in [0, 1].
         at_least: as `Shards` takes it.
@@ -61,7 +61,7 @@ class Files(Dataset[Sample]):
                 content["mask.png"] = image.mask.read_bytes()
             if image.label is not None:
                 content["cls"] = str(image.label).encode()
-            parts = decoded(content, self.at_least)
+            parts = decode_sample(content, self.at_least)
         except (ValueError, OSError) as error:
             raise UnreadableError(str(self.source), str(image.path), str(error)) from error
         return {"key": image.key} | parts.transformed(self.transform)
@@ -81,8 +81,8 @@ class FolderDataModule(ImageDataModule):
         resize: for training, the shorter side before the random crop, in pixels.
         scale: for training, crop a random share of the image between these two instead, and
             resize the crop: for photographs that are few.
-        crops: for training, how many crops of an image are drawn, one each time that all have been
-            seen, before the first comes back; with few, what networks say of them can be kept
+        crops: for training, number of different crops of an image, one each time that all images have
+            been seen; with few, their features can be kept
             (`explainers.callbacks.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
@@ -93,8 +93,7 @@ class FolderDataModule(ImageDataModule):
         seed: of the order and the crops in training.
         draft: for training, decode large JPEGs at a half, a quarter or an eighth of their size,
             whichever still has the pixels that a crop needs; faster, and slightly other pixels.
-        max_bad: how many images that cannot be read are left out, on each process, before a run
-            stops.
+        max_bad: unreadable images that are left out, on each process, before a run stops.
 
     Raises:
         DataError: there is no image, or which class it is of is not clear.

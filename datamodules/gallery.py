@@ -1,4 +1,4 @@
-"""A gallery: images of which each is looked for among the others."""
+"""Gallery for image retrieval: each image is a query among the others."""
 
 from collections.abc import Sequence
 

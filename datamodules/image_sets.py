@@ -1,15 +1,16 @@
-"""Images of a user's own, or of packages: from a folder, from shards, or photographs at hand."""
+"""Images from a folder, from shards, or from installed packages, and random views of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from datamodules.base import Sample, drawing_from
+from datamodules.base import Sample
 from datamodules.photos import Photographs, package_photographs
+from datamodules.samples.image_listing import image_paths
+from datamodules.samples.seeding import drawing_from
 from datamodules.samples.transforms import evaluation_transform, view_transform
 from datamodules.shards import Shards
 
@@ -33,8 +34,7 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
     if not isinstance(source, str) or not Path(source).is_dir():
         return Shards(source, transform)
     folder = Path(source)
-    known = Image.registered_extensions()
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
+    files = image_paths(folder)
     if not files:
         raise FileNotFoundError(f"no image file in {folder.resolve()}")
     parents = [path.relative_to(folder).parts[0] for path in files if path.parent != folder]
@@ -47,7 +47,7 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
 def classes_of(
     source: Source, views: int, size: int, crop_fraction: float, scale: Sequence[float], seed: int
 ) -> "Photographs | Shards | Views":
-    """Images as classifiers are evaluated or, of the packages, views: a class a photograph.
+    """Images of a source under the evaluation transform; of the packages, views, a class a photograph.
 
     Args:
         source: as for `images_of`.
@@ -63,7 +63,7 @@ def classes_of(
 
 
 class Views(Dataset[Sample]):
-    """Several random views of each image, whose number is their label; always the same of a seed.
+    """Several random views of each image; its number is their label. A seed gives the same views.
 
     Args:
         images: of a random transform.

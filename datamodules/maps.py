@@ -1,4 +1,4 @@
-"""Maps of a data set in shards: `KEY.map.png` or `KEY.map.npy`, and `KEY.json` with what they show.
+"""Maps of a data set in shards: `KEY.map.png` or `KEY.map.npy`, with target and caption in `KEY.json`.
 
 ```
 for sample in Maps("maps/maps-*.tar"):
@@ -19,12 +19,13 @@ from torch.utils.data import Dataset
 
 from datamodules.base import Sample
 from datamodules.errors import DataError, UnreadableError
+from datamodules.samples.image_files import load_image
 from datamodules.samples.order import within
 from datamodules.shard_files.index import find_shards, index_of, members_of
 
 
 def png(values: Tensor) -> dict[str, bytes]:
-    """A map (1 h w) in [0, 1] as a grey picture of 256 levels."""
+    """Encode a map (1 h w) in [0, 1] as a grey picture of 256 levels."""
     file = io.BytesIO()
     levels = (255 * values[0]).round().byte().numpy()
     Image.fromarray(levels).save(file, "PNG")
@@ -32,14 +33,14 @@ def png(values: Tensor) -> dict[str, bytes]:
 
 
 def npy(values: Tensor) -> dict[str, bytes]:
-    """A map (1 h w) in [0, 1] as an array (h w) of numpy's, float16: 11 bits, and three digits."""
+    """Encode a map (1 h w) in [0, 1] as a float16 array (h w) of numpy's: 11 bits, three digits."""
     file = io.BytesIO()
     np.save(file, values[0].half().numpy())
     return {"map.npy": file.getvalue()}
 
 
 PRECISIONS: dict[str, Callable[[Tensor], dict[str, bytes]]] = {"uint8": png, "float16": npy}
-"""How a map is kept."""
+"""Encoders of a map, by the name of their precision."""
 
 
 class Maps(Dataset[Sample]):
@@ -49,7 +50,7 @@ class Maps(Dataset[Sample]):
     `probability`, `caption` and `source`.
 
     Args:
-        patterns: of the shards, as `tars.find_shards` takes them.
+        patterns: of the shards, as `find_shards` takes them.
 
     Raises:
         MissingShardError: a shard is missing, or a glob finds none.
@@ -86,5 +87,4 @@ class Maps(Dataset[Sample]):
 def _read(kind: str, content: bytes) -> Tensor:
     if kind == "map.npy":
         return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)).float()
-    with Image.open(io.BytesIO(content)) as image:
-        return torch.from_numpy(np.array(image)).float() / 255
+    return torch.from_numpy(np.array(load_image(io.BytesIO(content), "L"))).float() / 255

@@ -1,4 +1,4 @@
-"""Image files to WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
+"""Packing of image files into WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
 
 The images are a folder of one folder a class, a folder of images, or a list with a path (and a
 class) a line; `NAME.mask.png` beside `NAME.jpg` is its mask. Files are copied as they are, in a
@@ -17,10 +17,10 @@ from datamodules.errors import DataError
 from datamodules.samples.image_listing import find_images
 from datamodules.shard_files.audit import Audit, audit_shard, shards_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
-from datamodules.shard_files.durable import aside_of
-from datamodules.shard_files.info import read_info, write_info
-from datamodules.shard_files.packing import Packed, Plan, pack, parted, shuffled
-from datamodules.shard_files.process_pool import alone_in, in_parallel
+from datamodules.shard_files.durable import partial_path
+from datamodules.shard_files.info import Info, SplitInfo, read_info, write_info
+from datamodules.shard_files.packing import Packed, Plan, pack, shuffled, split_into_shards
+from datamodules.shard_files.process_pool import exclusive_lock, in_parallel
 
 
 def pack_all(
@@ -29,7 +29,7 @@ def pack_all(
     """Write all shards of a split and its entry in `_info.json`.
 
     Args:
-        images: a folder or a list, as `files.find_images` takes it.
+        images: a folder or a list, as `find_images` takes it.
         output: folder of the shards.
         split: how their names begin.
         max_size: of a shard, in bytes.
@@ -41,28 +41,31 @@ def pack_all(
     """
     found, classes = find_images(images)
     output.mkdir(parents=True, exist_ok=True)
-    with alone_in(output):
+    with exclusive_lock(output):
         info = read_info(output)
         _check_classes(info, split, classes)
         ordered = found if seed is None else shuffled(found, seed)
-        plans = parted(ordered, output, split, max_size)
+        plans = split_into_shards(ordered, output, split, max_size)
         _check_others(output, split, plans)
         done = dict(in_parallel(pack, plans, workers, lambda plan: len(plan.images)))
         packed = [done[number] for number in range(len(plans))]
         if not any(one.length for one in packed):
             raise packed[0].left_out[0]
-        info["splits"][split] = {
+        entry: SplitInfo = {
             "name": split,
             "num_samples": sum(one.length for one in packed),
             "filenames": [one.name for one in packed],
             "shard_lengths": [one.length for one in packed],
-        } | ({"classes": classes} if classes else {})
+        }
+        if classes:
+            entry["classes"] = classes
+        info["splits"][split] = entry
         write_info(output, info)
     return packed
 
 
 def check_all(patterns: Sequence[str], workers: int) -> list[str]:
-    """Print how many samples shards hold, and return what is wrong with them, a line each."""
+    """Print the number of samples in shards, and return their faults, a line each."""
     audit = Audit(shards_of(patterns))
     found = dict(in_parallel(audit_shard, audit.paths, workers, lambda path: 1, "shard"))
     faults = audit.faults([found[number] for number in range(len(audit.paths))])
@@ -70,7 +73,7 @@ def check_all(patterns: Sequence[str], workers: int) -> list[str]:
     return faults
 
 
-def _check_classes(info: dict[str, Any], split: str, classes: list[str] | None) -> None:
+def _check_classes(info: Info, split: str, classes: list[str] | None) -> None:
     """Refuse a split whose labels would mean other classes than those of its neighbours."""
     for name, other in info["splits"].items():
         theirs = other.get("classes")
@@ -83,10 +86,10 @@ def _check_classes(info: dict[str, Any], split: str, classes: list[str] | None) 
 
 
 def _check_others(folder: Path, split: str, plans: list[Plan]) -> None:
-    """Refuse shards that a pattern would take for this split's; remove what a killed run left."""
+    """Refuse other shards of this split's name; remove the partial files of a killed run."""
     written = {plan.path for plan in plans}
     for plan in plans:
-        aside_of(plan.path).unlink(missing_ok=True)
+        partial_path(plan.path).unlink(missing_ok=True)
     others = set(folder.glob(f"{split}-[0-9]*.tar")) - written
     if others:
         raise DataError(

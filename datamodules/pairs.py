@@ -1,4 +1,4 @@
-"""Images of two objects, each with an image of its own to compare with."""
+"""Pairs: images of two objects, with a mask and a reference image of each object."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import UnreadableError
-from datamodules.samples.image_files import opened
+from datamodules.samples.image_files import decode_image
 from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.index import find_shards, index_of, members_of
 
@@ -49,16 +49,16 @@ class Pairs(Dataset[Sample]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         path, position = self.images[index // len(OBJECTS)]
-        asked = OBJECTS[index % len(OBJECTS)]
-        (other,) = set(OBJECTS) - {asked}
+        target = OBJECTS[index % len(OBJECTS)]
+        (other,) = set(OBJECTS) - {target}
         key, _ = index_of(path)[position]
         try:
-            parts = self._parts(path, position, asked, other)
+            parts = self._parts(path, position, target, other)
         except ValueError as error:
             raise UnreadableError(str(path), key, str(error)) from error
         image, mask, other_mask = self.transform(*parts[:3])
         return {
-            "key": f"{key}-{asked}",
+            "key": f"{key}-{target}",
             "group": key,
             "image": image.as_subclass(Tensor),
             "mask": mask.as_subclass(Tensor) != 0,
@@ -67,18 +67,18 @@ class Pairs(Dataset[Sample]):
         }
 
     def _parts(
-        self, path: Path, position: int, asked: str, other: str
+        self, path: Path, position: int, target: str, other: str
     ) -> tuple[Image.Image, tv_tensors.Mask, tv_tensors.Mask, Image.Image]:
         """Decode image, both masks, and reference; ValueError if that is not possible."""
         _, members = index_of(path)[position]
-        needed = ["jpg", f"mask_{asked}.png", f"mask_{other}.png", f"ref_{asked}.jpg"]
+        needed = ["jpg", f"mask_{target}.png", f"mask_{other}.png", f"ref_{target}.jpg"]
         missing = [name for name in needed if name not in members]
         if missing:
             raise ValueError(f"has no {missing[0]}, only {', '.join(members)}")
         content = members_of(path, position, needed)
-        image, reference = (opened(content[name], "RGB") for name in (needed[0], needed[3]))
+        image, reference = (decode_image(content[name], "RGB") for name in (needed[0], needed[3]))
         first, second = (
-            tv_tensors.Mask(v2.functional.pil_to_tensor(opened(content[name], "L")))
+            tv_tensors.Mask(v2.functional.pil_to_tensor(decode_image(content[name], "L")))
             for name in needed[1:3]
         )
         return image, first, second, reference
@@ -93,7 +93,7 @@ class PairsDataModule(ImageDataModule):
         crop_fraction: the share of the resized image's side that is kept.
         batch_size: samples in a batch.
         num_workers: processes that prepare samples.
-        max_bad: how many images that cannot be read are left out before a run stops.
+        max_bad: unreadable images that are left out before a run stops.
 
     Raises:
         FileNotFoundError: a shard is missing, or a glob finds none.

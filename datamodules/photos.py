@@ -1,4 +1,4 @@
-"""A few real photographs that come as Python packages: enough to try everything without a hub."""
+"""Photographs that installed Python packages carry: enough to try everything without a hub."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -9,7 +9,10 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from datamodules.base import ImageDataModule, Sample, drawing_from, seeded
+from datamodules.base import ImageDataModule, Sample
+from datamodules.errors import UnreadableError
+from datamodules.samples.image_files import decode_image
+from datamodules.samples.seeding import drawing_from, seeded
 from datamodules.samples.transforms import evaluation_transform, random_scale_transform
 
 TRAINING_PHOTOGRAPHS = (
@@ -49,7 +52,7 @@ class Photographs(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {
-            "image": self.transform(_open(self.files[index])),
+            "image": self.transform(_decoded(self.files[index])),
             "key": self.files[index].stem,
         }
         if self.labels is not None:
@@ -79,7 +82,7 @@ class Crops(Dataset[Sample]):
         order = torch.randperm(len(self.files), generator=seeded(self.seed, run))
         index = int(order[position])
         if index not in self._images:
-            self._images[index] = _open(self.files[index])
+            self._images[index] = _decoded(self.files[index])
         with drawing_from(self.seed, run, position):
             image = self.transform(self._images[index])
         return {"image": image, "key": f"{self.files[index].stem}-{item}"}
@@ -141,9 +144,11 @@ def _imagenet_photographs() -> list[Path]:
     return sorted(_package_data("foolbox", "foolbox").glob("imagenet_*.jpg"))
 
 
-def _open(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
+def _decoded(path: Path) -> Image.Image:
+    try:
+        return decode_image(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise UnreadableError(str(path.parent), path.name, str(error)) from error
 
 
 def _package_data(module: str, package: str) -> Path:

@@ -1,9 +1,10 @@
-"""Bright squares on noise: a data set that needs no download and knows its own answer."""
+"""Shapes: bright squares on noise, a synthetic data set with known labels and masks."""
 
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.base import ImageDataModule, Sample, seeded
+from datamodules.base import ImageDataModule, Sample
+from datamodules.samples.seeding import seeded
 
 
 class Shapes(Dataset[Sample]):

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.decoding import decoded
+from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.labels import label_of
 from datamodules.samples.order import ShuffledShards, within
@@ -26,8 +26,8 @@ from datamodules.shard_files.index import (
     find_shards,
     index_of,
     members_of,
-    recorded_lengths,
 )
+from datamodules.shard_files.info import recorded_lengths
 
 
 class Shards(Dataset[Sample]):
@@ -99,7 +99,7 @@ class Shards(Dataset[Sample]):
         key, members = index[position]
         try:
             content = members_of(path, position, _wanted(path, key, members))
-            parts = decoded(content, self.at_least)
+            parts = decode_sample(content, self.at_least)
         except ValueError as error:
             raise UnreadableError(self.shards[shard].address, key, str(error)) from error
         return {"key": key} | parts.transformed(self.transform)
@@ -120,12 +120,13 @@ class ShardsDataModule(ImageDataModule):
         resize: for training, the shorter side before the random crop, in pixels.
         scale: for training, crop a random share of the image between these two instead, and
             resize the crop: for photographs that are few.
-        crops: for training, how many crops of an image are drawn, one each time that all have been
-            seen, before the first comes back; with few, what networks say of them can be kept
+        crops: for training, number of different crops of an image, one each time that all images have
+            been seen; with few, their features can be kept
             (`explainers.callbacks.feature_cache`). By default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
-        together: shards whose training samples are shuffled with each other.
+        together: the shuffle window: number of shards whose training samples are shuffled with each
+            other.
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
         samples_per_epoch: length of a training epoch, over all processes; by default each sample
@@ -133,8 +134,7 @@ class ShardsDataModule(ImageDataModule):
         seed: of the order and the crops in training.
         draft: for training, decode large JPEGs at a half, a quarter or an eighth of their size,
             whichever still has the pixels that a crop needs; faster, and slightly other pixels.
-        max_bad: how many samples that cannot be read are left out, on each process, before a run
-            stops.
+        max_bad: unreadable samples that are left out, on each process, before a run stops.
         cache: folder that shards are fetched to that are not on a disk; it needs room for all.
 
     Raises:
@@ -179,7 +179,7 @@ class ShardsDataModule(ImageDataModule):
 
 
 def _wanted(path: Path, key: str, members: Sizes) -> list[str]:
-    """Which members of a sample to read; ValueError if it has not what it should have."""
+    """The members of a sample to read; ValueError if one that it should have is missing."""
     if key.startswith("/") or ".." in key.split("/"):
         raise ValueError("has a name that leads outside")
     image = next((name for name in EXTENSIONS if name in members), None)

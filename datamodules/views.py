@@ -1,4 +1,4 @@
-"""Two views of each image, as contrastive learning brings them together."""
+"""Pairs of random views of the same image, as in contrastive learning."""
 
 from collections.abc import Sequence
 

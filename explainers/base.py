@@ -19,7 +19,7 @@ from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
 from explainers.images.agreement import disagreement
 from explainers.images.normalisation import min_max
-from explainers.images.reading import ImageSource, at_sizes_of, to_batch
+from explainers.images.reading import ImageLike, at_sizes_of, to_batch
 
 Batch = dict[str, Any]
 """A batch of `datamodules`: `image` (b 3 h w) in [0, 1], and what else the data set has."""
@@ -141,7 +141,7 @@ class Explainer(LightningModule, ABC):
 
     def explain(
         self,
-        images: Tensor | ImageSource | Sequence[ImageSource],
+        images: Tensor | ImageLike | Sequence[ImageLike],
         target: Tensor | Sequence[int] | int | None = None,
         crop: bool = False,
         uncertainty: bool = False,

@@ -1,1 +1,1 @@
-"""Samples: decoding, transforms, order, and those that are unreadable."""
+"""Samples: image files, decoding, transforms, order, seeding and unreadable samples."""

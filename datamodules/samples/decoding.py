@@ -1,4 +1,4 @@
-"""The members of a sample to what networks are given."""
+"""Decoding of a sample's members: image, mask and label."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from datamodules.samples.image_files import opened
+from datamodules.samples.image_files import Mode, decode_image
 from datamodules.samples.labels import label_of
 from datamodules.samples.unreadable import Sample
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A sample as it was kept.
+class DecodedSample:
+    """Image, mask and label of a sample, before any transform.
 
     Attributes:
         image: RGB.
@@ -41,12 +41,12 @@ class Decoded:
         return sample | {"image": image.as_subclass(Tensor)}
 
 
-def decoded(content: dict[str, bytes], at_least: int | None = None) -> Decoded:
+def decode_sample(content: dict[str, bytes], at_least: int | None = None) -> DecodedSample:
     """Decode `cls`, `mask.png` and the remaining member, the image.
 
     Args:
         content: the members by their extensions.
-        at_least: as `images.opened` takes it; of no effect where there is a mask.
+        at_least: as `decode_image` takes it; of no effect where there is a mask.
 
     Raises:
         ValueError: one of them cannot be decoded, or the mask is of another size than the image.
@@ -57,15 +57,15 @@ def decoded(content: dict[str, bytes], at_least: int | None = None) -> Decoded:
     ((extension, file),) = rest.items()
     image = _picture(extension, file, "RGB", at_least if mask is None else None)
     if mask is None:
-        return Decoded(image, None, label)
+        return DecodedSample(image, None, label)
     shape = _picture("mask.png", mask, "L")
     if shape.size != image.size:
         raise ValueError(f"has a mask of {shape.size} pixels for an image of {image.size}")
-    return Decoded(image, shape, label)
+    return DecodedSample(image, shape, label)
 
 
-def _picture(extension: str, file: bytes, mode: str, at_least: int | None = None) -> Image.Image:
+def _picture(extension: str, file: bytes, mode: Mode, at_least: int | None = None) -> Image.Image:
     try:
-        return opened(file, mode, at_least)
+        return decode_image(file, mode, at_least)
     except ValueError as error:
         raise ValueError(f"has a {extension} that {error}") from error

@@ -1,7 +1,7 @@
-"""Image files on a disk, and the class of each where their folders or a list tell it."""
+"""Image files below a folder or in a list, with the class of each where they tell it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +9,16 @@ from datamodules.errors import DataError
 from datamodules.samples.image_files import EXTENSIONS
 
 MASK = ".mask.png"
-WITHOUT_TRAINING = ("gif", "jfif", "tif", "tiff")  # not packed, but explained like any other
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image.
+    """An image file and its annotations.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         key: unlike any other's, without dots and slashes: its path below the folder.
-        label: its class, or None where nobody knows it.
+        label: its class, or None where it is unknown.
         mask: the `NAME.mask.png` beside it, or None.
     """
 
@@ -30,7 +29,7 @@ class ImageFile:
 
 
 def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
-    """The images that a folder or a list names, by name or in the list's order, and the classes.
+    """List the images of a folder, by name, or of a list, in its order; and their classes.
 
     A folder holds images, or one folder for each class. A list has a path a line, relative to its
     own folder, followed by a space or tab and the class's number if the classes are known.
@@ -39,7 +38,7 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
         The images; and the classes' folders, in the order of their labels, if there are any.
 
     Raises:
-        DataError: there is no image, or which class it is of is not clear.
+        DataError: there is no image, or its class is not clear.
     """
     if source.is_file():
         images, classes = _listed(source), None
@@ -55,13 +54,18 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
     return images, classes
 
 
+def image_paths(folder: Path) -> list[Path]:
+    """List the image files in a folder and anywhere below it, by name; no masks, no hidden files."""
+    return sorted(_walk(folder))
+
+
 def all_images(folder: Path) -> list[ImageFile]:
-    """The images in a folder and anywhere below it, by name, whatever its folders stand for.
+    """List the images in a folder and anywhere below it, by name and without classes.
 
     Raises:
         DataError: there is none.
     """
-    paths = sorted(_walk(folder, (*EXTENSIONS, *WITHOUT_TRAINING)))
+    paths = image_paths(folder)
     if not paths:
         raise DataError(f"no image in {folder.absolute()} or below it")
     return _images(paths, folder, [None] * len(paths))
@@ -82,7 +86,7 @@ def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
     paths: list[Path] = []
     labels: list[int | None] = []
     for label, name in enumerate(classes):
-        inside = sorted(_walk(folder / name))
+        inside = image_paths(folder / name)
         if not inside:
             raise DataError(f"no image in {folder.absolute() / name}, the folder of a class")
         paths += inside
@@ -90,14 +94,14 @@ def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
     return _images(paths, folder, labels), classes
 
 
-def _walk(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     for parent, _, names in os.walk(folder, followlinks=True):
-        yield from (Path(parent, name) for name in names if _is_image(name, extensions))
+        yield from (Path(parent, name) for name in names if _is_image(name))
 
 
-def _is_image(name: str, extensions: Sequence[str] = EXTENSIONS) -> bool:
+def _is_image(name: str) -> bool:
     extension = name.rpartition(".")[2].lower()
-    return extension in extensions and not name.startswith(".") and not name.endswith(MASK)
+    return extension in EXTENSIONS and not name.startswith(".") and not name.endswith(MASK)
 
 
 def _listed(source: Path) -> list[ImageFile]:

@@ -1,4 +1,4 @@
-"""Images as they are kept, undecoded: those of a folder, of a list, or of shards."""
+"""Image sources: the undecoded images of a folder, of a list, or of shards."""
 
 from abc import ABC, abstractmethod
 from glob import has_magic
@@ -15,7 +15,7 @@ from datamodules.shard_files.fetching import PIPE, REMOTE
 from datamodules.shard_files.index import index_of, members_of
 
 
-class Contents(ABC):
+class ImageSource(ABC):
     """A fixed list of images."""
 
     @abstractmethod
@@ -23,11 +23,11 @@ class Contents(ABC):
 
     @abstractmethod
     def key(self, index: int) -> str:
-        """What the image is called; in shards, several may be called the same."""
+        """Name of the image; in shards, several may have the same."""
 
     @abstractmethod
     def source(self, index: int) -> str:
-        """The file that it is in, and where in it."""
+        """Place of the image: its file, and the key in it."""
 
     @abstractmethod
     def read(self, index: int) -> bytes:
@@ -39,14 +39,14 @@ class Contents(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Another list, another digest; what is in the files is not looked at."""
+        """Digest of the list, not of the content of its files."""
 
 
-class FileContents(Contents):
+class FileSource(ImageSource):
     """The images in a folder and below it, or those that a list names.
 
     Args:
-        source: the folder, or the list as `files.find_images` takes it.
+        source: the folder, or the list as `find_images` takes it.
 
     Raises:
         DataError: there is no image.
@@ -67,7 +67,7 @@ class FileContents(Contents):
         return str(self.images[index].path)
 
     def read(self, index: int) -> bytes:
-        """The image's file; raises as every list's does."""
+        """The image's file; raises as every source's does."""
         path = self.images[index].path
         try:
             return path.read_bytes()
@@ -82,11 +82,11 @@ class FileContents(Contents):
         return digest.hexdigest()
 
 
-class ShardContents(Contents):
+class ShardSource(ImageSource):
     """The images of tar files, one after the other.
 
     Args:
-        source: a folder of shards, or what `tars.find_shards` takes.
+        source: a folder of shards, or what `find_shards` takes.
 
     Raises:
         DataError: a shard is missing, or is not a whole tar file.
@@ -111,7 +111,7 @@ class ShardContents(Contents):
         return f"{self.paths[within(self._ends, index)[0]]}::{self.key(index)}"
 
     def read(self, index: int) -> bytes:
-        """The image's member; raises as every list's does."""
+        """The image's member; raises as every source's does."""
         shard, position = within(self._ends, index)
         path = self.paths[shard]
         key, members = index_of(path)[position]
@@ -131,7 +131,7 @@ class ShardContents(Contents):
         return digest.hexdigest()
 
 
-def contents_of(source: str) -> Contents:
+def image_source_of(source: str) -> ImageSource:
     """The images of a folder of images or of shards, of a list, or of shards by their pattern.
 
     Raises:
@@ -140,7 +140,7 @@ def contents_of(source: str) -> Contents:
     path = Path(source)
     remote = source.startswith((*REMOTE, PIPE))
     if remote or path.suffix == ".tar" or (has_magic(source) and not path.exists()):
-        return ShardContents(source)
+        return ShardSource(source)
     if path.is_dir() and any(path.glob("*.tar")):
-        return ShardContents(source)
-    return FileContents(path)
+        return ShardSource(source)
+    return FileSource(path)

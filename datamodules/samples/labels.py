@@ -1,4 +1,4 @@
-"""The text of a class."""
+"""Labels as text: the content of `KEY.cls`."""
 
 import re
 

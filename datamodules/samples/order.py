@@ -1,4 +1,4 @@
-"""Endless streams of training samples, each of which can be found again by its number."""
+"""Order of training: an endless stream of samples, shuffled, in which item n is always the same."""
 
 from bisect import bisect_right
 from functools import lru_cache
@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.base import Sample, drawing_from, seeded
+from datamodules.samples.seeding import drawing_from, seeded
+from datamodules.samples.unreadable import Sample
 
 
 class Parts(Protocol):
-    """Samples that are kept in several parts, such as shards.
+    """Data set in several parts, such as shards.
 
     Attributes:
-        lengths: how many samples are in each part.
+        lengths: number of samples in each part.
     """
 
     lengths: tuple[int, ...]
@@ -33,9 +34,10 @@ class ShuffledShards(Dataset[Sample]):
 
     Args:
         shards: the split; its transform may be random.
-        together: how many shards are mixed; more mix better, fewer are read more in sequence.
+        together: the shuffle window: number of shards whose samples are shuffled with each other; more
+            mix better, fewer are read more in sequence.
         seed: another seed, another stream.
-        crops: how many crops of a sample there are, one a run; by default, each is a new one.
+        crops: number of different crops of a sample, one a run; by default, each is a new one.
 
     Raises:
         ValueError: `together` or `crops` is less than 1.
@@ -72,7 +74,7 @@ class ShuffledShards(Dataset[Sample]):
 
 
 def within(ends: list[int], index: int) -> tuple[int, int]:
-    """Which of consecutive parts that end at `ends` an index is in, and where in it."""
+    """The part that an index is in, of consecutive parts that end at `ends`, and the place in it."""
     part = bisect_right(ends, index)
     return part, index - (ends[part - 1] if part else 0)
 
@@ -81,7 +83,7 @@ def within(ends: list[int], index: int) -> tuple[int, int]:
 def _windows(
     lengths: tuple[int, ...], together: int, seed: int, run: int
 ) -> tuple[list[list[int]], list[int]]:
-    """The shards in the order of a run, parted into those that are mixed; where each part ends."""
+    """The shards in the order of a run, divided into those that are mixed; where each part ends."""
     order = torch.randperm(len(lengths), generator=seeded(seed, run)).tolist()
     windows = [order[first : first + together] for first in range(0, len(order), together)]
     return windows, list(accumulate(sum(lengths[shard] for shard in one) for one in windows))

@@ -1,4 +1,4 @@
-"""How photographs become images of one size: PIL in, tensor (3 h w) in [0, 1] out."""
+"""Transforms of photographs to images of one size: PIL in, tensor (3 h w) in [0, 1] out."""
 
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ def random_scale_transform(size: int, scale: Sequence[float]) -> v2.Compose:
 def training_crops(
     size: int, resize: int, scale: Sequence[float] | None, interpolation: str
 ) -> tuple[v2.Compose, int]:
-    """One of the two above, by whether there is a scale; and the pixels a side that it needs.
+    """The training transform, with random scales if one is given; and the pixels a side that it needs.
 
     Raises:
         ValueError: the crop does not fit, or the scale is not two shares in (0, 1].

@@ -1,6 +1,6 @@
-"""Batches in spite of samples that cannot be read, and the account that is kept of these.
+"""Unreadable samples: left out of batches or replaced, counted, and reported by key.
 
-What goes wrong in a worker process travels to the main one with the batch, under `unreadable`.
+Errors of a worker process travel to the main one with the batch, under `unreadable`.
 """
 
 import logging
@@ -18,19 +18,19 @@ FAR = 2**40  # items ahead in a stream, more than any training reads
 logger = logging.getLogger(__name__)
 
 
-class Account:
-    """Counts the samples that could not be read, each once, and names them in the log.
+class UnreadableSamples:
+    """Counts unreadable samples, each once, and names them in the log.
 
     Args:
-        max_bad: how many there may be.
+        max_bad: the most that there may be.
     """
 
     def __init__(self, max_bad: int) -> None:
         self.max_bad = max_bad
         self.found: dict[tuple[str, str], str] = {}
 
-    def note(self, failures: Sequence[DataError]) -> None:
-        """Take up what went wrong with a batch.
+    def add(self, failures: Sequence[DataError]) -> None:
+        """Count the failures of a batch.
 
         Raises:
             DataError: it was more than a sample, or one too many.
@@ -52,19 +52,21 @@ class Account:
                 )
 
 
-class Skipping(Dataset[Sample]):
-    """Samples for evaluation: what cannot be read is left out, and a batch may be empty.
+class SkipUnreadable(Dataset[Sample]):
+    """Samples for evaluation, unreadable ones left out; a batch may be empty.
 
     Args:
         split: the samples.
-        indices: which of them; with none, there is one empty batch.
-        account: of what cannot be read.
+        indices: of the samples; with none, there is one empty batch.
+        unreadable: the count of unreadable samples.
     """
 
-    def __init__(self, split: Dataset[Sample], indices: Sequence[int], account: Account) -> None:
+    def __init__(
+        self, split: Dataset[Sample], indices: Sequence[int], unreadable: UnreadableSamples
+    ) -> None:
         self.split = split
         self.indices = indices
-        self.account = account
+        self.unreadable = unreadable
 
     def __len__(self) -> int:
         # Lightning skips a process without batches, and the others would wait for it.
@@ -95,20 +97,20 @@ class Skipping(Dataset[Sample]):
         return [{"image": torch.zeros(3, 1, 1), "key": ""}]
 
 
-class Replacing(Dataset[Sample]):
-    """A stream for training: batches are full, another sample taking the place of an unreadable.
+class ReplaceUnreadable(Dataset[Sample]):
+    """Stream for training in which another sample takes the place of an unreadable one.
 
-    Which one depends on the item alone: every rank takes the same number of steps, and a fit that
+    The other one depends on the item alone: every rank takes the same number of steps, and a fit that
     is resumed sees what an uninterrupted one does.
 
     Args:
         stream: without an end.
-        account: of what cannot be read.
+        unreadable: the count of unreadable samples.
     """
 
-    def __init__(self, stream: Dataset[Sample], account: Account) -> None:
+    def __init__(self, stream: Dataset[Sample], unreadable: UnreadableSamples) -> None:
         self.stream = stream
-        self.account = account
+        self.unreadable = unreadable
 
     def __getitems__(self, items: list[int]) -> Sample:
         """A batch."""
@@ -117,7 +119,7 @@ class Replacing(Dataset[Sample]):
         return _batch([sample for sample in samples if sample], failures)
 
     def _sample(self, item: int, failures: list[DataError]) -> Sample | None:
-        attempts = self.account.max_bad + 2
+        attempts = self.unreadable.max_bad + 2
         for attempt in range(attempts):
             try:
                 return self.stream[item + attempt * FAR]
@@ -149,16 +151,16 @@ def _batch(samples: list[Sample], failures: list[DataError], kept: slice = slice
     return batch | {"unreadable": failures}
 
 
-class AccountingLoader(DataLoader[Sample]):
-    """A loader over a dataset that keeps an account; what it gives has the failures taken out.
+class CountingLoader(DataLoader[Sample]):
+    """Loader that takes the failures out of its batches and has them counted.
 
     Raises:
-        DataError: as `Account.note`, from the loop over the batches.
+        DataError: as `UnreadableSamples.add`, from the loop over the batches.
     """
 
     def __iter__(self) -> Iterator[Sample]:  # type: ignore[override]
         """Give batches."""
         for batch in super().__iter__():
             if failures := batch.pop("unreadable", ()):
-                self.dataset.account.note(failures)  # type: ignore[attr-defined]
+                self.dataset.unreadable.add(failures)  # type: ignore[attr-defined]
             yield batch

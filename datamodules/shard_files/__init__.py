@@ -1,1 +1,1 @@
-"""Shard files: their index, writing, fetching, packing and audit."""
+"""Shard files: their index, `_info.json`, tar members, writing, fetching, packing and audit."""

@@ -1,25 +1,25 @@
-"""What is wrong with shards: samples that cannot be read, keys that come twice, wrong counts."""
+"""Audit of shards: unreadable samples, duplicate keys, wrong counts."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.errors import DataError
-from datamodules.samples.image_files import EXTENSIONS, opened
+from datamodules.samples.image_files import EXTENSIONS, decode_image
 from datamodules.samples.labels import label_of
-from datamodules.shard_files.index import INFO, find_shards, index_of, members_of
+from datamodules.shard_files.index import find_shards, index_of, members_of
+from datamodules.shard_files.info import INFO, lengths_of, parse_info
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What a shard holds.
+class ShardReport:
+    """Result of the audit of one shard.
 
     Attributes:
         keys: of its samples, in order.
-        labelled: how many of them have a class.
-        faults: what is wrong, a line each.
+        labelled: number of those that have a class.
+        faults: a line each.
     """
 
     keys: list[str]
@@ -27,12 +27,12 @@ class Shelf:
     faults: list[str]
 
 
-def audit_shard(path: Path) -> Shelf:
-    """Decode everything that a shard holds."""
+def audit_shard(path: Path) -> ShardReport:
+    """Decode all members of a shard."""
     try:
         index = index_of(path)
     except DataError as error:
-        return Shelf([], 0, [str(error)])
+        return ShardReport([], 0, [str(error)])
     faults = []
     for position, (key, members) in enumerate(index):
         pictures = [name for name in members if name.rpartition(".")[2] in EXTENSIONS]
@@ -44,7 +44,7 @@ def audit_shard(path: Path) -> Shelf:
                 label_of(content["cls"])
             for name in pictures:
                 try:
-                    opened(content[name], "RGB")
+                    decode_image(content[name], "RGB")
                 except ValueError as error:
                     raise ValueError(f"has a {name} that {error}") from error
         except ValueError as error:
@@ -53,11 +53,11 @@ def audit_shard(path: Path) -> Shelf:
     if 0 < labelled < len(index):
         without = next(key for key, members in index if "cls" not in members)
         faults.append(f"{path}: sample {without!r} has no class, and others have")
-    return Shelf([key for key, _ in index], labelled, faults)
+    return ShardReport([key for key, _ in index], labelled, faults)
 
 
 class Audit:
-    """Puts together what was found in several shards.
+    """Puts the results of several shards together.
 
     Args:
         paths: of the shards.
@@ -68,16 +68,16 @@ class Audit:
         self.samples = 0
         self.labelled = 0
 
-    def faults(self, shelves: Sequence[Shelf]) -> list[str]:
-        """Everything that is wrong with the shards that these, in the same order, come from."""
-        self.samples = sum(len(shelf.keys) for shelf in shelves)
-        self.labelled = sum(shelf.labelled for shelf in shelves)
-        faults = [fault for shelf in shelves for fault in shelf.faults]
-        counted = Counter(key for shelf in shelves for key in shelf.keys)
-        for path, shelf in zip(self.paths, shelves, strict=True):
-            twice = sorted({key for key in shelf.keys if counted[key] > 1})
+    def faults(self, reports: Sequence[ShardReport]) -> list[str]:
+        """All faults of the shards, from their reports in the same order."""
+        self.samples = sum(len(report.keys) for report in reports)
+        self.labelled = sum(report.labelled for report in reports)
+        faults = [fault for report in reports for fault in report.faults]
+        counted = Counter(key for report in reports for key in report.keys)
+        for path, report in zip(self.paths, reports, strict=True):
+            twice = sorted({key for key in report.keys if counted[key] > 1})
             faults += [f"{path}: sample {key!r} is there {counted[key]} times" for key in twice]
-        lengths = {path: len(shelf.keys) for path, shelf in zip(self.paths, shelves, strict=True)}
+        lengths = {path: len(report.keys) for path, report in zip(self.paths, reports, strict=True)}
         for folder in sorted({path.parent for path in self.paths}):
             faults += _faults_of_info(folder / INFO, lengths)
         return faults
@@ -87,23 +87,24 @@ def _faults_of_info(path: Path, lengths: dict[Path, int]) -> list[str]:
     if not path.is_file():
         return [f"{path} is not there; without it every run has to count the samples"]
     faults = []
-    recorded = set()
+    named: set[Path] = set()
     try:
-        for name, split in json.loads(path.read_text())["splits"].items():
-            pairs = list(zip(split["filenames"], split["shard_lengths"], strict=True))
-            for file, length in pairs:
-                shard = path.parent / file
-                recorded.add(shard)
-                if not shard.is_file():
-                    faults.append(f"{path} names {file}, which is not there")
-                elif shard in lengths and lengths[shard] != length:
-                    faults.append(f"{shard} holds {lengths[shard]} samples, {path} says {length}")
-            if split["num_samples"] != sum(length for _, length in pairs):
-                faults.append(f"{path}: num_samples of {name} is not the sum of shard_lengths")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        return [f"{path} cannot be used ({type(error).__name__}: {error})"]
+        info = parse_info(path.read_bytes())
+    except ValueError as error:
+        return [f"{path} cannot be used ({error})"]
+    for name, split in info["splits"].items():
+        recorded = lengths_of(split)
+        named |= {path.parent / file for file in recorded}
+        for file, length in recorded.items():
+            shard = path.parent / file
+            if not shard.is_file():
+                faults.append(f"{path} names {file}, which is not there")
+            elif shard in lengths and lengths[shard] != length:
+                faults.append(f"{shard} holds {lengths[shard]} samples, {path} says {length}")
+        if split.get("num_samples") != sum(map(int, split["shard_lengths"])):
+            faults.append(f"{path}: num_samples of {name} is not the sum of shard_lengths")
     mine = {shard for shard in lengths if shard.parent == path.parent}
-    return faults + [f"{shard} is not in {path}" for shard in sorted(mine - recorded)]
+    return faults + [f"{shard} is not in {path}" for shard in sorted(mine - named)]
 
 
 def shards_of(patterns: Sequence[str]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Files that are there completely or not at all."""
+"""Atomic writing of files: they are there completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def aside_of(path: Path) -> Path:
-    """Where a file is written before it takes its name."""
+def partial_path(path: Path) -> Path:
+    """The path at which a file is written before it takes its name."""
     return path.with_name(f"{path.name}.part")
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Open a file that gets its name when the block ends well, and vanishes when it does not.
 
     What is written is on the disk before the name is, so a crash leaves no half of it.
     """
-    aside = aside_of(path)
+    aside = partial_path(path)
     try:
         with aside.open("w+b") as file:
             yield file

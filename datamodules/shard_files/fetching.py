@@ -1,6 +1,6 @@
-"""Where shards come from: a disk, an http server, or a command's output.
+"""Fetching of shards from a disk, an http server, or a command's output.
 
-What is not on a disk is fetched to a cache when it is first read, whole, once a machine.
+A shard that is not on a disk is fetched to a cache when it is first read, whole, once a machine.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from datamodules.errors import DataError, MissingShardError
-from datamodules.shard_files.durable import appearing
+from datamodules.shard_files.durable import atomic_write
 
 CACHE = Path("~/.cache/learned-explainers/shards")
 PAUSES = (1.0, 4.0, 15.0, 60.0)  # seconds before each further attempt
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shard:
-    """A tar file.
+    """Tar file of samples, local or fetched.
 
     Attributes:
         address: a path, an http(s) URL, or `pipe:` and a shell command that prints it.
@@ -56,7 +56,7 @@ class Shard:
 
     @property
     def path(self) -> Path:
-        """Where it is on the disk, once it has been fetched.
+        """Its path on the disk, once it has been fetched.
 
         Raises:
             MissingShardError: it is not there.
@@ -89,7 +89,7 @@ class Shard:
         fetch = from_command if self.address.startswith(PIPE) else from_http
 
         def attempt() -> None:
-            with appearing(path) as file:
+            with atomic_write(path) as file:
                 fetch(self.address, file)
 
         try:

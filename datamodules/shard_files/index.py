@@ -1,11 +1,9 @@
-"""Tar files of samples: which ones a pattern means, what is in them, and where."""
+"""Index of shards: the tar files that a pattern names, and the place of every member in them."""
 
-import io
-import json
 import os
 import tarfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from glob import glob, has_magic
 from pathlib import Path
@@ -15,17 +13,16 @@ from webdataset.shardlists import expand_urls
 from webdataset.tariterators import base_plus_ext
 
 from datamodules.errors import DataError, MissingShardError
-from datamodules.shard_files.fetching import CACHE, REMOTE, Shard, from_http, persistently
+from datamodules.shard_files.fetching import CACHE, Shard
 
 BLOCK = tarfile.BLOCKSIZE
-INFO = "_info.json"
 MOST = 1 << 28  # bytes of a member; a photograph has fewer
 
 Sizes = dict[str, tuple[int, int]]
 
 
 class Index(Sequence[tuple[str, Sizes]]):
-    """Each sample's key, and where the bytes of its members start and how many they are.
+    """Each sample's key, and the start and size in bytes of its members.
 
     Held in 150 bytes a sample: every worker holds those of many shards.
     """
@@ -85,7 +82,7 @@ def find_shards(patterns: str | Sequence[str], cache: str | Path = CACHE) -> lis
 
 @lru_cache(maxsize=64)
 def index_of(path: Path) -> Index:
-    """What is in a shard, and where.
+    """The index of a shard.
 
     Raises:
         DataError: it is not a whole tar file.
@@ -144,7 +141,7 @@ def _plain_members(handle: int) -> list[tuple[str, int, int]] | None:
 
 @lru_cache(maxsize=64)
 def expected_members(path: Path) -> list[str]:
-    """Whether the samples of a shard have a `cls` and a `mask.png`: all have to, or none."""
+    """The optional members, `cls` and `mask.png`, of a shard's samples: all have them, or none."""
     present = {name for _, members in index_of(path) for name in members}
     return sorted(present & {"cls", "mask.png"})
 
@@ -167,56 +164,3 @@ def members_of(path: Path, position: int, names: Iterable[str]) -> dict[str, byt
             if len(content[name]) < size:
                 raise ValueError(f"has a {name} that is cut off")
     return content
-
-
-def recorded_lengths(shards: Iterable[Shard]) -> Iterator[int | None]:
-    """The number of samples in each shard, where the _info.json beside it tells; or None.
-
-    Raises:
-        DataError: there is such a file and it does not.
-    """
-    lengths: dict[str, dict[str, int]] = {}
-    for shard in shards:
-        address = shard.beside(INFO)
-        if address is None:
-            yield None
-            continue
-        if address not in lengths:
-            lengths[address] = _lengths_at(address)
-        yield lengths[address].get(shard.name)
-
-
-def _lengths_at(address: str) -> dict[str, int]:
-    text = _text_at(address)
-    if text is None:
-        return {}
-    try:
-        return {
-            name: int(length)
-            for split in json.loads(text)["splits"].values()
-            for name, length in zip(split["filenames"], split["shard_lengths"], strict=True)
-        }
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(
-            f"{address} does not give filenames and shard_lengths of splits "
-            f"({type(error).__name__}: {error}); correct it, or remove it to have samples counted"
-        ) from error
-
-
-def _text_at(address: str) -> bytes | None:
-    """What a file or URL holds; None if it is not there."""
-    if not address.startswith(REMOTE):
-        path = Path(address)
-        return path.read_bytes() if path.is_file() else None
-    answer = io.BytesIO()
-
-    def attempt() -> None:
-        answer.seek(0)
-        answer.truncate()
-        from_http(address, answer)
-
-    try:
-        persistently(attempt, address)
-    except MissingShardError:
-        return None
-    return answer.getvalue()

@@ -1,6 +1,5 @@
-"""Which images go into which shard, and how a shard is written."""
+"""Packing of image files into shards: a plan for each shard, and the writing of it."""
 
-import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,16 +8,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from datamodules.errors import DataError, UnreadableError
-from datamodules.samples.image_files import opened
+from datamodules.samples.image_files import decode_image
 from datamodules.samples.image_listing import ImageFile
-from datamodules.shard_files.durable import appearing
+from datamodules.shard_files.durable import atomic_write
+from datamodules.shard_files.tar_members import packed_size, room_for_samples, write_member
 
 Member = tuple[str, bytes]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A shard to be written: where, and of which images."""
+    """A shard to be written: its path, and its images."""
 
     path: Path
     images: list[ImageFile]
@@ -26,12 +26,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Packed:
-    """A shard that is there.
+    """A shard that was written.
 
     Attributes:
         name: of its file.
-        length: how many samples it holds.
-        left_out: images that cannot be read, and why.
+        length: number of samples in it.
+        left_out: unreadable images, with the reasons.
     """
 
     name: str
@@ -44,7 +44,9 @@ def shuffled(images: Iterable[ImageFile], seed: int) -> list[ImageFile]:
     return sorted(images, key=lambda image: sha256(f"{seed} {image.key}".encode()).digest())
 
 
-def parted(images: list[ImageFile], folder: Path, split: str, max_size: int) -> list[Plan]:
+def split_into_shards(
+    images: list[ImageFile], folder: Path, split: str, max_size: int
+) -> list[Plan]:
     """Fill shards one after the other.
 
     Args:
@@ -55,8 +57,7 @@ def parted(images: list[ImageFile], folder: Path, split: str, max_size: int) -> 
     """
     parts: list[list[ImageFile]] = []
     filled = 0
-    whole_records = max_size // tarfile.RECORDSIZE * tarfile.RECORDSIZE
-    room = whole_records - 2 * tarfile.BLOCKSIZE  # the end of an archive
+    room = room_for_samples(max_size)
     for image in images:
         size = _packed_size(image)
         if not parts or filled + size > room:
@@ -71,20 +72,17 @@ def pack(plan: Plan) -> Packed:
     """Write a shard, read it back, and only then give it its name; keep one that is there.
 
     Raises:
-        DataError: what is there, or what was read back, is not these images.
+        DataError: the shard that is there, or that was read back, is not of these images.
         OSError: the disk is full, or the like.
     """
     if plan.path.exists():
         return _kept(plan)
     written: list[Member] = []
     left_out: list[UnreadableError] = []
-    with appearing(plan.path) as file:
+    with atomic_write(plan.path) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             for name, content in _members(plan, left_out):
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                info.mode = 0o644
-                tar.addfile(info, io.BytesIO(content))
+                write_member(tar, name, content)
                 written.append((name, sha256(content).digest()))
         file.flush()
         file.seek(0)
@@ -94,7 +92,7 @@ def pack(plan: Plan) -> Packed:
 
 
 def _kept(plan: Plan) -> Packed:
-    """What an earlier run wrote, if it is what this one would write."""
+    """The shard of an earlier run, if this one would write the same."""
     left_out: list[UnreadableError] = []
     with plan.path.open("rb") as file:
         there = _digests(file)
@@ -130,12 +128,12 @@ def _members_of(image: ImageFile) -> list[Member]:
     """The members of a sample, the files as they are, if they can be decoded."""
     extension = image.path.suffix[1:].lower()
     content = image.path.read_bytes()
-    members = [(f"{image.key}.{'jpg' if extension == 'jpeg' else extension}", content)]
+    members = [(f"{image.key}.{'jpg' if extension in ('jpeg', 'jfif') else extension}", content)]
     try:
-        size = opened(content, "RGB").size
+        size = decode_image(content, "RGB").size
         if image.mask is not None:
             mask = image.mask.read_bytes()
-            if opened(mask, "L").size != size:
+            if decode_image(mask, "L").size != size:
                 raise ValueError(f"is of another size than its mask {image.mask.name}")
             members.append((f"{image.key}.mask.png", mask))
     except ValueError as error:
@@ -157,12 +155,6 @@ def _digests(file: BinaryIO) -> Iterator[Member]:
 
 
 def _packed_size(image: ImageFile) -> int:
-    sizes = [image.path.stat().st_size]
-    if image.mask is not None:
-        sizes.append(image.mask.stat().st_size)
-    if image.label is not None:
-        sizes.append(1)
-    blocks = sum(1 + -(-size // tarfile.BLOCKSIZE) for size in sizes)
-    # A long name, or one that is not ASCII, takes two more blocks, or three.
-    plain = len(image.key) < 90 and image.key.isascii()
-    return (blocks if plain else blocks + 3 * len(sizes)) * tarfile.BLOCKSIZE
+    files = [image.path] if image.mask is None else [image.path, image.mask]
+    sizes = [file.stat().st_size for file in files]
+    return packed_size(image.key, sizes if image.label is None else [*sizes, 1])

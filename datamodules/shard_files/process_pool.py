@@ -1,4 +1,4 @@
-"""Work shared out to processes that neither outlive this one nor are waited for when they die."""
+"""Process pool whose workers end with this process, and a lock that keeps other runs out."""
 
 import fcntl
 import multiprocessing
@@ -33,8 +33,8 @@ def in_parallel(
     """Yield the number of each job with its answer, as they come, behind a progress bar.
 
     Args:
-        work: what to do, a module's function.
-        jobs: with what.
+        work: a module's function of one job.
+        jobs: its arguments.
         workers: processes at most.
         size: of a job, in units of the bar.
         unit: of the bar.
@@ -71,7 +71,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder, until this one and all its processes have ended.
 
     Raises:

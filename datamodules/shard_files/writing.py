@@ -1,6 +1,5 @@
-"""Shards written sample by sample, by a run that may be killed and started again."""
+"""Writer of shards, sample by sample, that goes on after a run was killed."""
 
-import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,20 +8,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from datamodules.errors import DataError
-from datamodules.shard_files.durable import appearing, aside_of
-from datamodules.shard_files.index import INFO, index_of
-from datamodules.shard_files.info import read_info, write_info
-from datamodules.shard_files.process_pool import alone_in
+from datamodules.shard_files.durable import atomic_write, partial_path
+from datamodules.shard_files.index import index_of
+from datamodules.shard_files.info import INFO, read_info, write_info
+from datamodules.shard_files.process_pool import exclusive_lock
+from datamodules.shard_files.tar_members import packed_size, room_for_samples, write_member
 
 NewSample = tuple[str, Mapping[str, bytes]]
 """A key, and the content of each member by its extension."""
+
+NUMBERED = "-000000000"  # room in a name for the number of a key that is taken
 
 
 class ShardWriter:
     """Writes samples to the shards of a folder, and goes on where an earlier run was stopped.
 
-    What is done stands in `_info.json`, which is written after each shard: what an earlier run
-    did after its last whole shard is done again. Use it as a context; a Ctrl-C in it keeps the
+    Progress is kept in `_info.json`, which is written after each shard: work of an earlier run
+    after its last whole shard is done again. Use it as a context; a Ctrl-C in it keeps the
     shard that was begun.
 
     Args:
@@ -33,8 +35,8 @@ class ShardWriter:
             does not go on from here.
 
     Attributes:
-        position: how many units are done.
-        left_out: what could not be made a sample, and why.
+        position: number of units done.
+        left_out: units that gave no sample, and why.
 
     Raises:
         DataError: from `with`, the folder holds shards of other settings, or not those that its
@@ -44,7 +46,7 @@ class ShardWriter:
     def __init__(self, folder: Path, split: str, max_size: int, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.split = split
-        self.room = max_size // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE
+        self.room = room_for_samples(max_size)
         self.settings = settings
         self.position = 0
         self.left_out: dict[str, str] = {}
@@ -55,17 +57,17 @@ class ShardWriter:
         self._alone = ExitStack()
 
     def __len__(self) -> int:
-        """How many samples are written."""
+        """The number of samples written."""
         return sum(self._lengths) + (self._open.length if self._open else 0)
 
     @property
     def shards(self) -> list[Path]:
-        """The whole ones."""
+        """The paths of the whole shards."""
         return [self.folder / name for name in self._names]
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._alone.enter_context(alone_in(self.folder))
+        self._alone.enter_context(exclusive_lock(self.folder))
         try:
             self._take_up()
         except BaseException:
@@ -109,7 +111,7 @@ class ShardWriter:
         return self.folder / f"{self.split}-{len(self._names):06d}.tar"
 
     def _finish(self) -> None:
-        """Give the open shard its name, and note what is done."""
+        """Give the open shard its name, and record the progress."""
         if self._open is not None:
             self._open.close()
             self._names.append(self._open.path.name)
@@ -131,7 +133,7 @@ class ShardWriter:
         write_info(self.folder, info)
 
     def _take_up(self) -> None:
-        """Read what an earlier run noted, and check that it is there."""
+        """Read the progress of an earlier run, and check that its shards are there."""
         entry = read_info(self.folder)["splits"].get(self.split)
         there = {path.name for path in self.folder.glob(f"{self.split}-[0-9]*.tar")}
         if entry is None:
@@ -158,7 +160,7 @@ class ShardWriter:
                     f"{path} is not there with the {length} samples that {INFO} names; remove "
                     f"{self.folder / INFO} and the shards to begin anew"
                 )
-        aside_of(self._next()).unlink(missing_ok=True)
+        partial_path(self._next()).unlink(missing_ok=True)
 
 
 class _OpenShard:
@@ -170,7 +172,7 @@ class _OpenShard:
         self.size = 0
         self._keys: set[str] = set()
         self._stack = ExitStack()
-        file = self._stack.enter_context(appearing(path))
+        file = self._stack.enter_context(atomic_write(path))
         self._tar = self._stack.enter_context(tarfile.TarFile(fileobj=file, mode="w"))
 
     def write(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -182,10 +184,7 @@ class _OpenShard:
             key = f"{base}-{number}"
         self._keys.add(key)
         for extension, content in members.items():
-            info = tarfile.TarInfo(f"{key}.{extension}")
-            info.size = len(content)
-            info.mode = 0o644
-            self._tar.addfile(info, io.BytesIO(content))
+            write_member(self._tar, f"{key}.{extension}", content)
         self.length += 1
         self.size += _packed_size((key, members))
 
@@ -211,7 +210,4 @@ def _plain(key: str) -> str:
 
 def _packed_size(sample: NewSample) -> int:
     key, members = sample
-    blocks = sum(1 + -(-len(content) // tarfile.BLOCKSIZE) for content in members.values())
-    # A long name, or one that is not ASCII, takes two more blocks, or three.
-    plain = len(key) < 80 and key.isascii()
-    return (blocks if plain else blocks + 3 * len(members)) * tarfile.BLOCKSIZE
+    return packed_size(key + NUMBERED, map(len, members.values()))

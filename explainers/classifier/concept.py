@@ -7,13 +7,13 @@ from torch import Tensor
 
 from explainers.classifier.frozen_classifier import FrozenClassifier
 from explainers.errors import InputError
-from explainers.images.reading import ImageSource, open_image, to_tensor
+from explainers.images.reading import ImageLike, open_image, to_tensor
 
 
 @torch.no_grad()
 def concept_embedding(
     classifier: FrozenClassifier,
-    images: Tensor | Sequence[ImageSource],
+    images: Tensor | Sequence[ImageLike],
     crop: bool = False,
     embed: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:

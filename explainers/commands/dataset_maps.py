@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from datamodules.errors import UnreadableError
 from datamodules.maps import PRECISIONS
-from datamodules.samples.image_source import Contents, contents_of
+from datamodules.samples.image_source import ImageSource, image_source_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
@@ -51,7 +51,7 @@ class PreparedImages(Dataset[Prepared]):
     """
 
     def __init__(
-        self, contents: Contents, size: Sequence[int], crop_fraction: float | None
+        self, contents: ImageSource, size: Sequence[int], crop_fraction: float | None
     ) -> None:
         self.contents = contents
         self.size = size
@@ -97,7 +97,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         InputError: the target cannot be explained.
         DataError: the images, or the shards in the output, cannot be used.
     """
-    contents = contents_of(arguments.images)
+    contents = image_source_of(arguments.images)
     size = explainer.classifier.size
     if target is not None:
         target = explainer.resolve_target(torch.zeros(1, 3, *size, device=explainer.device), target)

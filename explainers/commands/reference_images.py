@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.samples.image_listing import image_paths
 from explainers.classifier.concept import concept_embedding
 from explainers.errors import InputError
 from explainers.images.drawing import captioned, centred, overlay, panel, save_picture
@@ -51,8 +51,7 @@ class Gallery:
         crop: bool = False,
         chunk_size: int = 32,
     ) -> None:
-        known = Image.registered_extensions()
-        self.files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
+        self.files = image_paths(folder)
         if not self.files:
             raise InputError(f"no image file in {folder.resolve()}; name a folder of images")
         self.explainer = explainer

@@ -1,7 +1,6 @@
-"""The images that people have: any mode, any rotation, whole or cropped; and their maps."""
+"""Images from files, of any mode and rotation, as tensors; and their maps at the files' sizes."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -12,12 +11,13 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from datamodules.samples.image_files import load_image, to_rgb
 from explainers.errors import InputError
 
-ImageSource = Image.Image | str | Path
+ImageLike = Image.Image | str | Path
 
 
-def open_image(source: ImageSource) -> Image.Image:
+def open_image(source: ImageLike) -> Image.Image:
     """Return an upright 8-bit RGB image.
 
     EXIF rotation is applied, 16 bits are scaled to 8, transparency is laid over white, and
@@ -27,7 +27,7 @@ def open_image(source: ImageSource) -> Image.Image:
         InputError: the file is missing, or no image that Pillow can read.
     """
     if isinstance(source, Image.Image):
-        return _to_rgb(source)
+        return to_rgb(source)
     path = Path(source)
     if not path.is_file():
         raise InputError(f"no image file at {path.resolve()}")
@@ -37,11 +37,7 @@ def open_image(source: ImageSource) -> Image.Image:
 def decode_image(file: Path | BinaryIO, name: str) -> Image.Image:
     """As `open_image`, of a file that is called `name` in the error."""
     try:
-        with warnings.catch_warnings():
-            # Of damaged Exif data, and of many pixels; of twice as many Pillow raises an error.
-            warnings.filterwarnings("ignore", module="PIL")
-            with Image.open(file) as image:
-                return _to_rgb(image)
+        return load_image(file)
     except UnidentifiedImageError as error:
         raise InputError(f"{name} cannot be read as an image: its format is unknown") from error
     # Pillow's decoders raise all kinds of errors on damaged files, struct.error among them.
@@ -71,7 +67,7 @@ def to_tensor(image: Image.Image, size: Sequence[int], crop_fraction: float | No
 
 
 def to_batch(
-    images: Tensor | ImageSource | Sequence[ImageSource],
+    images: Tensor | ImageLike | Sequence[ImageLike],
     size: Sequence[int],
     crop_fraction: float | None,
 ) -> tuple[Tensor, list[Tensor], list[str]]:
@@ -118,7 +114,7 @@ def at_size(one: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(one[None], tuple(size), mode="bilinear", antialias=True)[0]
 
 
-def distinct_names(sources: Sequence[ImageSource]) -> list[str]:
+def distinct_names(sources: Sequence[ImageLike]) -> list[str]:
     """A file name an image: the path's stem, numbered where that is missing or taken."""
     names: dict[str, None] = {}  # in order
     for index, source in enumerate(sources):
@@ -128,17 +124,3 @@ def distinct_names(sources: Sequence[ImageSource]) -> list[str]:
             name, number = f"{stem}-{number:03d}", number + 1
         names[name] = None
     return list(names)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
-        values = np.asarray(upright).astype(np.float64)
-        # Pillow opens 16-bit greyscale as wider integers: what fits in 8 bits is left as it is.
-        scale = 257 if values.max() > 255 else 1
-        return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8)).convert("RGB")
-    if upright.has_transparency_data:
-        coloured = upright.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return upright.convert("RGB")

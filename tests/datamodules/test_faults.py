@@ -90,7 +90,7 @@ def test_an_unreadable_sample_is_left_out_of_evaluation_and_named(
     assert "left out, number 1" in message
     assert f"{tmp_path / 'part-2.tar'}: sample " in message
     assert reason in message
-    assert len(data.account.found) == 1
+    assert len(data.unreadable.found) == 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -206,15 +206,13 @@ def test_unreadable_images_are_left_out_and_named(folder, capsys):
 
 @pytest.mark.parametrize("call", ["fsync", "write"])
 def test_a_full_disk_leaves_nothing_under_the_final_name(folder, monkeypatch, call):
-    from datamodules import durable
-
     images, _ = find_images(folder)
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if call == "fsync":
-        monkeypatch.setattr(durable.os, "fsync", full)
+        monkeypatch.setattr("datamodules.shard_files.durable.os.fsync", full)
     else:
         monkeypatch.setattr("tarfile.TarFile.addfile", full)
     with pytest.raises(OSError, match="No space left"):

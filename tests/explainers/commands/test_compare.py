@@ -211,7 +211,7 @@ def test_table_of_transformers_is_filled_in(tmp_path):
             if option in method.get("init_args", {}):
                 method["init_args"][option] = 2
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    rows = load_comparison(tmp_path / "config.yaml", [], tmp_path).run()
+    rows = load_comparison(tmp_path / "config.yaml", [], tmp_path).run().rows
     assert [row["explainer"] for row in rows] == [*described["methods"], *UNINFORMATIVE]
     for row in rows[: len(described["methods"])]:
         assert row["failed"] == []
