@@ -132,6 +132,13 @@ class PTAMEPlus(LearnedExplainer):
         self.refinement_steps = refinement_steps
         self.start_from(init_from, freeze_taken)
 
+    @property
+    def export_obstacle(self) -> str | None:  # type: ignore[override]  # read-only here
+        """Gradient steps of the refinement, which one graph cannot hold."""
+        if not self.refinement_steps:
+            return None
+        return "optimises each map by gradient steps; set refinement_steps to 0"
+
     def finish(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
         """Refine the masks where `refinement_steps` says so."""
         if not self.refinement_steps:

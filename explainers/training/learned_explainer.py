@@ -37,6 +37,7 @@ class LearnedExplainer(TrainedExplainer):
         recall: stands between training and `read`, which it calls for images it does not know.
     """
 
+    export_obstacle = None
     network: MaskingNetwork
     cycle_momentum = True
 
