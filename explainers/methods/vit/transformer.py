@@ -48,7 +48,7 @@ class Transformer:
 
     @property
     def pooled(self) -> bool:
-        """Whether the head reads the patches themselves, not only what the class token gathered."""
+        """The head reads the patches themselves, not only the class token."""
         return self.readers.stop is None
 
     @property
