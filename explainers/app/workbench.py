@@ -95,7 +95,7 @@ class Workbench:
         return [self._timed(name, explain) for name in _some(methods, self.of_concepts)]
 
     def alike(self, methods: Sequence[str], image: Image.Image, other: Image.Image) -> list[Answer]:
-        """Explain the similarity of two images on both; raises InputError if a method is unknown."""
+        """Explain the similarity of two images on both; InputError if a method is unknown."""
         return [
             self._timed(name, lambda one: _pair(one, image, other))
             for name in _some(methods, self.of_pairs)

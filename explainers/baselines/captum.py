@@ -36,10 +36,10 @@ class _Use:
 class CaptumBaseline(Explainer):
     """A method of the package captum, with black as the baseline.
 
-    Scores are signed, except those of Saliency, in logits. All pixels of a removed region have the same
-    score. Gradients are summed over the colours, so that those of
-    IntegratedGradients add up to the logit less that of a black image; for Saliency, the colour of
-    the largest one counts, as in Simonyan et al. (https://arxiv.org/abs/1312.6034).
+    Scores are signed, except those of Saliency, in logits. All pixels of a removed region have the
+    same score. Gradients are summed over the colours, so that those of IntegratedGradients add up
+    to the logit less that of a black image; for Saliency, the colour of the largest one counts, as
+    in Simonyan et al. (https://arxiv.org/abs/1312.6034).
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.

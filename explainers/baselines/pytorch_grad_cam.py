@@ -40,8 +40,8 @@ class CAMBaseline(Explainer):
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
         method: one of `CAM_METHODS`.
-        layer: the module whose output channels are weighted, by its name in timm's model; by default what
-            the head pools or, where that is tokens, what the last attention reads.
+        layer: the module whose output channels are weighted, by its name in timm's model; by
+            default what the head pools or, where that is tokens, what the last attention reads.
 
     Raises:
         InputError: the method or the layer is unknown, or grad-cam cannot be imported.

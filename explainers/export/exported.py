@@ -1,4 +1,4 @@
-"""Exported files: their metadata, the check against torch, and writing them in place of old ones."""
+"""Exported files: metadata, check against torch, atomic replacement of older files."""
 
 import importlib.metadata
 import json

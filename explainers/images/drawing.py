@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
-"""Perceptually uniform colour maps, each with its diverging counterpart for signed scores; people of any colour vision tell both ends of all of them apart."""
+"""Perceptually uniform colour maps, each with its diverging counterpart for signed scores;
+people of any colour vision tell both ends of all of them apart."""
 
 COLOUR_MAP = "inferno"
 SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # white at zero, red above and blue below

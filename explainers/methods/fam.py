@@ -66,9 +66,9 @@ class FAM(SimilarityExplainer):
     of two embeddings and are normalised; which formula and which normalisation is not public, so
     this is a reconstruction.
 
-    `plain` weights A_k by the normalised c_k, which counts the image's strong channels twice, and
-    scores are the positive part of the sum. `decomposition` weights by c_k / f_k, so that the mean of
-    the scores over the positions is the similarity itself; they are signed.
+    `plain` weights A_k by the normalised c_k, which counts the image's strong channels twice;
+    scores are the positive part of the sum. `decomposition` weights by c_k / f_k, so that the mean
+    of the scores over the positions is the similarity itself; they are signed.
 
     Through a head, g is pulled back: c_k = f_k d(p . g)/df_k / (|p| |g|), with p = head(f) and the
     lengths held constant. For a linear head that is W^T g (its bias belongs to no channel), for

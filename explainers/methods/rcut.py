@@ -35,7 +35,7 @@ VECTORS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def cosine_full(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
-    """Cosine (b) of class vectors (b classes) with those of the whole images; labels do not enter."""
+    """Cosine (b) of class vectors (b classes) and those of the whole images, whatever the label."""
     return F.cosine_similarity(vectors, whole)
 
 

@@ -9,9 +9,10 @@ from explainers.methods.similarity.similarity_explainer import SimilarityExplain
 
 
 class SimilarityGradCAM(SimilarityExplainer):
-    """Grad-CAM of the similarity: a channel's weight is the mean of the similarity's gradient by it.
+    """Grad-CAM of the similarity of an image and a reference.
 
-    Scores are relu(sum_k w_k A_k). For an image compared with itself, the cosine and the distance
+    A channel's weight w_k is the mean over its positions of the gradient of the similarity; scores
+    are relu(sum_k w_k A_k). For an image compared with itself, the cosine and the distance
     are at their maximum, so the gradient, and the map but for rounding, is zero.
     """
 

@@ -88,7 +88,7 @@ class BatchedAdam:
         return torch.where(last[:, None], found["u"], found["best_u"]), curve
 
     def _step(self, state: Rows, gradient: Tensor, step: int) -> None:
-        """Take one step, in torch.optim.Adam's order of operations, which cannot drop rows itself."""
+        """Take one step as torch.optim.Adam, which cannot drop rows, does: same order, same bits."""
         state["momentum"] = state["momentum"].lerp(gradient, 1 - 0.9)
         state["square"] = (0.999 * state["square"]).addcmul(gradient, gradient, value=1 - 0.999)
         root = state["square"].sqrt() / (1 - 0.999**step) ** 0.5 + 1e-8

@@ -37,8 +37,8 @@ def refine(
         labels: the targets (b).
         masks: (b 1 h w) in [0, 1], where to start.
         steps: of Adam; 0 returns the masks.
-        area_weight: weight of the mask's area, in log-odds for the whole image; raise it for smaller
-            masks.
+        area_weight: weight of the mask's area, in log-odds for the whole image; raise it for
+            smaller masks.
 
     Returns:
         Masks (b 1 h w) in [0, 1].
