@@ -50,7 +50,7 @@ class Explainer(LightningModule, ABC):
     title: ClassVar[str] = ""
     papers: ClassVar[tuple[Paper, ...]] = ()
     quick_settings: ClassVar[dict[str, Any]] = {}
-    export_obstacle: str | None = "it is not one network"
+    export_obstacle: str | None = "is not one network"
     signed: bool = False
     reads_target: bool = True
     first_predicted: int = 0

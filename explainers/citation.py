@@ -31,3 +31,13 @@ class Paper(NamedTuple):
         lines |= {"eprint": self.arxiv, "archivePrefix": "arXiv"}
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in lines.items())
         return f"@misc{{{self.key},\n{body}}}"
+
+
+GRAD_CAM = Paper(
+    "selvaraju2016gradcam",
+    "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+    "Selvaraju, Ramprasaath R. and Cogswell, Michael and Das, Abhishek and Vedantam, Ramakrishna "
+    "and Parikh, Devi and Batra, Dhruv",
+    "1610.02391",
+)
+"""Of a method of ours and of a baseline, which do not know each other."""

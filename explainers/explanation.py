@@ -1,4 +1,4 @@
-"""What an explainer answers with: one map an image, and what it explains."""
+"""Explanations of images: a map and scores an image, with target, probability and caption."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ class Explanation:
     """The explanations of one or more images, which may differ in size.
 
     Attributes:
-        images: what was explained, each (3 h w) in [0, 1].
+        images: the explained images, each (3 h w) in [0, 1].
         map_list: each (1 h w) in [0, 1], where 1 means important.
         score_list: each (1 h w), as the method gives them, signed where it is signed.
-        target: what was explained: labels (b), or references (b d).
+        target: the explained labels (b), or references (b d).
         probabilities: the classifier's softmax probability of the label (b); NaN for references.
         captions: a class name an image.
-        names: what `save` calls the files, without suffix.
+        names: file names that `save` gives, without suffix.
         uncertainty_list: each (1 h w), the standard deviation of the map under small changes of
-            the image; see `agreement.disagreement`. None where it was not asked for.
-        signed: whether scores below 0 are counter-evidence.
+            the image; see `agreement.disagreement`. None unless requested.
+        signed: whether scores below 0 are negative attribution.
     """
 
     images: Sequence[Tensor]
@@ -59,7 +59,7 @@ class Explanation:
         """The mean uncertainty (b) of each map, from 0, certain, to 0.5.
 
         Raises:
-            ValueError: it was not asked for.
+            ValueError: it was not requested.
         """
         if self.uncertainty_list is None:
             raise ValueError("not known; ask for it by explain(…, uncertainty=True)")
@@ -87,10 +87,10 @@ class Explanation:
     def __iter__(self) -> Iterator["Explanation"]:
         return (self[index] for index in range(len(self)))
 
-    def pictures(self, look: DrawingStyle = DrawingStyle()) -> list[Tensor]:  # noqa: B008  it is frozen
+    def pictures(self, style: DrawingStyle = DrawingStyle()) -> list[Tensor]:  # noqa: B008  it is frozen
         """Draw each as a picture (3 _ _) in [0, 1], with its class above and a legend below.
 
-        Signed scores are red for evidence, blue for counter-evidence, and white at zero.
+        Signed scores are red where positive, blue where negative, and white at zero.
         """
         drawn = []
         for one in self:
@@ -98,13 +98,13 @@ class Explanation:
             if not np.isnan(probability):
                 text += f"  {100 * probability:.1f} %"
             drawn.append(
-                look.draw(one.images[0], one.map_list[0], one.score_list[0], one.signed, text)
+                style.draw(one.images[0], one.map_list[0], one.score_list[0], one.signed, text)
             )
         return drawn
 
     def arrays(self) -> list[dict[str, Any]]:
-        """What `save` keeps of each."""
-        kept = []
+        """The arrays that `save` writes, one dict an image."""
+        saved = []
         for one in self:
             arrays: dict[str, Any] = {
                 "map": one.map_list[0][0].numpy(),
@@ -114,14 +114,14 @@ class Explanation:
             }
             if one.uncertainty_list is not None:
                 arrays["uncertainty"] = one.uncertainty_list[0][0].numpy()
-            kept.append(arrays)
-        return kept
+            saved.append(arrays)
+        return saved
 
-    def save(self, folder: str | Path, look: DrawingStyle = DrawingStyle()) -> list[Path]:  # noqa: B008
+    def save(self, folder: str | Path, style: DrawingStyle = DrawingStyle()) -> list[Path]:  # noqa: B008
         """Write NAME.png, one of `pictures`, and NAME.npz for each image.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;
-        and `uncertainty` (h w), if it was asked for.
+        and `uncertainty` (h w), if requested.
 
         Returns:
             The PNG files.
@@ -131,7 +131,7 @@ class Explanation:
         files = []
         for one in self:
             path = folder / one.names[0]
-            (picture,), (arrays,) = one.pictures(look), one.arrays()
+            (picture,), (arrays,) = one.pictures(style), one.arrays()
             path.parent.mkdir(parents=True, exist_ok=True)  # names may have folders of their own
             files.append(save_picture(picture, path.with_name(path.name + ".png")))
             np.savez_compressed(path.with_name(path.name + ".npz"), **arrays)

@@ -1,4 +1,4 @@
-"""The web page of `explainers serve`, from the server down to the files that strangers send."""
+"""Web page of `explainers serve`: server, layout, steps of a visit, and uploads."""
 
 from explainers.app.layout import build_page, gradio
 from explainers.app.server import serve_page

@@ -1,4 +1,4 @@
-"""Answers of several methods as files: a picture of each, all side by side, and the arrays."""
+"""Files of the answers of several methods: a picture of each, one of all, and the arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +14,12 @@ from explainers.images.drawing_style import DrawingStyle
 
 
 class Files(NamedTuple):
-    """Where answers were written.
+    """Files that answers were written to.
 
     Attributes:
-        pictures: one an image of each answer, each with what it is of.
+        pictures: one an image of each answer, each with its caption.
         png: the picture or, of several, all side by side, each under its method's name.
-        npz: what `Explanation.save` keeps or, of several, the same as METHOD/NAME/map and so on.
+        npz: the arrays of `Explanation.save` or, of several, the same as METHOD/NAME/map and so on.
     """
 
     pictures: list[tuple[Path, str]]
@@ -27,7 +27,7 @@ class Files(NamedTuple):
     npz: Path
 
 
-def write_answers(answers: Sequence[Answer], look: DrawingStyle, folder: Path) -> Files:
+def write_answers(answers: Sequence[Answer], style: DrawingStyle, folder: Path) -> Files:
     """Draw answers, and write them into a folder of their own."""
     drawn: list[Tensor] = []
     pictures: list[tuple[Path, str]] = []
@@ -36,7 +36,7 @@ def write_answers(answers: Sequence[Answer], look: DrawingStyle, folder: Path) -
         text = f"{answer.method}: {answer.seconds:.1f} s"
         for name, picture, kept in zip(
             answer.explanation.names,
-            answer.explanation.pictures(look),
+            answer.explanation.pictures(style),
             answer.explanation.arrays(),
             strict=True,
         ):

@@ -1,4 +1,4 @@
-"""The web page of `explainers serve`: how it is laid out."""
+"""Layout of the web page of `explainers serve`, in gradio."""
 
 import html
 import os
@@ -13,7 +13,7 @@ from explainers.images.drawing import COLOUR_MAPS, OPACITY
 from explainers.images.drawing_style import SIGNS, DrawingStyle
 
 VIEWS_LIVE = 3600  # seconds without a click
-MAX_VISITORS = 32  # whose images are remembered; beyond, that of the one who came first is not
+MAX_VISITORS = 32  # whose images are kept in memory; beyond, the earliest visitor's is dropped
 TITLE = "Ask a vision model why"
 HEADER = f"""# {TITLE}
 Give it a photograph: the colours show where the model sees what you ask for. Ask for one of its \
@@ -46,10 +46,10 @@ def gradio() -> Any:  # noqa: ANN401  a module without types
 
 
 def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
-    """Lay the page out.
+    """Build the page.
 
     Args:
-        page: what happens on it.
+        page: the steps of a visit.
         examples: image files to pick from.
     """
     gr = gradio()
@@ -119,7 +119,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
                     npz = gr.DownloadButton("Arrays (npz)", interactive=False, elem_id="npz")
 
         seen = [view, photo, message, classes, other, shown, png, npz]
-        look = [opacity, colours, sign, beside]
+        style = [opacity, colours, sign, beside]
 
         def show(now: View) -> list[Any]:
             chances = [
@@ -148,7 +148,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
                 return show(step(now, *values[:count], DrawingStyle(*values[count:])))
 
             inputs = list(inputs)
-            given = [view, *inputs, *look]
+            given = [view, *inputs, *style]
             gr.on(events, run, given, seen, api_name=name, trigger_mode="always_last")
 
         def pick(event: selection, now: View, methods: Any, *values: Any) -> list[Any]:  # noqa: ANN401
@@ -172,10 +172,10 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
         when([where.click], "show_concept", page.show_concept, [concept, of_concepts])
         when([compare.click], "compare", page.compare, [partner, of_pairs])
         when([opacity.release, colours.input, sign.input, beside.input], "redraw", page.redraw, [])
-        example.select(pick, [view, of_classes, *look], seen, api_visibility="private")
+        example.select(pick, [view, of_classes, *style], seen, api_visibility="private")
         groups = [of_classes, of_concepts, of_pairs]
         classifier.input(
-            switch, [view, classifier, *look], [*groups, *seen], api_visibility="private"
+            switch, [view, classifier, *style], [*groups, *seen], api_visibility="private"
         )
     page.keep_files()  # the examples
     return blocks.queue(default_concurrency_limit=2, max_size=2 * MAX_VISITORS)

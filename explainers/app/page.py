@@ -1,4 +1,4 @@
-"""What happens on the web page: each step takes what a visitor sees, and returns what they see."""
+"""Steps of a visit to the web page: each maps what the visitor sees to what they see next."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +21,17 @@ BEGIN = "Choose a photograph to begin."
 
 @dataclass(frozen=True)
 class View:
-    """What one visitor sees; nobody else holds it.
+    """The state of the page for one visitor, which nobody else holds.
 
     Attributes:
         bench: the classifier, by its name.
-        image: what is explained.
+        image: the image to explain.
         ranked: its likeliest classes.
-        label: the class that is explained; None while it is something else.
-        answers: what the methods said last.
-        files: where that is drawn.
-        hint: what to do next.
-        error: what went wrong in the last step; what is seen besides is as it was before.
+        label: the explained class; None while a concept or another image is explained.
+        answers: the latest answers of the methods.
+        files: their pictures and arrays.
+        hint: the next thing to do.
+        error: message of the last step, if it failed; all else is as before that step.
     """
 
     bench: str
@@ -48,9 +48,9 @@ class Page:
     """The steps that visitors take. None raises `InputError`: it is shown, as `View.error`.
 
     Args:
-        benches: what can be asked, by the classifier's name.
-        folder: where pictures and arrays are written, and uploads come.
-        files_live: seconds after which a file in the folder is deleted, when somebody asks next.
+        benches: the workbenches, by the classifier's name.
+        folder: of pictures, arrays and uploads.
+        files_live: seconds after which a file in the folder is deleted, at the next step of anyone.
 
     Attributes:
         kept: files that are not deleted.
@@ -65,32 +65,32 @@ class Page:
         self.kept: frozenset[Path] = frozenset()
 
     def keep_files(self) -> None:
-        """Never delete what is in the folder now."""
+        """Keep all files that are in the folder now from deletion."""
         self.kept = frozenset(self.folder.rglob("*"))
 
     def start(self) -> View:
-        """What there is to see at first."""
+        """The view that a visit begins with."""
         return View(next(iter(self.benches)))
 
     def open(
-        self, view: View, path: str | None, methods: Sequence[str], look: DrawingStyle
+        self, view: View, path: str | None, methods: Sequence[str], style: DrawingStyle
     ) -> View:
-        """Take an image, and ask for its likeliest class; nothing is left of the one before."""
+        """Take an image and explain its likeliest class; nothing of the previous image is kept."""
         if path is None:
             return View(view.bench)
         try:
-            return self._rank(view.bench, read_upload(path), methods, look)
+            return self._rank(view.bench, read_upload(path), methods, style)
         except InputError as error:
             return View(view.bench, error=str(error))
 
-    def switch(self, view: View, bench: str, look: DrawingStyle) -> View:
-        """Ask another classifier about the same image, by the first of its methods."""
+    def switch(self, view: View, bench: str, style: DrawingStyle) -> View:
+        """Explain the same image for another classifier, by the first of its methods."""
         if view.image is None:
             return View(bench)
-        return self._rank(bench, view.image, self.benches[bench].of_classes[:1], look)
+        return self._rank(bench, view.image, self.benches[bench].of_classes[:1], style)
 
-    def ask(self, view: View, label: int, methods: Sequence[str], look: DrawingStyle) -> View:
-        """Ask why it should be a class; what is known already is not asked again."""
+    def ask(self, view: View, label: int, methods: Sequence[str], style: DrawingStyle) -> View:
+        """Explain a class; methods that have answered for it already are not run again."""
         known = {one.method: one for one in view.answers if label == view.label}
 
         def why(bench: Workbench, image: Image.Image) -> list[Answer]:
@@ -99,19 +99,19 @@ class Page:
             both = known | {one.method: one for one in fresh}
             return [both[method] for method in methods]
 
-        return self._answer(view, look, label, why)
+        return self._answer(view, style, label, why)
 
-    def ask_more(self, view: View, methods: Sequence[str], look: DrawingStyle) -> View:
-        """Ask other methods the same; nothing if no class was asked for."""
-        return view if view.label is None else self.ask(view, view.label, methods, look)
+    def ask_more(self, view: View, methods: Sequence[str], style: DrawingStyle) -> View:
+        """Explain the same class by other methods; nothing if no class is explained."""
+        return view if view.label is None else self.ask(view, view.label, methods, style)
 
     def show_concept(
-        self, view: View, paths: Sequence[str] | None, methods: Sequence[str], look: DrawingStyle
+        self, view: View, paths: Sequence[str] | None, methods: Sequence[str], style: DrawingStyle
     ) -> View:
-        """Ask where a concept is."""
+        """Explain a concept that a few images show."""
         return self._answer(
             view,
-            look,
+            style,
             None,
             lambda bench, image: bench.where(
                 methods, image, [read_upload(path) for path in paths or ()]
@@ -119,35 +119,35 @@ class Page:
         )
 
     def compare(
-        self, view: View, path: str | None, methods: Sequence[str], look: DrawingStyle
+        self, view: View, path: str | None, methods: Sequence[str], style: DrawingStyle
     ) -> View:
-        """Ask what the image shares with another one."""
+        """Explain the similarity of the image and another one."""
 
         def ask(bench: Workbench, image: Image.Image) -> list[Answer]:
             if path is None:
                 raise InputError("there is no image to compare with; choose one")
             return bench.alike(methods, image, read_upload(path))
 
-        return self._answer(view, look, None, ask)
+        return self._answer(view, style, None, ask)
 
-    def redraw(self, view: View, look: DrawingStyle) -> View:
-        """Draw the same answers in another way."""
+    def redraw(self, view: View, style: DrawingStyle) -> View:
+        """Draw the same answers in another style."""
         if not view.answers:
             return view
         self._sweep()
-        files = write_answers(view.answers, look, self.folder / uuid.uuid4().hex)
+        files = write_answers(view.answers, style, self.folder / uuid.uuid4().hex)
         return replace(view, files=files)
 
     def _rank(
-        self, bench: str, image: Image.Image, methods: Sequence[str], look: DrawingStyle
+        self, bench: str, image: Image.Image, methods: Sequence[str], style: DrawingStyle
     ) -> View:
         view = View(bench, image, self.benches[bench].top_classes(image))
-        return self.ask(view, view.ranked[0].label, methods, look)
+        return self.ask(view, view.ranked[0].label, methods, style)
 
     def _answer(
         self,
         view: View,
-        look: DrawingStyle,
+        style: DrawingStyle,
         label: int | None,
         ask: Callable[[Workbench, Image.Image], list[Answer]],
     ) -> View:
@@ -158,7 +158,7 @@ class Page:
         except InputError as error:
             return replace(view, error=str(error))
         answered = replace(view, label=label, answers=answers, hint="", error="")
-        return self.redraw(answered, look)
+        return self.redraw(answered, style)
 
     def _sweep(self) -> None:
         """Delete old files and empty folders; gradio's own clean-up ends when two people ask."""

@@ -1,4 +1,4 @@
-"""A header that keeps a browser from asking any other host for anything."""
+"""Content security policy: browsers load nothing from other hosts."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

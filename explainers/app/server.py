@@ -1,6 +1,6 @@
-"""The server of the web page, `explainers serve`: on this machine only, unless told otherwise.
+"""Server of the web page, `explainers serve`: on this machine only, unless told otherwise.
 
-It asks the network for nothing, and neither does the browser that shows the page.
+Neither it nor the browser that shows the page loads anything from the network.
 """
 
 import os
@@ -29,7 +29,7 @@ def serve_page(
     """Serve the page until it is interrupted.
 
     Raises:
-        InputError: gradio is missing, or something asked for cannot be loaded.
+        InputError: gradio is missing, or a bundle or config cannot be loaded.
         OSError: the port is taken.
     """
     gr = gradio()

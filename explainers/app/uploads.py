@@ -1,4 +1,4 @@
-"""Images that strangers send: of limited bytes and pixels, or refused in one sentence."""
+"""Reading of uploaded images, of limited bytes and pixels; others are refused in one sentence."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the web page asks: the classes of an image, and where several methods see them."""
+"""Methods around one classifier, run for the web page: classes of an image and explanations."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from explainers.methods.similarity.similarity_explainer import SimilarityExplain
 
 
 class Ranked(NamedTuple):
-    """A class, and how sure of it the classifier is."""
+    """A class and the probability that the classifier gives it."""
 
     label: int
     name: str
@@ -29,7 +29,7 @@ class Ranked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a method answered: on one image or, where two are compared, on both."""
+    """A method's explanation of one image or, where two are compared, of both."""
 
     method: str
     seconds: float
@@ -40,12 +40,12 @@ class Workbench:
     """Methods around one classifier, for one caller at a time.
 
     Args:
-        methods: explainers of the same classifier, by what people call them.
+        methods: explainers of the same classifier, by the names that the page shows.
 
     Attributes:
         of_classes: names of the methods that explain a class.
-        of_concepts: of those that explain the embedding of a few images.
-        of_pairs: of those that show on two images what they share.
+        of_concepts: names of those that explain the embedding of a few images.
+        of_pairs: names of those that explain the similarity of two images on both.
     """
 
     def __init__(self, methods: Mapping[str, Explainer]) -> None:
@@ -73,7 +73,7 @@ class Workbench:
     def why(
         self, methods: Sequence[str], image: Image.Image, label: int | None = None
     ) -> list[Answer]:
-        """Where an image shows a class, by default the likeliest; raises as `Explainer.explain`."""
+        """Explain a class of an image, by default the likeliest; raises as `Explainer.explain`."""
         return [
             self._timed(name, lambda one: one.explain(image, label))
             for name in _some(methods, self.of_classes)
@@ -82,7 +82,7 @@ class Workbench:
     def where(
         self, methods: Sequence[str], image: Image.Image, concept: Sequence[Image.Image]
     ) -> list[Answer]:
-        """Where an image shows what a few other images are of.
+        """Explain where an image shows the concept of a few other images.
 
         Raises:
             InputError: there are no images of the concept, or a method is unknown.
@@ -95,7 +95,7 @@ class Workbench:
         return [self._timed(name, explain) for name in _some(methods, self.of_concepts)]
 
     def alike(self, methods: Sequence[str], image: Image.Image, other: Image.Image) -> list[Answer]:
-        """What two images share, shown on both; raises InputError if a method is unknown."""
+        """Explain the similarity of two images on both; InputError if a method is unknown."""
         return [
             self._timed(name, lambda one: _pair(one, image, other))
             for name in _some(methods, self.of_pairs)
@@ -138,7 +138,7 @@ def _some(methods: Sequence[str], known: Sequence[str]) -> Sequence[str]:
 
 @contextmanager
 def _named(method: str) -> Iterator[None]:
-    """Say which of several methods it was that could not answer."""
+    """Put the method's name before the message of its InputError."""
     try:
         yield
     except InputError as error:

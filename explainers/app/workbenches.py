@@ -1,4 +1,4 @@
-"""All that can be asked of the classifiers at hand: bundles, and methods without training."""
+"""Workbenches of the web page: bundles, configs, and all methods that need no training."""
 
 import warnings
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ def untrained_methods(classifier: FrozenClassifier) -> dict[str, Explainer]:
         if issubclass(kind, LearnedExplainer):
             continue
         settings = kind.quick_settings
-        told = ", ".join(f"{value} {key}" for key, value in settings.items())
+        suffix = "".join(f", {value} {key}" for key, value in settings.items())
         try:
-            found[f"{name}, {told}" if told else name] = kind(classifier, **settings).eval()
-        except InputError:  # this classifier is none of those that the method knows
+            found[name + suffix] = kind(classifier, **settings).eval()
+        except InputError:  # the method cannot explain this classifier
             continue
     with suppress(InputError):  # the package is not there, or knows no layer
         found["Grad-CAM"] = CAMBaseline(classifier).eval()
@@ -36,35 +36,35 @@ def untrained_methods(classifier: FrozenClassifier) -> dict[str, Explainer]:
 def load_workbenches(
     bundles: Sequence[str] = (), configs: Sequence[Path] = (), folder: Path = Path("checkpoints")
 ) -> dict[str, Workbench]:
-    """A workbench a classifier, by its name: what is asked for, then all that needs no training.
+    """One workbench a classifier, by its name: what is requested, then all that needs no training.
 
     Args:
         bundles: folders or hub names of trained explainers.
         configs: configs of methods that need no training.
-        folder: whose bundles to take if nothing is asked for; those that cannot be loaded are left
+        folder: whose bundles to take if nothing is requested; those that cannot be loaded are left
             out with a warning.
 
     Raises:
-        InputError: something asked for cannot be loaded, or there is nothing at all.
+        InputError: a bundle or config cannot be loaded, or there is none at all.
     """
-    asked: dict[str, Explainer] = {}
+    requested: dict[str, Explainer] = {}
     for bundle in bundles:
-        asked[Path(bundle).name] = load_explainer(bundle)
+        requested[Path(bundle).name] = load_explainer(bundle)
     for config in configs:
-        asked[config.stem] = load_untrained(config)
+        requested[config.stem] = load_untrained(config)
     if not bundles and not configs:
         for found in sorted(folder.glob("*/config.json")):
             try:
-                asked[found.parent.name] = load_explainer(found.parent)
+                requested[found.parent.name] = load_explainer(found.parent)
             except InputError as error:
                 warnings.warn(f"left out {found.parent}: {error}", stacklevel=2)
-    if not asked:
+    if not requested:
         raise InputError(
             f"no bundle to load in {folder.resolve()}; name some by --checkpoint, or a config of "
             "a method that needs no training by --config"
         )
     grouped: dict[str, dict[str, Explainer]] = {}
-    for name, explainer in asked.items():
+    for name, explainer in requested.items():
         grouped.setdefault(explainer.classifier.fingerprint(), {})[name] = explainer
     benches: dict[str, Workbench] = {}
     for fingerprint, methods in grouped.items():

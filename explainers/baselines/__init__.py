@@ -1,7 +1,7 @@
-"""Methods of the packages grad-cam and captum as explainers, to compare with.
+"""Adapters to the packages grad-cam and captum, as baselines.
 
-They come with `pip install "learned-explainers[compare]"`. Each answers as its package does; ours
-are the layer to look at, the layout of tokens, the seeds, and that nothing stays on the classifier.
+They need `pip install "learned-explainers[compare]"`. Each answers as its package does; ours are
+the default layer, the layout of tokens, the seeds, and that nothing stays on the classifier.
 """
 
 from explainers.baselines.captum import CAPTUM_METHODS, CaptumBaseline

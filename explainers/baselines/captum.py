@@ -1,4 +1,4 @@
-"""Gradients, and what removing regions costs, by the package captum."""
+"""Gradient and perturbation methods of the package captum."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,18 +11,19 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError, require_known
 
 
 @dataclass(frozen=True)
 class _Use:
-    """How a class of captum is called.
+    """Arguments and post-processing of a class of captum.
 
     Attributes:
         options: arguments for images (b 3 h w), from the explainer's hyperparameters.
         reduce: brings attributions (b 3 h w) to scores (b 1 h w).
-        gradient: it takes gradients, which can be averaged over noisy copies.
+        gradient: it computes gradients, which can be averaged over noisy copies.
         random: it draws samples.
     """
 
@@ -33,12 +34,12 @@ class _Use:
 
 
 class CaptumBaseline(Explainer):
-    """Explains by a method of the package captum, with black as the absence of information.
+    """A method of the package captum, with black as the baseline.
 
-    Scores are signed, except those of Saliency, in logits. Regions that are removed as one score
-    the same in all their pixels. Gradients are summed over the colours, so that those of
-    IntegratedGradients add up to the logit less that of a black image; for Saliency, the colour of
-    the largest one counts, as in Simonyan et al. (https://arxiv.org/abs/1312.6034).
+    Scores are signed, except those of Saliency, in logits. All pixels of a removed region have the
+    same score. Gradients are summed over the colours, so that those of IntegratedGradients add up
+    to the logit less that of a black image; for Saliency, the colour of the largest one counts, as
+    in Simonyan et al. (https://arxiv.org/abs/1312.6034).
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
@@ -49,11 +50,24 @@ class CaptumBaseline(Explainer):
         noisy_copies: of the image, to average gradients over; SmoothGrad is Saliency with 50.
         noise: standard deviation of the noise on the copies, as a share of black to white.
         seed: of all that is random; the same for every image.
-        chunk_size: images in the classifier at once.
+        chunk_size: images in one batch of the classifier.
 
     Raises:
         InputError: the method is unknown or takes no noisy copies, or captum cannot be imported.
     """
+
+    title = "Captum"
+    papers = (
+        Paper(
+            "kokhlikyan2020captum",
+            "Captum: A unified and generic model interpretability library for PyTorch",
+            "Kokhlikyan, Narine and Miglani, Vivek and Martin, Miguel and Wang, Edward and "
+            "Alsallakh, Bilal and Reynolds, Jonathan and Melnikov, Alexander and Kliushkina, "
+            "Natalia and Araya, Carlos and Yan, Siqi and Reblitz-Richardson, Orion",
+            "2009.07896",
+        ),
+    )
+    export_obstacle = "is a method of the package captum, of gradients or many passes an image"
 
     def __init__(
         self,
@@ -85,10 +99,10 @@ class CaptumBaseline(Explainer):
         self.chunk_size = chunk_size
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Call the package: on one image at a time where it draws, for the sake of the seed."""
+        """Call the package; random methods one image at a time, so that a seed fixes each map."""
         captum = package("captum.attr", "captum")
         use = CAPTUM_METHODS[self.method]
-        together = 1 if use.random or self.noisy_copies else self.chunk_size
+        batch_size = 1 if use.random or self.noisy_copies else self.chunk_size
         scores = []
         with lent(self.classifier, images) as copies:
             method = getattr(captum, self.method)(self.classifier)
@@ -98,8 +112,8 @@ class CaptumBaseline(Explainer):
                 arguments["nt_samples"] = self.noisy_copies
                 arguments["nt_samples_batch_size"] = min(self.chunk_size, self.noisy_copies)
                 arguments["stdevs"] = float(self.noise)
-            labels = target.clone().split(together)
-            for part, label in zip(copies.split(together), labels, strict=True):
+            labels = target.clone().split(batch_size)
+            for part, label in zip(copies.split(batch_size), labels, strict=True):
                 part = part.detach().requires_grad_()
                 with _seeded(self.seed, part.device):
                     attributions = method.attribute(
@@ -108,7 +122,7 @@ class CaptumBaseline(Explainer):
                 scores.append(use.reduce(attributions.detach()))
         return torch.cat(scores)
 
-    def _nothing(self, images: Tensor) -> dict[str, Any]:
+    def _no_options(self, images: Tensor) -> dict[str, Any]:
         return {}
 
     def _path(self, images: Tensor) -> dict[str, Any]:
@@ -119,7 +133,7 @@ class CaptumBaseline(Explainer):
         return {
             "sliding_window_shapes": (3, *sides),
             "strides": (3, *(max(1, side // 2) for side in sides)),
-            "perturbations_per_eval": self._room(images),
+            "perturbations_per_eval": self._copies_at_once(images),
         }
 
     def _cells(self, images: Tensor) -> dict[str, Any]:
@@ -129,14 +143,14 @@ class CaptumBaseline(Explainer):
         cells = rows[:, None] * (columns[-1] + 1) + columns
         return {
             "feature_mask": cells[None, None],  # (1 1 h w)
-            "perturbations_per_eval": self._room(images),
+            "perturbations_per_eval": self._copies_at_once(images),
         }
 
     def _sampled_cells(self, images: Tensor) -> dict[str, Any]:
         return {"n_samples": self.samples} | self._cells(images)
 
-    def _room(self, images: Tensor) -> int:
-        """How many versions of each of the images fit into the classifier at once."""
+    def _copies_at_once(self, images: Tensor) -> int:
+        """Number of perturbed copies of each image that one batch holds."""
         return max(1, self.chunk_size // len(images))
 
 
@@ -145,8 +159,8 @@ _mean = partial(torch.mean, dim=1, keepdim=True)
 _largest = partial(torch.amax, dim=1, keepdim=True)
 
 CAPTUM_METHODS = {
-    "Saliency": _Use(CaptumBaseline._nothing, _largest, gradient=True),
-    "InputXGradient": _Use(CaptumBaseline._nothing, _sum, gradient=True),
+    "Saliency": _Use(CaptumBaseline._no_options, _largest, gradient=True),
+    "InputXGradient": _Use(CaptumBaseline._no_options, _sum, gradient=True),
     "IntegratedGradients": _Use(CaptumBaseline._path, _sum, gradient=True),
     "Occlusion": _Use(CaptumBaseline._windows, _mean),
     "FeatureAblation": _Use(CaptumBaseline._cells, _mean),

@@ -1,4 +1,4 @@
-"""Lending a classifier to another package: found or asked for, and nothing left behind."""
+"""Import of optional packages, and use of a classifier by them without traces left on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from explainers.errors import InputError
 
 @contextmanager
 def lent(classifier: nn.Module, images: Tensor) -> Iterator[Tensor]:
-    """Lend a classifier out: gradients on, float32, and afterwards all hooks and parts as before.
+    """Let a package use a classifier: gradients on, float32, hooks and parts restored afterwards.
 
     Gives a copy of the images that may require gradients, whatever mode the caller is in.
     """

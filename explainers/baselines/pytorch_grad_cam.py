@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
+from explainers.citation import GRAD_CAM
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError, require_known
 
@@ -32,19 +33,23 @@ CAM_METHODS = (
 
 
 class CAMBaseline(Explainer):
-    """Explains by a class activation map of the package grad-cam.
+    """A class activation map method of the package grad-cam.
 
     Scores are as the package returns them: the positive part, scaled to [0, 1] for each image.
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
         method: one of `CAM_METHODS`.
-        layer: the module whose output is weighed, by its name in timm's model; by default what
-            the head pools or, where that is tokens, what the last attention reads.
+        layer: the module whose output channels are weighted, by its name in timm's model; by
+            default what the head pools or, where that is tokens, what the last attention reads.
 
     Raises:
         InputError: the method or the layer is unknown, or grad-cam cannot be imported.
     """
+
+    title = "Grad-CAM (package grad-cam)"
+    papers = (GRAD_CAM,)
+    export_obstacle = "is a method of the package grad-cam, of gradients or many passes an image"
 
     def __init__(
         self, classifier: ClassifierSource, method: str = "GradCAM", layer: str | None = None
@@ -60,7 +65,7 @@ class CAMBaseline(Explainer):
         self._channels_last = self.classifier.as_maps(output, self.classifier.size) is not output
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Weigh the channels of the layer, as the package does."""
+        """Weight the channels of the layer, as the package does."""
         grad_cam = package("pytorch_grad_cam", "grad-cam")
         chosen = grad_cam.utils.model_targets.ClassifierOutputTarget
         options: dict[str, Any] = {
@@ -79,7 +84,7 @@ class CAMBaseline(Explainer):
 
 
 def _outputs(classifier: FrozenClassifier) -> tuple[dict[str, Tensor], Tensor]:
-    """What each module makes of a black image (1 …), by its name, and what the head gets."""
+    """Outputs of all modules for a black image (1 …), by name, and the input of the head."""
     model = classifier.model
     outputs: dict[str, Tensor] = {}
 

@@ -1,9 +1,8 @@
-"""Write a learned explainer as one file, ONNX or torch.export's, and prove it against torch.
+"""Export of a learned explainer to an ONNX file.
 
 `explainers export --checkpoint checkpoints/NAME --format onnx --output FILE` is the command.
 """
 
-import importlib.metadata
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,15 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.errors import InputError
-from explainers.export.graph import OneGraph
-from explainers.export.proof import (
+from explainers.export.exported import (
     Exported,
-    checked_path,
-    describe,
-    explained_failure,
-    prove,
-    written_aside,
+    exporter_errors,
+    metadata_of,
+    require_exportable,
+    write,
 )
+from explainers.export.graph import ExplainerGraph
+from explainers.export.proof import Run
 
 OPSET = 20
 
@@ -38,7 +37,7 @@ def export_onnx(
     opset: int = OPSET,
     tolerance: float | None = None,
 ) -> Exported:
-    """Write an ONNX file, which is put in place only if ONNX Runtime answers as torch does.
+    """Write an ONNX file, put in place only if ONNX Runtime agrees with torch.
 
     Inputs: `image` (b 3 h w) float32 in [0, 1], of the classifier's size; `label` (b) int64, and
     with the classifier -1 for the class that it predicts. Outputs: `map` (b 1 h w) float32 in
@@ -48,7 +47,7 @@ def export_onnx(
     Args:
         explainer: a learned one, on the CPU.
         path: the file, ending in .onnx.
-        with_classifier: answer with logits too.
+        with_classifier: put out logits too.
         half: compute in float16; inputs and outputs stay float32.
         opset: version of ONNX's operators.
         tolerance: largest `Exported.difference` allowed; by default 1e-4, and 0.05 if `half`.
@@ -57,18 +56,12 @@ def export_onnx(
         InputError: the explainer cannot be exported, differs by more than the tolerance, or the
             packages of the extra `export` are missing.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise InputError(
-                f"ONNX needs the package {package}; run: "
-                'pip install "learned-explainers[export]", or export with --format torch'
-            )
-    import onnxruntime  # an extra: the rest of the library does without
-
-    path = checked_path(explainer, Path(path), ".onnx")
-    graph = OneGraph(explainer, with_classifier, half)
+    _require_onnx()
+    path = Path(path)
+    require_exportable(explainer, path, ".onnx")
+    graph = ExplainerGraph(explainer, with_classifier, half)
     names = ["map", "logits"] if with_classifier else ["map"]
-    with explained_failure(explainer):
+    with exporter_errors(explainer):
         program: Any = torch.onnx.export(
             graph.program(),
             dynamo=True,
@@ -77,18 +70,36 @@ def export_onnx(
             output_names=names,
             verbose=False,
         )
-    metadata = describe(explainer, half) | {"opset": str(opset)}
+    metadata = metadata_of(explainer, half) | {"opset": str(opset)}
     program.model.metadata_props.update(metadata)
     weights = sum(weight.nbytes for weight in [*graph.parameters(), *graph.buffers()])
-    with written_aside(path) as file:
+
+    def save(file: Path) -> Run:
         program.save(file, external_data=weights > ONE_FILE_BYTES)
-        with explained_failure(explainer):
-            session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        with exporter_errors(explainer):
+            return _runtime(file, names)
 
-        def run(images: Tensor, labels: Tensor) -> list[Tensor]:
-            inputs = {"image": images.numpy(), "label": labels.numpy()}
-            return [torch.from_numpy(output) for output in session.run(names, inputs)]
+    return write(explainer, path, metadata, half, tolerance, save)
 
-        difference = prove(explainer, run, path, half, tolerance)
-        size = sum(part.stat().st_size for part in file.parent.iterdir())
-    return Exported(path, size, difference, metadata)
+
+def _require_onnx() -> None:
+    """Raise InputError unless all packages of the extra `export` are there."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"ONNX needs the package {package}; run: "
+                'pip install "learned-explainers[export]", or export with --format torch'
+            )
+
+
+def _runtime(file: Path, names: list[str]) -> Run:
+    """Open a file in ONNX Runtime, for the outputs of these names."""
+    import onnxruntime  # an extra: the rest of the library does without
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor, labels: Tensor) -> list[Tensor]:
+        inputs = {"image": images.numpy(), "label": labels.numpy()}
+        return [torch.from_numpy(output) for output in session.run(names, inputs)]
+
+    return run

@@ -1,4 +1,4 @@
-"""Write a learned explainer as a .pt2 file of torch.export, and prove it against torch."""
+"""Export of a learned explainer to a .pt2 file of torch.export."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from explainers.base import Explainer
-from explainers.export.graph import OneGraph
-from explainers.export.proof import (
+from explainers.export.exported import (
     Exported,
-    checked_path,
-    describe,
-    explained_failure,
-    prove,
-    written_aside,
+    exporter_errors,
+    metadata_of,
+    require_exportable,
+    write,
 )
+from explainers.export.graph import ExplainerGraph
+from explainers.export.proof import Run
 
 
 def export_torch(
@@ -26,25 +26,27 @@ def export_torch(
     half: bool = False,
     tolerance: float | None = None,
 ) -> Exported:
-    """Write a .pt2 file, for `torch.export.load`, proved likewise.
+    """Write a .pt2 file for `torch.export.load`, put in place only if it agrees with torch.
 
-    Its module takes and gives what `export_onnx` says, in that order: `module(image, label)` is
-    (map,) or (map, logits). What the file says of itself is in its extra file `metadata.json`.
-    Arguments and errors as of `export_onnx`.
+    Its module has the inputs and outputs of `export_onnx`, in that order: `module(image, label)` is
+    (map,) or (map, logits). The metadata are in its extra file `metadata.json`. Arguments and
+    errors as of `export_onnx`.
     """
-    path = checked_path(explainer, Path(path), ".pt2")
-    graph = OneGraph(explainer, with_classifier, half)
-    metadata = describe(explainer, half)
-    with explained_failure(explainer):
+    path = Path(path)
+    require_exportable(explainer, path, ".pt2")
+    graph = ExplainerGraph(explainer, with_classifier, half)
+    metadata = metadata_of(explainer, half)
+    with exporter_errors(explainer):
         program = graph.program()
-    with written_aside(path) as file:
+
+    def save(file: Path) -> Run:
         torch.export.save(program, file, extra_files={"metadata.json": json.dumps(metadata)})
         module = torch.export.load(file).module()
 
+        @torch.no_grad()
         def run(images: Tensor, labels: Tensor) -> list[Tensor]:
-            with torch.no_grad():
-                return list(module(images, labels))
+            return list(module(images, labels))
 
-        difference = prove(explainer, run, path, half, tolerance)
-        size = file.stat().st_size
-    return Exported(path, size, difference, metadata)
+        return run
+
+    return write(explainer, path, metadata, half, tolerance, save)

@@ -1,4 +1,4 @@
-"""How far an explainer agrees with itself on images that show the same thing.
+"""Agreement of an explainer's maps over mirrored and shifted copies of an image.
 
 A map that changes when its image is mirrored or moved by a few pixels tells less about the
 classifier than about the grid of its features.
@@ -17,12 +17,12 @@ SHIFT = 1 / 28
 
 @dataclass(frozen=True)
 class View:
-    """An image mirrored or moved, its border repeated where nothing is known.
+    """A mirrored or shifted copy of an image, its border repeated at the edges.
 
     Attributes:
         mirrored: left and right exchanged.
-        down: pixels that it is moved down by.
-        right: pixels that it is moved to the right by.
+        down: shift down, in pixels.
+        right: shift to the right, in pixels.
     """
 
     mirrored: bool = False
@@ -30,14 +30,14 @@ class View:
     right: int = 0
 
     def of(self, images: Tensor) -> Tensor:
-        """Show images (b 3 h w) so."""
+        """Apply to images (b 3 h w)."""
         margin = max(abs(self.down), abs(self.right))
         padded = F.pad(images, [margin] * 4, mode="replicate")
         moved = _cut(padded, margin - self.down, margin - self.right, images)
         return moved.flip(-1) if self.mirrored else moved
 
     def back(self, maps: Tensor) -> Tensor:
-        """Put maps (b 1 h w) of such images back in place; NaN where these did not show it."""
+        """Undo on maps (b 1 h w) of such images; NaN at pixels outside the copy."""
         margin = max(abs(self.down), abs(self.right))
         maps = maps.flip(-1) if self.mirrored else maps
         padded = F.pad(maps, [margin] * 4, value=torch.nan)
@@ -45,7 +45,7 @@ class View:
 
 
 def views(height: int, width: int) -> list[View]:
-    """The image as it is, mirrored, and moved to each of the four sides."""
+    """The image as it is, mirrored, and shifted to each of the four sides."""
     step = max(1, round(SHIFT * min(height, width)))
     moved = [View(down=step), View(down=-step), View(right=step), View(right=-step)]
     return [View(), View(mirrored=True), *moved]
@@ -57,7 +57,7 @@ def disagreement(
 ) -> Tensor:
     """Standard deviation (b 1 h w) of each pixel's map value over the views that show it.
 
-    The mean over an image's pixels is its uncertainty in one number; the costs are six maps.
+    The mean over an image's pixels is its uncertainty in one number. Costs six maps an image.
 
     Args:
         answer: from images and target to maps (b 1 h w) in [0, 1].

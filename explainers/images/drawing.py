@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
-"""Perceptually uniform colour maps, each with the diverging one that signed scores get in its
-place; people of any colour vision tell both ends of all of them apart."""
+"""Perceptually uniform colour maps, each with its diverging counterpart for signed scores;
+people of any colour vision tell both ends of all of them apart."""
 
 COLOUR_MAP = "inferno"
-SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # zero is white, red above and blue below it
+SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # white at zero, red above and blue below
 OPACITY = 0.85
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
 
@@ -47,9 +47,9 @@ def overlay(
     colour_map: str | None = None,
     signed: bool = False,
 ) -> Tensor:
-    """Lay colours over the greyed images, the thicker the more important a pixel is.
+    """Lay colours over the greyscale images, the more opaque the more important a pixel is.
 
-    What does not matter stays a photograph, without a colour that could pass for the map's.
+    Unimportant pixels stay grey, without a colour that could be taken for the map's.
 
     Args:
         images: (b 3 h w) in [0, 1].
@@ -59,11 +59,11 @@ def overlay(
         signed: maps are `centred` scores.
     """
     maps = maps.detach().cpu().float().clamp(0, 1)
-    thickness = (2 * maps - 1).abs() if signed else maps
+    strength = (2 * maps - 1).abs() if signed else maps
     colour_map = colour_map or (SIGNED_COLOUR_MAP if signed else COLOUR_MAP)
     weights = torch.tensor(LUMA)[:, None, None]
     grey = (images.detach().cpu().float() * weights).sum(dim=1, keepdim=True)
-    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity * thickness)
+    return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity * strength)
 
 
 def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:

@@ -1,4 +1,4 @@
-"""How one explanation is drawn: colours over the image, its class above, a legend below."""
+"""Drawing style of an explanation: colours over the image, its class above, a legend below."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ ONE_SIDED: dict[str, Callable[[Tensor], Tensor]] = {
     "negative": lambda scores: (-scores).clamp(min=0),
     "absolute": torch.abs,
 }
-"""What of signed scores is drawn from zero up."""
+"""One-sided parts of signed scores, drawn from zero up, by name."""
 
 SIDES = {"positive": "+ for", "negative": "- against", "absolute": "+ or -"}
-"""What its colours mean."""
+"""Their words in the legend."""
 
 SIGNS = ("signed", *ONE_SIDED)
 
 
 @dataclass(frozen=True)
 class DrawingStyle:
-    """How pictures of explanations look.
+    """Style of the pictures of explanations.
 
     Attributes:
         opacity: of the colours where the map is strongest, in [0, 1].
         colour_map: a key of `COLOUR_MAPS`; signed scores get the diverging one beside it.
-        sign: what of signed scores to draw, one of `SIGNS`; other scores have no sign.
+        sign: the part of signed scores to draw, one of `SIGNS`; ignored for unsigned ones.
         beside: draw the image itself, in colour, to the left.
 
     Raises:
@@ -65,8 +65,8 @@ class DrawingStyle:
             image: (3 h w) in [0, 1].
             one_map: (1 h w) in [0, 1], drawn unless scores are signed.
             scores: (1 h w).
-            signed: scores below 0 are counter-evidence.
-            text: what stands above.
+            signed: scores below 0 are negative attribution.
+            text: caption above the picture.
 
         Returns:
             A picture (3 _ _): the image's width, or twice that and a gap; two strips higher.
@@ -85,7 +85,7 @@ class DrawingStyle:
         if self.beside:
             gap = drawn.new_ones(3, drawn.shape[1], max(2, drawn.shape[2] // 50))
             drawn = torch.cat([image.detach().cpu().float(), gap, drawn], dim=2)
-        height = max(22, round(drawn.shape[2] / 26))  # text to read when all of it is on a screen
+        height = max(22, round(drawn.shape[2] / 26))  # readable when all of it is on a screen
         strip = legend(drawn.shape[2], words, self.opacity, colour_map, diverging, height)
         return torch.cat([captioned(drawn, text, height), strip], dim=1)
 

@@ -1,4 +1,4 @@
-"""Where a network is active at all: what a map that looks at its target has to beat."""
+"""Mean activation of one layer: a baseline for methods whose maps depend on the target."""
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ class ActivationMap(Explainer):
         stage: which of the classifier's `stages` to average.
     """
 
+    title = "Activation map"
+    papers = ()
+    export_obstacle = "answers alike for all classes: export the network's features instead"
     reads_target = False
 
     def __init__(self, classifier: ClassifierSource = "resnet50", stage: int = -1) -> None:
@@ -24,7 +27,7 @@ class ActivationMap(Explainer):
 
     @torch.no_grad()
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Average, and interpolate to the images."""
+        """Average the channels, and interpolate bilinearly to the images' size."""
         (maps,) = self.classifier.features(images, [self.stage])
         mean = maps.mean(dim=1, keepdim=True)
         return F.interpolate(mean, images.shape[-2:], mode="bilinear", align_corners=False)

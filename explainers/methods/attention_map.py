@@ -1,9 +1,13 @@
-"""AM: where the last attention of a vision transformer looks, whatever the class."""
+"""AM: attention of the last block of a vision transformer, the same for every class.
+
+A comparator in the CDAM paper (https://arxiv.org/abs/2312.02364).
+"""
 
 import torch
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource
+from explainers.methods.cdam import CDAM
 from explainers.methods.vit.self_attention import RecordAttention
 from explainers.methods.vit.token_explainer import TokenExplainer
 
@@ -22,6 +26,11 @@ class AttentionMap(TokenExplainer):
             not read a token, or the mean of some.
     """
 
+    title = "Attention map"
+    papers = CDAM.papers
+    export_obstacle = (
+        "reads the network's attention from outside, and answers alike for all classes"
+    )
     reads_target = False
 
     def __init__(self, classifier: ClassifierSource) -> None:

@@ -1,28 +1,32 @@
-"""CDAM: what each patch token adds to a class through the last attention of a vision transformer.
+"""CDAM: contribution of each patch token to a class through the last attention of a transformer.
 
 Class-Discriminative Attention Maps for Vision Transformers (https://arxiv.org/abs/2312.02364).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import ArchitectureError, InputError
+from explainers.errors import InputError
 from explainers.methods.vit.token_explainer import TokenExplainer
+from explainers.methods.vit.token_gradients import (
+    Value,
+    gradient_times_token,
+    patch_scores,
+    require_class_token,
+    scores_of_classes,
+    token_gradients,
+)
 from explainers.methods.vit.transformer import LastBlock
-
-Value = Callable[[Tensor], Tensor]
-"""Maps the tokens that the head gets (b _ d) to what is explained (b k)."""
 
 
 class CDAM(TokenExplainer):
     """Gradient times token where the last attention reads it: S_i = sum_j T_ij df/dT_ij.
 
-    Scores are signed, in logits: positive is evidence, negative counter-evidence. T is what enters
-    the last attention, not what enters its block: there, a patch that reaches the logit only
-    through a norm, which does not see its scale, scores zero.
+    Scores are signed, in logits: below 0 they are negative attribution. T is what enters the last
+    attention, not what enters its block: there, a patch that reaches the logit only through a norm,
+    which does not see its scale, scores zero.
 
     Args:
         classifier: the transformer to explain; see `FrozenClassifier.of`.
@@ -36,29 +40,31 @@ class CDAM(TokenExplainer):
             the patches and `attention_only` is not set.
     """
 
+    title = "CDAM"
+    papers = (
+        Paper(
+            "brocki2023cdam",
+            "Class-Discriminative Attention Maps for Vision Transformers",
+            "Brocki, Lennart and Binda, Jakub and Chung, Neo Christopher",
+            "2312.02364",
+        ),
+    )
+    export_obstacle = "takes a gradient for each image"
     signed = True
 
     def __init__(
         self, classifier: ClassifierSource, cosine: bool = False, attention_only: bool = False
     ) -> None:
         super().__init__(classifier, cosine)
-        self.transformer.require_pre_norm()
-        if self.transformer.pooled and not attention_only:
-            raise ArchitectureError(
-                f"the head of {self.classifier.name} reads the patches themselves, so part of what "
-                "they add passes the last attention by; pass attention_only=True for a map of the "
-                "rest"
-            )
+        require_class_token(self.transformer, attention_only)
 
     def token_scores(self, images: Tensor, target: Tensor) -> Tensor:
         """Score the patches (b k n) of images (b 3 h w); see `TokenExplainer.value`."""
-        last = self.transformer.last_block(images)
-        scores = self.last_scores(last, lambda tokens: self.value(tokens, target))
-        return scores[..., self.transformer.prefix :]
+        return patch_scores(self, images, target, self.last_scores)
 
     def last_scores(self, last: LastBlock, value: Value) -> Tensor:
         """Score all tokens (b k t) of a batch in the last block."""
-        return _products(last, last.inputs, value)
+        return gradient_times_token(last, last.inputs, value)
 
     def scores_of_classes(self, images: Tensor, labels: Tensor) -> Tensor:
         """Score the pixels for several classes an image, after one pass through the network.
@@ -73,18 +79,15 @@ class CDAM(TokenExplainer):
         Raises:
             InputError: a label is outside the classes, or there is not one row an image.
         """
-        if labels.ndim != 2:
-            raise InputError(f"labels must be (b k), k classes an image, got {tuple(labels.shape)}")
-        self.resolve_target(images, labels)
-        return self.attribute(images, labels).float()
+        return scores_of_classes(self, images, labels)
 
 
-class SmoothCDAM(CDAM):
+class SmoothCDAM(TokenExplainer):
     """Mean of CDAM over noisy copies of what enters the last block.
 
     Args:
         classifier: the transformer to explain; see `FrozenClassifier.of`.
-        samples: how many copies.
+        samples: number of copies.
         noise: standard deviation of the noise, as a share of the range of each image's tokens.
         seed: of the noise, which is the same for every image.
         cosine: for references; see `TokenExplainer`.
@@ -93,6 +96,11 @@ class SmoothCDAM(CDAM):
     Raises:
         InputError: there are no copies, or the noise is negative; and as `CDAM`.
     """
+
+    title = "Smooth CDAM"
+    papers = CDAM.papers
+    export_obstacle = CDAM.export_obstacle
+    signed = True
 
     def __init__(
         self,
@@ -103,7 +111,8 @@ class SmoothCDAM(CDAM):
         cosine: bool = False,
         attention_only: bool = False,
     ) -> None:
-        super().__init__(classifier, cosine, attention_only)
+        super().__init__(classifier, cosine)
+        require_class_token(self.transformer, attention_only)
         if samples < 1 or noise < 0:
             raise InputError(
                 f"samples must be at least 1 and noise 0 or more, got {samples} and {noise}"
@@ -111,6 +120,10 @@ class SmoothCDAM(CDAM):
         self.samples = samples
         self.noise = noise
         self.seed = seed
+
+    def token_scores(self, images: Tensor, target: Tensor) -> Tensor:
+        """Score the patches (b k n) of images (b 3 h w); see `TokenExplainer.value`."""
+        return patch_scores(self, images, target, self.last_scores)
 
     def last_scores(self, last: LastBlock, value: Value) -> Tensor:
         """Score all tokens (b k t): mean of T_k . df/dT (T_k), the noise in both branches."""
@@ -120,13 +133,17 @@ class SmoothCDAM(CDAM):
         mean: Tensor | float = 0.0
         for count in range(1, self.samples + 1):
             noise = torch.randn(inputs.shape[1:], generator=generator).to(inputs)
-            scores = _products(last, inputs + self.noise * spread * noise, value)
+            scores = gradient_times_token(last, inputs + self.noise * spread * noise, value)
             mean = mean + (scores - mean) / count  # without noise, CDAM to the last bit
         return torch.as_tensor(mean)
 
+    def scores_of_classes(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Score the pixels (b k h w) for labels (b k); see `CDAM.scores_of_classes`."""
+        return scores_of_classes(self, images, labels)
 
-class IntegratedCDAM(CDAM):
-    """CDAM along a path from nothing to the tokens of the image.
+
+class IntegratedCDAM(TokenExplainer):
+    """Mean of CDAM along a path from zero to the tokens of the image.
 
     Args:
         classifier: the transformer to explain; see `FrozenClassifier.of`.
@@ -134,13 +151,18 @@ class IntegratedCDAM(CDAM):
             scores add up to f less what it is when the last attention reads nothing of the
             patches. `pre_norm` shrinks what enters the block; the norm undoes it for all but the
             residual of the class token, so those scores add up to nothing in particular.
-        steps: into how many parts the path is cut.
+        steps: intervals of the path.
         cosine: for references; see `TokenExplainer`.
         attention_only: as for `CDAM`.
 
     Raises:
         InputError: the path is unknown or has fewer than 2 steps; and as `CDAM`.
     """
+
+    title = "Integrated CDAM"
+    papers = CDAM.papers
+    export_obstacle = CDAM.export_obstacle
+    signed = True
 
     def __init__(
         self,
@@ -150,7 +172,8 @@ class IntegratedCDAM(CDAM):
         cosine: bool = False,
         attention_only: bool = False,
     ) -> None:
-        super().__init__(classifier, cosine, attention_only)
+        super().__init__(classifier, cosine)
+        require_class_token(self.transformer, attention_only)
         if path not in PATHS or steps < 2:
             raise InputError(
                 f"path must be one of {', '.join(PATHS)} and steps at least 2, "
@@ -159,9 +182,17 @@ class IntegratedCDAM(CDAM):
         self.path = path
         self.steps = steps
 
+    def token_scores(self, images: Tensor, target: Tensor) -> Tensor:
+        """Score the patches (b k n) of images (b 3 h w); see `TokenExplainer.value`."""
+        return patch_scores(self, images, target, self.last_scores)
+
     def last_scores(self, last: LastBlock, value: Value) -> Tensor:
         """Score all tokens (b k t); those of the prefix are zero on `post_norm`."""
         return PATHS[self.path](self, last, value)
+
+    def scores_of_classes(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Score the pixels (b k h w) for labels (b k); see `CDAM.scores_of_classes`."""
+        return scores_of_classes(self, images, labels)
 
     def _post_norm(self, last: LastBlock, value: Value) -> Tensor:
         normed = last.normed(last.inputs)
@@ -170,32 +201,16 @@ class IntegratedCDAM(CDAM):
         total: Tensor | float = 0.0
         for step in range(self.steps):
             removed = 1 - (step + 0.5) / self.steps
-            total = total + _gradients(last, normed - removed * patches, last.inputs, value)
+            total = total + token_gradients(last, normed - removed * patches, last.inputs, value)
         return torch.einsum("btd,bktd->bkt", patches, torch.as_tensor(total) / self.steps)
 
     def _pre_norm(self, last: LastBlock, value: Value) -> Tensor:
         shares = [step / self.steps for step in range(1, self.steps)]
         total: Tensor | float = 0.0
         for share in shares:
-            total = total + _products(last, share * last.inputs, value)
+            total = total + gradient_times_token(last, share * last.inputs, value)
         return torch.as_tensor(total) / len(shares)
 
 
 PATHS = {"post_norm": IntegratedCDAM._post_norm, "pre_norm": IntegratedCDAM._pre_norm}
-"""The ways of `IntegratedCDAM` by name."""
-
-
-def _products(last: LastBlock, inputs: Tensor, value: Value) -> Tensor:
-    """T . df/dT of each token (b k t), for what enters the block (b t d)."""
-    normed = last.normed(inputs)
-    return torch.einsum("btd,bktd->bkt", normed, _gradients(last, normed, inputs, value))
-
-
-def _gradients(last: LastBlock, normed: Tensor, inputs: Tensor, value: Value) -> Tensor:
-    """Gradient (b k t d) of each of the k values by what the attention reads (b t d)."""
-    leaf = normed.detach().requires_grad_()
-    values = value(last.read(leaf, inputs))
-    return torch.stack(
-        [torch.autograd.grad(one.sum(), leaf, retain_graph=True)[0] for one in values.unbind(1)],
-        dim=1,
-    )
+"""Paths of `IntegratedCDAM` by name."""

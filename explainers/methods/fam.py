@@ -1,4 +1,4 @@
-"""FAM: feature maps weighed by what each channel adds to the similarity of two embeddings.
+"""FAM: feature maps weighted by each channel's contribution to the similarity of two embeddings.
 
 Feature Activation Map: Visual Explanation of Deep Learning Models for Image Classification
 (https://arxiv.org/abs/2307.05017).
@@ -10,6 +10,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError, require_known
 from explainers.methods.similarity.pooling import over_positions, per_channel
@@ -53,11 +54,11 @@ WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda values: values.softmax(dim=1),
     "none": _same,
 }
-"""What makes weights (b k) of the channels' contributions (b k), by name."""
+"""Normalisations of the channels' contributions (b k) into weights (b k), by name."""
 
 
 class FAM(SimilarityExplainer):
-    """Sums feature maps A_k, each weighed by its channel's share of the similarity.
+    """Sum of feature maps A_k, each weighted by its channel's contribution to the similarity.
 
     With pooled features f and a reference g, a channel contributes c_k = f_k g_k / (|f| |g|) to
     the cosine, f_k g_k to the dot product, and -(f_k - g_k)^2 to minus the squared distance: the
@@ -65,9 +66,9 @@ class FAM(SimilarityExplainer):
     of two embeddings and are normalised; which formula and which normalisation is not public, so
     this is a reconstruction.
 
-    `plain` weighs A_k by the normalised c_k, which counts the image's strong channels twice, and
-    scores are what is positive of the sum. `decomposition` weighs by c_k / f_k, so that the mean of
-    the scores over the positions is the similarity itself; they are signed.
+    `plain` weights A_k by the normalised c_k, which counts the image's strong channels twice;
+    scores are the positive part of the sum. `decomposition` weights by c_k / f_k, so that the mean
+    of the scores over the positions is the similarity itself; they are signed.
 
     Through a head, g is pulled back: c_k = f_k d(p . g)/df_k / (|p| |g|), with p = head(f) and the
     lengths held constant. For a linear head that is W^T g (its bias belongs to no channel), for
@@ -80,8 +81,8 @@ class FAM(SimilarityExplainer):
         normalisation: of plain weights, a key of `WEIGHTS`.
         temperature: of the softmax. At 1 the channel of the largest contribution weighs as much as
             k channels that contribute nothing; lower it to single channels out.
-        metric: how embeddings are compared, a key of `embeddings.METRICS`.
-        pool: how feature maps become an embedding, a key of `pooling.POOLS`.
+        metric: the similarity of embeddings, a key of `similarities.METRICS`.
+        pool: pooling of feature maps into an embedding, a key of `pooling.POOLS`.
         stage: which of the classifier's `stages` is pooled.
         head: as for `SimilarityExplainer`.
 
@@ -89,6 +90,17 @@ class FAM(SimilarityExplainer):
         InputError: a name is unknown, the temperature is not positive, or the distance is asked
             for with a head, a decomposition, or a normalisation that keeps its sign.
     """
+
+    title = "FAM"
+    papers = (
+        Paper(
+            "liao2023fam",
+            "Feature Activation Map: Visual Explanation of Deep Learning Models for Image "
+            "Classification",
+            "Liao, Yi and Gao, Yongsheng and Zhang, Weichuan",
+            "2307.05017",
+        ),
+    )
 
     def __init__(
         self,
@@ -122,33 +134,33 @@ class FAM(SimilarityExplainer):
         self.signed = weights == "decomposition"
 
     def contributions(self, maps: Tensor, references: Tensor) -> Tensor:
-        """What each channel (b k) of feature maps (b k _ _) adds to the similarity."""
+        """Contributions (b k) of the channels of feature maps (b k _ _) to the similarity."""
         pooled = self.pool.pooled(maps)
         if self.metric == "euclidean":
             return per_channel(-(pooled - references).square(), maps)
         return per_channel(pooled * self._pulled_back(pooled, references), maps)
 
     def score_maps(self, maps: Tensor, references: Tensor) -> Tensor:
-        """Sum the weighed maps; see `SimilarityExplainer`."""
+        """Sum the weighted maps; see `SimilarityExplainer`."""
         if self.weights == "decomposition":
             weights = self._pulled_back(self.pool.pooled(maps), references)
             return (over_positions(weights, maps) * self.pool.located(maps)).sum(1, keepdim=True)
-        return self._weighed(maps, self.contributions(maps, references))
+        return self._weighted(maps, self.contributions(maps, references))
 
     def partner_maps(self, partners: Tensor, maps: Tensor, references: Tensor) -> Tensor:
-        """Weigh the partners' maps as the image's own; a decomposition swaps the roles instead."""
+        """Weight the partners' maps as the image's own; a decomposition swaps the roles instead."""
         if self.weights == "decomposition":
             return super().partner_maps(partners, maps, references)
-        return self._weighed(partners, self.contributions(maps, references))
+        return self._weighted(partners, self.contributions(maps, references))
 
-    def _weighed(self, maps: Tensor, contributions: Tensor) -> Tensor:
+    def _weighted(self, maps: Tensor, contributions: Tensor) -> Tensor:
         if self.normalisation == "softmax":
             contributions = _logits(contributions) / self.temperature
         weights = WEIGHTS[self.normalisation](contributions)
         return (weights[..., None, None] * maps).sum(dim=1, keepdim=True).relu()
 
     def _pulled_back(self, pooled: Tensor, references: Tensor) -> Tensor:
-        """The reference (b d) as seen from the pooled features (b d), over the lengths."""
+        """References (b d) pulled back to the pooled features (b d), divided by the lengths."""
         with torch.enable_grad():
             leaf = pooled.detach().requires_grad_()
             embeddings = self.head(leaf)

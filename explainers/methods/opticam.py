@@ -1,6 +1,6 @@
 """Opti-CAM: a class activation map whose channel weights are optimised for each image.
 
-Zhang, Torres, Sicre, Avrithis, Ayache: Opti-CAM (https://arxiv.org/abs/2301.07002).
+Opti-CAM: Optimizing saliency maps for interpretability (https://arxiv.org/abs/2301.07002).
 """
 
 from typing import ClassVar, NamedTuple
@@ -10,23 +10,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.base import Explainer
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError, require_known
 from explainers.images.pixel_removal import delete, keep
-from explainers.methods.cam.batched_adam import Ascent, Rows
+from explainers.methods.cam.batched_adam import BatchedAdam, Rows
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
-from explainers.methods.cam.target_scores import SELECTORS
+from explainers.methods.cam.target_scores import TARGET_SCORES
 
 PRESETS = {"released": 50, "paper": 100}
-"""Steps of the optimisation in the code that the authors released, and in the paper."""
+"""Optimisation steps of the authors' released code, and of the paper."""
 
 
 class Optimisation(NamedTuple):
-    """What an optimisation found.
+    """Result of an optimisation.
 
     Attributes:
         maps: (b 1 h w) in [0, 1].
-        weights: logits (b channels) of the channels' weights.
+        weights: logits (b channels) of the channel weights.
         curve: the objective (b steps) before each step; NaN after the image stopped.
     """
 
@@ -36,11 +37,11 @@ class Optimisation(NamedTuple):
 
 
 class OptiCAM(Explainer):
-    """Weighs the channels of one layer so that the masked image scores highest.
+    """Class activation map with the channel weights that maximise the masked image's target score.
 
     Nothing is learned: each image has its own Adam, so its map does not depend on its batch
     mates. Scores are the optimised mask itself, in [0, 1]; that of a constant layer is zero.
-    Published masks are large. A price on their area shrinks them, at some cost of the average gain
+    Published masks are large. A weight on their area shrinks them, at some cost of the average gain
     (AG); on ten photographs, in percent, by benchmarks/opticam_area.py:
 
     | method | mean area | AG | insertion |
@@ -55,30 +56,40 @@ class OptiCAM(Explainer):
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
-        preset: whose number of steps to take, a key of `PRESETS`.
+        preset: number of steps by name, a key of `PRESETS`.
         steps: of Adam; by default the preset's.
-        stage: which of the classifier's `stages` to weigh; by default as `channel_maps` says.
-        selector: what of the class is raised, a key of `SELECTORS`; references have but one.
-        objective: `mask` raises the masked image's score, `difference` brings it near the whole
+        stage: which of the classifier's `stages` to weight; by default as `channel_maps` says.
+        selector: the target score that is maximised, a key of `TARGET_SCORES`; references have but
+            one, the cosine similarity.
+        objective: `mask` maximises the masked image's score, `difference` brings it near the whole
             image's.
-        normalisation: how a map becomes a mask, a key of `NORMALISATIONS`.
-        deletion_weight: price of the score of what the mask leaves out, in units of the kept
+        normalisation: of maps to masks, a key of `NORMALISATIONS`.
+        deletion_weight: weight of the score of what the mask leaves out, relative to the kept
             score; raise it for masks that hold all of the evidence. Doubles the cost.
-        area_weight: price of a mask that covers the whole image beyond the budget, in units of
-            the kept score; raise it if masks flood the image.
-        area_budget: share of the image that a mask may cover for nothing, in [0, 1].
+        area_weight: weight of the mask's area beyond the budget, in units of the kept score for
+            the whole image; raise it for smaller masks.
+        area_budget: share of the image in [0, 1] that a mask may cover without penalty.
         keep_best: answer with the best of all steps instead of the last, for one more pass.
         patience: stop an image when its objective has not risen by more than `tolerance` for as
             many steps; None takes all steps. Its batch mates go on without it.
         tolerance: see `patience`; in units of the objective.
         lr: learning rate of Adam.
-        chunk_size: images optimised at once; lower it if memory runs out.
+        chunk_size: images optimised in one batch; lower it if memory runs out.
 
     Raises:
         InputError: a name is unknown, or a number is out of its range.
     """
 
     title = "Opti-CAM"
+    papers = (
+        Paper(
+            "zhang2023opticam",
+            "Opti-CAM: Optimizing saliency maps for interpretability",
+            "Zhang, Hanwei and Torres, Felipe and Sicre, Ronan and Avrithis, Yannis and Ayache, "
+            "Stephane",
+            "2301.07002",
+        ),
+    )
     quick_settings: ClassVar = {"steps": 15}
     export_obstacle = "optimises each map by gradient steps"
 
@@ -102,7 +113,7 @@ class OptiCAM(Explainer):
     ) -> None:
         super().__init__(classifier)
         require_known("preset", preset, PRESETS)
-        require_known("selector", selector, SELECTORS)
+        require_known("selector", selector, TARGET_SCORES)
         require_known("objective", objective, ["mask", "difference"])
         require_known("normalisation", normalisation, NORMALISATIONS)
         steps = PRESETS[preset] if steps is None else steps
@@ -110,7 +121,7 @@ class OptiCAM(Explainer):
         for what, count in counts.items():
             if count is not None and count < 1:
                 raise InputError(f"{what} must be at least 1, got {count}")
-        self.ascent = Ascent(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
+        self.adam = BatchedAdam(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
         self.stage = stage
         self.selector = selector
         self.objective = objective
@@ -157,13 +168,13 @@ class OptiCAM(Explainer):
             if target.is_floating_point():
                 target = target.to(images)
             chunks = zip(images.split(self.chunk_size), target.split(self.chunk_size), strict=True)
-            found = [self._optimise(*chunk) for chunk in chunks]
-            return Optimisation(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+            results = [self._optimise(*chunk) for chunk in chunks]
+            return Optimisation(*(torch.cat(parts) for parts in zip(*results, strict=True)))
 
     def _optimise(self, images: Tensor, target: Tensor) -> Optimisation:
         rows = self._rows(images, target)
         start = images.new_zeros(rows["features"].shape[:2])
-        weights, curve = self.ascent.run(self._objective, rows, start)
+        weights, curve = self.adam.maximise(self._objective, rows, start)
         with torch.no_grad():
             return Optimisation(self._masks(weights, rows), weights, curve)
 
@@ -182,7 +193,7 @@ class OptiCAM(Explainer):
         return NORMALISATIONS[self.normalisation](enlarged)
 
     def _objective(self, u: Tensor, rows: Rows) -> Tensor:
-        """What is raised (b), for the logits u (b channels) of the channels' weights."""
+        """Objective (b) to maximise, of the logits u (b channels) of the channel weights."""
         images, target = rows["images"], rows["target"]
         masks = self._masks(u, rows)
         if self.deletion_weight:
@@ -199,7 +210,7 @@ class OptiCAM(Explainer):
         return value
 
     def _score(self, images: Tensor, target: Tensor) -> Tensor:
-        """The score (b) of labels (b), or the cosine similarity to references (b d)."""
+        """Target score (b) of labels (b), or cosine similarity to references (b d)."""
         if target.is_floating_point():
             return F.cosine_similarity(self.classifier.embed(images).flatten(1).to(target), target)
-        return SELECTORS[self.selector](self.classifier(images).to(images.dtype), target)
+        return TARGET_SCORES[self.selector](self.classifier(images).to(images.dtype), target)

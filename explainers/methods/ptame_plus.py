@@ -133,7 +133,7 @@ class PTAMEPlus(LearnedExplainer):
         self.start_from(init_from, freeze_taken)
 
     @property
-    def export_obstacle(self) -> str | None:  # type: ignore[override]
+    def export_obstacle(self) -> str | None:  # type: ignore[override]  # read-only here
         """Test-time optimisation, where `refinement_steps` asks for it."""
         if not self.refinement_steps:
             return None

@@ -1,4 +1,4 @@
-"""R-Cut: tokens of a vision transformer, their channels weighed for a class, cut in two.
+"""R-Cut: normalised cut of a vision transformer's tokens, their channels weighted for a class.
 
 R-Cut: Enhancing Explainability in Vision Transformers with Relationship Weighted Out and Cut
 (https://arxiv.org/abs/2307.09050).
@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from explainers.base import Explainer
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError, require_known
 from explainers.images.pixel_removal import keep
@@ -24,17 +25,17 @@ from explainers.methods.vit.transformer import LastBlock, Transformer
 logger = logging.getLogger(__name__)
 
 ARMS = {"out": 0.0, "cut": 0.25, "rcut": 0.2}
-"""The maps that there are, and the tau of each; `out` cuts nothing."""
+"""Default tau of each arm; `out` cuts nothing."""
 SIGNS = ("seed", "out")
 VECTORS: dict[str, Callable[[Tensor], Tensor]] = {
     "probabilities": lambda logits: logits.softmax(dim=1),
     "logits": lambda logits: logits,
 }
-"""What is the class vector (b classes) of logits (b classes)."""
+"""Class vectors (b classes) of logits (b classes), by name."""
 
 
 def cosine_full(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
-    """Cosine (b) of class vectors (b classes) with those of the whole images; labels do not enter."""
+    """Cosine (b) of class vectors (b classes) and those of the whole images, whatever the label."""
     return F.cosine_similarity(vectors, whole)
 
 
@@ -49,38 +50,39 @@ def score(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
 
 
 RELATIONS = {function.__name__: function for function in (cosine_full, cosine_target, score)}
-"""Weights of channels by what the classifier says of the image seen through each."""
+"""Weights (b) of channels, from the class vectors of the image masked by each, by name."""
 
 
 class RCut(Explainer):
-    """Weighs channels by what the classifier sees through them, and cuts the graph of the tokens.
+    """Normalised cut of the graph of patch tokens, whose channels are weighted for the class.
 
     Tokens are the patches after `norm1` of the last block. Each channel, stretched to [0, 1] and
-    enlarged, masks the image; how the classifier's answer relates to the class is its weight. The
-    weighed tokens are cut in two by `normalised_cut`; scores, in [0, 1], are the positive side of
-    the eigenvector. Where every pair of patches is alike or none is, no cut is better than another,
-    and the map is that of `out`; a warning says so once.
+    enlarged, masks the image; its weight is the relation of the classifier's answer to the class.
+    The weighted tokens are cut in two by `normalised_cut`; scores, in [0, 1], are the positive side
+    of the eigenvector. Where every pair of patches is alike or none is, no cut is better than
+    another, and the map is that of `out`; a warning says so once.
 
-    The graph knows weights by their squares only: they are clamped at 0, or counter-evidence would
-    pass for evidence. A cosine within rounding of tau may fall on either side of it. Ours, where
-    the paper leaves it open: every relation but `cosine_full`, the class vector, the sign `out`,
-    and that `out` is stretched from its own minimum.
+    The graph depends on the squares of the weights only: they are clamped at 0, or negative
+    attribution would count as positive. A cosine within rounding of tau may fall on either side of
+    it. Ours, where the paper leaves it open: every relation but `cosine_full`, the class vector,
+    the sign `out`, and that `out` is stretched from its own minimum.
 
     Args:
         classifier: the transformer to explain, whatever its head reads; see `FrozenClassifier.of`.
-        arm: `rcut`; `out`, the weighed sum of the channels alone; or `cut`, the graph alone: that
+        arm: `rcut`; `out`, the weighted sum of the channels alone; or `cut`, the graph alone: that
             of TokenCut, the same for every target, without passes for channels.
         relation: `cosine_target`; `cosine_full`, the paper's, to which a class other than the
             prediction makes no difference; `score`, the class's probability; or `gradient`, the
             weights of Grad-CAM, for one pass instead of one a channel.
-        vector: what of the classifier's answer is compared, a key of `VECTORS`.
+        vector: the class vector that relations compare, a key of `VECTORS`.
         sign: foreground is the side of the token with the largest entry (`seed`), or the one that
             correlates with the map of `out`.
         binary: two patches are alike or not; False keeps the cosine of those that are.
-        channels: weigh only as many, those of the largest variance over the patches, and leave the
-            others out: an approximation, for fewer passes. None takes all; `cut` always does.
+        channels: number of channels to weight, those of the largest variance over the patches; the
+            others are left out: an approximation, for fewer passes. None takes all, as `cut` always
+            does.
         tau: cosine above which patches are alike, in [0, 1); by default 0.2, for `cut` 0.25.
-        chunk_size: masked images in the classifier at once.
+        chunk_size: masked images in one batch of the classifier.
 
     Raises:
         ArchitectureError: the classifier is no transformer of pre-norm blocks; a CNN has no tokens
@@ -90,9 +92,19 @@ class RCut(Explainer):
     """
 
     title = "R-Cut"
+    papers = (
+        Paper(
+            "niu2023rcut",
+            "R-Cut: Enhancing Explainability in Vision Transformers with Relationship Weighted Out "
+            "and Cut",
+            "Niu, Yingjie and Ding, Ming and Ge, Maoning and Karlsson, Robin and Zhang, Yuxiao and "
+            "Takeda, Kazuya",
+            "2307.09050",
+        ),
+    )
     quick_settings: ClassVar = {"relation": "gradient"}
     export_obstacle = (
-        "weighs channels by further passes or a gradient, and solves an eigenproblem an image"
+        "weights channels by further passes or a gradient, and solves an eigenproblem an image"
     )
 
     def __init__(
@@ -141,7 +153,7 @@ class RCut(Explainer):
         self._warned = False
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Weigh, cut, and enlarge bilinearly."""
+        """Weight the channels, cut, and interpolate bilinearly to the images' size."""
         # Gradients may be off where the caller is, and tensors of inference mode carry none.
         with (
             torch.inference_mode(False),
@@ -177,7 +189,7 @@ class RCut(Explainer):
             self._warned = True
             logger.warning(
                 "R-Cut: at tau=%s no cut of the patches is better than another, for %d of %d "
-                "images; their map is the weighed sum of the channels (said once)",
+                "images; their map is the weighted sum of the channels (said once)",
                 self.tau,
                 int(arbitrary.sum()),
                 len(arbitrary),
@@ -202,7 +214,7 @@ class RCut(Explainer):
         return torch.zeros_like(tokens[:, 0]).double().scatter(1, chosen, weights)
 
     def _relations(self, last: LastBlock, tokens: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Weights (b k) of the channels of tokens (b n k), for a pass each."""
+        """Weights (b k) of the channels of tokens (b n k), from one forward pass each."""
         grids = tokens.mT.unflatten(2, self.transformer.grid(images)).flatten(0, 1)[:, None]
         masks = min_to_max(grids)  # (b*k 1 rows columns)
         relate, vector = RELATIONS[self.relation], VECTORS[self.vector]

@@ -1,4 +1,4 @@
-"""RP: attention of all blocks, weighed by its gradient and multiplied through.
+"""RP: attention of all blocks, weighted by its gradient and multiplied through.
 
 Generic Attention-model Explainability (https://arxiv.org/abs/2103.15679), for self-attention.
 """
@@ -6,6 +6,7 @@ Generic Attention-model Explainability (https://arxiv.org/abs/2103.15679), for s
 import torch
 from torch import Tensor
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.methods.vit.self_attention import RecordAttention
 from explainers.methods.vit.token_explainer import TokenExplainer
@@ -25,6 +26,18 @@ class RelevancePropagation(TokenExplainer):
         ArchitectureError: the classifier is no transformer, or its head does not read a token, or
             the mean of some.
     """
+
+    title = "Relevance propagation"
+    papers = (
+        Paper(
+            "chefer2021generic",
+            "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder "
+            "Transformers",
+            "Chefer, Hila and Gur, Shir and Wolf, Lior",
+            "2103.15679",
+        ),
+    )
+    export_obstacle = "takes a gradient for each image"
 
     def __init__(self, classifier: ClassifierSource, cosine: bool = False) -> None:
         super().__init__(classifier, cosine)

@@ -1,10 +1,14 @@
-"""TAM: what the logit loses when a patch token is left out."""
+"""TAM: drop of the logit when a patch token is left out.
+
+A comparator in the CDAM paper (https://arxiv.org/abs/2312.02364).
+"""
 
 import torch
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource
 from explainers.errors import InputError
+from explainers.methods.cdam import CDAM
 from explainers.methods.vit.self_attention import HideToken
 from explainers.methods.vit.token_explainer import TokenExplainer
 
@@ -13,7 +17,7 @@ class TokenAblation(TokenExplainer):
     """Leaves out one patch token at a time: S_i = f(x) - f(x without i), in logits, signed.
 
     The token goes after its position was added, so all others stay where they are: no token of any
-    block attends to it, and the head does not get it. Costs a pass a patch.
+    block attends to it, and the head does not get it. Costs one forward pass a patch.
 
     Args:
         classifier: the transformer to explain; see `FrozenClassifier.of`.
@@ -26,6 +30,9 @@ class TokenAblation(TokenExplainer):
         InputError: chunk_size is below 1.
     """
 
+    title = "Token ablation map"
+    papers = CDAM.papers
+    export_obstacle = "takes a pass a patch, changing the network's attention in each"
     signed = True
 
     def __init__(
@@ -44,8 +51,8 @@ class TokenAblation(TokenExplainer):
         whole = model.forward_features(prepared)
         patches = whole.shape[1] - prefix
         without = []
-        for pairs in torch.arange(len(images) * patches).split(self.chunk_size):
-            pairs = pairs.to(images.device)
+        for chunk in torch.arange(len(images) * patches).split(self.chunk_size):
+            pairs = chunk.to(images.device)
             image, position = pairs // patches, pairs % patches + prefix
             with HideToken(position, whole.shape[1]) as hidden:
                 tokens = model.forward_features(prepared[image])

@@ -98,9 +98,8 @@ class LearnedExplainer(Explainer):
     @torch.no_grad()
     def read(self, images: Tensor) -> Readings:
         """The classifier's logits (b classes), and the features that the network draws from."""
-        if self.network.backbone is self.classifier:
-            return self.network.read_with_logits(images)
-        return self.classifier(images), self.network.read(images)
+        own = self.network.backbone is self.classifier
+        return self.network.read_with_logits(images, None if own else self.classifier)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""

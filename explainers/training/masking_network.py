@@ -44,8 +44,15 @@ class MaskingNetwork(nn.Module, ABC):
         return self.adapt(self.backbone.features(images, self.stages))
 
     @torch.no_grad()
-    def read_with_logits(self, images: Tensor) -> Readings:
-        """The backbone's logits (b classes) and the features, in one pass."""
+    def read_with_logits(self, images: Tensor, classifier: nn.Module | None = None) -> Readings:
+        """Logits (b classes) and the features.
+
+        Args:
+            images: (b 3 h w) in [0, 1].
+            classifier: gives the logits; by default the backbone, in the same pass.
+        """
+        if classifier is not None:
+            return classifier(images), self.read(images)
         logits, features = self.backbone.logits_and_features(images, self.stages)
         return logits, self.adapt(features)
 

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from explainers import FrozenClassifier, SimilarityExplainer
+from explainers import Explainer, FrozenClassifier, SimilarityExplainer
 from explainers.errors import ArchitectureError, InputError, TargetError
 from explainers.methods import METHODS
 
@@ -62,6 +62,23 @@ def labels(explainer, labels):
 def classes(explainer):
     if isinstance(explainer, SimilarityExplainer):
         pytest.skip("compares embeddings and knows no classes")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_method_has_a_title_a_docstring_and_papers_or_says_that_there_are_none(name):
+    kind = METHODS[name]
+    assert kind.title
+    assert kind.__doc__
+    defined_by = next(part for part in kind.__mro__ if "papers" in vars(part))
+    assert defined_by is not Explainer
+    assert all(paper.key and paper.title and paper.authors and paper.arxiv for paper in kind.papers)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_method_is_at_most_three_classes_deep(name):
+    classes = METHODS[name].__mro__
+    ours = classes[: classes.index(Explainer) + 1]
+    assert len(ours) <= 3, [one.__name__ for one in ours]
 
 
 def test_scores_are_float32_of_the_images_size(explainer, images, labels):

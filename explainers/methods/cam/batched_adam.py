@@ -1,4 +1,4 @@
-"""Gradient ascent on many small problems at once, of which none knows of the others."""
+"""Per-image Adam optimiser: a batch of images, each optimised independently of its batch mates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 Rows = dict[str, Tensor]
-"""What belongs to each problem and leaves the batch with it, each (b ...)."""
+"""Tensors (b ...) by name, of which row i belongs to image i and leaves the batch with it."""
 
 
 @dataclass(frozen=True)
-class Ascent:
-    """Adam (https://arxiv.org/abs/1412.6980), uphill, on each row of a batch for itself.
+class BatchedAdam:
+    """Adam (https://arxiv.org/abs/1412.6980) on each row of a batch independently; maximises.
 
     Attributes:
         steps: of Adam.
         lr: its learning rate.
-        keep_best: end with the best of all steps instead of the last, for one more evaluation.
+        keep_best: return the best of all steps instead of the last, for one more evaluation.
         patience: stop a row when its objective has not risen by more than `tolerance` for as many
             steps; None takes all steps.
         tolerance: see `patience`; in units of the objective.
@@ -30,12 +30,17 @@ class Ascent:
     keep_best: bool = False
     patience: int | None = None
     tolerance: float = 0.0
-    name: str = "ascent"
+    name: str = "Adam"
 
-    def run(
+    def maximise(
         self, objective: Callable[[Tensor, Rows], Tensor], rows: Rows, u: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Raise an objective (b) of u (b n) and rows, from a given u.
+        """Maximise an objective (b) of variables u (b n).
+
+        Args:
+            objective: maps u (b n) and the rows still in the batch to values (b).
+            rows: what the objective needs of each image.
+            u: initial values (b n).
 
         Returns:
             u (b n), and the objective (b steps) before each step; NaN after the row stopped.
@@ -46,7 +51,7 @@ class Ascent:
             "row": torch.arange(len(u), device=u.device),
             "momentum": torch.zeros_like(u),
             "square": torch.zeros_like(u),
-            "bar": lowest,
+            "threshold": lowest,
             "stale": torch.zeros_like(lowest),
         }
         remaining = rows
@@ -63,18 +68,18 @@ class Ascent:
                 better = values > state["best"]
                 state["best"] = torch.where(better, values, state["best"])
                 state["best_u"] = torch.where(better[:, None], u.detach(), state["best_u"])
-            self._climb(state, gradient, step)
+            self._step(state, gradient, step)
             if self.patience is not None:
-                rises = values > state["bar"] + self.tolerance
-                state["bar"] = torch.where(rises, values, state["bar"])
+                rises = values > state["threshold"] + self.tolerance
+                state["threshold"] = torch.where(rises, values, state["threshold"])
                 state["stale"] = torch.where(rises, 0, state["stale"] + 1)
                 found = _stored(state, found)
-                going = state["stale"] < self.patience
-                if not going.any():
+                active = state["stale"] < self.patience
+                if not active.any():
                     break
-                if not going.all():
-                    state = {name: value[going] for name, value in state.items()}
-                    remaining = {name: value[going] for name, value in remaining.items()}
+                if not active.all():
+                    state = {name: value[active] for name, value in state.items()}
+                    remaining = {name: value[active] for name, value in remaining.items()}
         found = _stored(state, found)
         if not self.keep_best:
             return found["u"], curve
@@ -82,8 +87,8 @@ class Ascent:
             last = objective(found["u"], rows) >= found["best"]
         return torch.where(last[:, None], found["u"], found["best_u"]), curve
 
-    def _climb(self, state: Rows, gradient: Tensor, step: int) -> None:
-        """One step, in torch's own order of operations; its optimiser cannot lose rows."""
+    def _step(self, state: Rows, gradient: Tensor, step: int) -> None:
+        """Take one step as torch.optim.Adam, which cannot drop rows, does: same order, same bits."""
         state["momentum"] = state["momentum"].lerp(gradient, 1 - 0.9)
         state["square"] = (0.999 * state["square"]).addcmul(gradient, gradient, value=1 - 0.999)
         root = state["square"].sqrt() / (1 - 0.999**step) ** 0.5 + 1e-8
@@ -92,7 +97,7 @@ class Ascent:
 
 
 def _stored(state: Rows, found: Rows) -> Rows:
-    """What was found, with what is known of the remaining rows put where it belongs."""
+    """Results of all rows, updated by the state of the remaining ones."""
     return {
         name: values.index_copy(0, state["row"], state[name].detach())
         for name, values in found.items()

@@ -1,4 +1,4 @@
-"""Class activation maps: channels of one layer, weighed, summed, and made a mask."""
+"""Class activation maps: weighted sums of a layer's channels, normalised to masks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from explainers.classifier.features import require_timm
 
 
 def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None = None) -> Tensor:
-    """The positive part of a layer's feature maps (b channels _ _) for images (b 3 h w) in [0, 1].
+    """Positive part of a layer's feature maps (b channels _ _) for images (b 3 h w) in [0, 1].
 
     Args:
         classifier: a timm model.
@@ -57,7 +57,7 @@ def min_to_max(maps: Tensor) -> Tensor:
 
 
 def up_to_max(maps: Tensor) -> Tensor:
-    """Divide each map (b 1 h w), nowhere negative, by its maximum; zeros stay zeros."""
+    """Divide each non-negative map (b 1 h w) by its maximum; zeros stay zeros."""
     high = maps.amax((2, 3), keepdim=True)
     zero = high <= torch.finfo(maps.dtype).tiny
     return maps / torch.where(zero, 1, high)
@@ -68,4 +68,4 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": up_to_max,
     "sigmoid": torch.sigmoid,
 }
-"""What makes masks in [0, 1] of maps that are nowhere negative."""
+"""Normalisations of non-negative maps to masks in [0, 1], by name."""

@@ -1,4 +1,4 @@
-"""Test-time refinement: a few steps of optimisation from a map that a single pass has drawn."""
+"""Test-time refinement: a few optimisation steps that start from a mask of a single pass."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def refine(
     steps: int,
     area_weight: float,
 ) -> Tensor:
-    """Raise the log-odds of the target on the masked image, at the price of its area.
+    """Raise the log-odds of the target on the masked image, less its weighted area.
 
     Adam on a coarse correction of each mask's logits, which starts at 0; in the manner of Opti-CAM
     (https://arxiv.org/abs/2301.07002), from a better start. Objectives are summed, so an image's
@@ -36,8 +36,9 @@ def refine(
         images: (b 3 h w) in [0, 1].
         labels: the targets (b).
         masks: (b 1 h w) in [0, 1], where to start.
-        steps: how many; 0 returns the masks.
-        area_weight: log-odds that the whole image as area is worth.
+        steps: of Adam; 0 returns the masks.
+        area_weight: weight of the mask's area, in log-odds for the whole image; raise it for
+            smaller masks.
 
     Returns:
         Masks (b 1 h w) in [0, 1].

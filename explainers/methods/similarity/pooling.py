@@ -1,4 +1,4 @@
-"""Pooling feature maps into an embedding, and finding where each of its entries comes from."""
+"""Pooling of feature maps into an embedding, and the positions each of its entries comes from."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ GEM_FLOOR = 1e-6  # and keep maps above this, as the root of 0 has no gradient
 
 
 class Pool(NamedTuple):
-    """A way to pool feature maps (b k h w).
+    """Pooling of feature maps (b k h w).
 
     Attributes:
         pooled: the embedding (b d); d is k, or k h w where positions are kept apart.
@@ -34,7 +34,7 @@ def maximum(maps: Tensor) -> Tensor:
 
 
 def generalised_mean(maps: Tensor) -> Tensor:
-    """Generalised mean (b k) of maps (b k h w), of which only the positive part counts."""
+    """Generalised mean (b k) of the positive part of maps (b k h w)."""
     return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean(dim=(2, 3)).pow(1 / GEM_POWER)
 
 
@@ -68,7 +68,7 @@ POOLS = {
     "gem": Pool(generalised_mean, _powers),
     "flatten": Pool(_flat, _multiplied),
 }
-"""The pools by name; `flatten` keeps the positions apart, as prototypes of Conv-4 networks do."""
+"""Poolings by name; `flatten` keeps the positions apart, as prototypes of Conv-4 networks do."""
 
 
 def per_channel(values: Tensor, maps: Tensor) -> Tensor:

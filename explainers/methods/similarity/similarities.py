@@ -32,4 +32,4 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "dot": dot,
     "euclidean": euclidean,
 }
-"""How two embeddings are compared, by name; more is more alike."""
+"""Similarities of two embeddings by name; more is more alike."""

@@ -1,4 +1,4 @@
-"""Explaining how alike two images are to a network: what FAM and its comparators share."""
+"""Base of methods that explain the similarity of two embeddings: FAM and its comparators."""
 
 from abc import abstractmethod
 from typing import Self
@@ -15,15 +15,15 @@ from explainers.methods.similarity.similarities import METRICS
 
 
 class SimilarityExplainer(Explainer):
-    """Scores the pixels of an image by what they add to its similarity to a reference.
+    """Scores the pixels of an image by their contribution to its similarity to a reference.
 
     A target is reference embeddings (b d), as `embed` makes them of a support image, another view
-    or a gallery image; the mean of several is a class's prototype. Classes are none.
+    or a gallery image; the mean of several is a class's prototype. Class labels are refused.
 
     Args:
         classifier: the network that embeds; see `FrozenClassifier.of`.
-        metric: how embeddings are compared, a key of `METRICS`.
-        pool: how feature maps become an embedding, a key of `pooling.POOLS`.
+        metric: the similarity of embeddings, a key of `METRICS`.
+        pool: pooling of feature maps into an embedding, a key of `pooling.POOLS`.
         stage: which of the classifier's `stages` is pooled; of a transformer, the patch tokens.
         head: a projection of pooled features to the embeddings that are compared, such as
             SimCLR's; frozen here, and no hyperparameter. None compares what is pooled.
@@ -31,6 +31,8 @@ class SimilarityExplainer(Explainer):
     Raises:
         InputError: a name is unknown.
     """
+
+    export_obstacle = "explains embeddings of reference images, and the graph takes classes"
 
     def __init__(
         self,
@@ -64,14 +66,14 @@ class SimilarityExplainer(Explainer):
         return self.score_maps(partners, self.head(self.pool.pooled(maps)))
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Score the positions, and interpolate to the images."""
+        """Score the positions, and interpolate bilinearly to the images' size."""
         maps = self.feature_maps(images)
         return _enlarged(self._scored(maps, target), images)
 
     def pair(
         self, images: Tensor, partners: Tensor, target: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Show a match on both sides.
+        """Scores of both images of a pair.
 
         Args:
             images: (b 3 h w), RGB in [0, 1].
@@ -95,12 +97,12 @@ class SimilarityExplainer(Explainer):
         return self._embedded(self.feature_maps(images))
 
     def similarity(self, images: Tensor, target: Tensor) -> Tensor:
-        """How alike (b) images (b 3 h w) are to the references (b d)."""
+        """Similarity (b) of images (b 3 h w) to the references (b d)."""
         return METRICS[self.metric](self.embed(images), target)
 
     @torch.no_grad()
     def feature_maps(self, images: Tensor) -> Tensor:
-        """The maps (b k _ _) of images (b 3 h w) in [0, 1] that are pooled."""
+        """Feature maps (b k _ _) of images (b 3 h w) in [0, 1], before pooling."""
         # Tensors of inference mode carry no gradient, which heads need.
         with (
             torch.inference_mode(False),

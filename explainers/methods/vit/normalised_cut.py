@@ -1,4 +1,4 @@
-"""Cutting a graph of tokens in two: normalised cut, by one eigenvector, for a batch of graphs.
+"""Normalised cut of a graph of tokens in two, by one eigenvector, for a batch of graphs.
 
 Shi, Malik: Normalized Cuts and Image Segmentation (IEEE TPAMI 22, 2000); the graph over the tokens
 of a transformer is that of TokenCut (https://arxiv.org/abs/2202.11539).
@@ -19,7 +19,7 @@ TIE = 1e-6
 
 
 class Cut(NamedTuple):
-    """What divides each graph.
+    """Cuts of a batch of graphs.
 
     Attributes:
         vectors: (b n), one sign on each side; which side is positive is arbitrary.
@@ -34,7 +34,7 @@ class Cut(NamedTuple):
 
 
 def affinities(tokens: Tensor, tau: float, binary: bool = True) -> Tensor:
-    """How alike tokens (b n d) are: (b n n), float64.
+    """Affinity matrices (b n n) of tokens (b n d), float64.
 
     Args:
         tokens: only their directions count.

@@ -1,4 +1,4 @@
-"""Reading and changing the attention of a transformer that knows nothing of it.
+"""Recording and masking the attention of a transformer without hooks or changes to its modules.
 
 Each works on what is computed inside its `with` block, in this thread, whether the attention is
 fused or not: timm computes it by `scaled_dot_product_attention`, or by a softmax of its own.
@@ -75,14 +75,14 @@ class RecordAttention(TorchFunctionMode):
 
 
 class HideToken(TorchFunctionMode):
-    """Lets no token attend to a chosen one, which to the others is as if it were not there.
+    """Masks one token of each sequence in every attention: no token attends to it.
 
     Args:
         positions: the token (b) to hide in each sequence.
-        length: how many tokens a sequence has.
+        length: number of tokens of a sequence.
 
     Attributes:
-        count: from how many attentions it was hidden.
+        count: number of attentions that it was hidden from.
     """
 
     def __init__(self, positions: Tensor, length: int) -> None:

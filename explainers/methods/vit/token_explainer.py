@@ -15,8 +15,8 @@ from explainers.methods.vit.transformer import Transformer
 class TokenExplainer(Explainer):
     """Scores the patches of a vision transformer, for a class or for reference embeddings.
 
-    Labels ask for the logit f_c, references for g = l . l_c: l is the embedding of the image, l_c
-    the reference, neither normalised.
+    The target score is the logit f_c of a label, or g = l . l_c of a reference: l is the embedding
+    of the image, l_c the reference, neither normalised.
 
     Args:
         classifier: the transformer to explain; see `FrozenClassifier.of`.
@@ -37,7 +37,7 @@ class TokenExplainer(Explainer):
         """Score the patches (b k n), of images (b 3 h w), for k targets each; see `value`."""
 
     def value(self, tokens: Tensor, target: Tensor) -> Tensor:
-        """What is explained (b k), in logits, from the tokens that the head gets (b _ d).
+        """Target scores (b k), in logits, of the tokens that the head gets (b _ d).
 
         Args:
             tokens: after the final norm.
@@ -54,7 +54,7 @@ class TokenExplainer(Explainer):
         return (embeddings * target).sum(dim=1, keepdim=True)
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Score the patches, each pixel as the patch that it is in."""
+        """Score the patches; each pixel has the score of its patch."""
         # Gradients may be off where the caller is, and tensors of inference mode carry none.
         with (
             torch.inference_mode(False),

@@ -1,4 +1,4 @@
-"""Vision transformers as sequences of tokens: their last block on its own, and tokens on pixels.
+"""Vision transformers as sequences of tokens: the last block on its own, and scores on pixels.
 
 A sequence (b t d) starts with prefix tokens (class, distillation, registers); n patch tokens
 follow, row by row.
@@ -21,12 +21,12 @@ PRE_NORM_BLOCKS = (vision_transformer.Block, eva.EvaBlock, beit.Block)
 
 
 class Transformer:
-    """A frozen vision transformer that is never touched, not even for the time of a call.
+    """Tokens of a frozen vision transformer, which is read without hooks or changes.
 
     Attributes:
         model: timm's network.
-        prefix: how many tokens come before the patches.
-        readers: which tokens the head reads: the class token, DeiT's two, or all.
+        prefix: number of tokens before the patches.
+        readers: the tokens that the head reads: the class token, DeiT's two, or all.
 
     Raises:
         ArchitectureError: the classifier is no transformer with one sequence of tokens.
@@ -48,7 +48,7 @@ class Transformer:
 
     @property
     def pooled(self) -> bool:
-        """Whether the head reads the patches themselves, not only what the class token gathered."""
+        """The head reads the patches themselves, not only the class token."""
         return self.readers.stop is None
 
     @property
@@ -83,7 +83,7 @@ class Transformer:
         return self.classifier.prepare(images)
 
     def grid(self, images: Tensor) -> tuple[int, int]:
-        """How many rows and columns of patches there are of images (b 3 h w)."""
+        """Rows and columns of patches of images (b 3 h w)."""
         size = self.classifier.nearest_size(images.shape[-2:])
         rows, columns = self.model.patch_embed.dynamic_feat_size(size)
         return rows, columns
@@ -103,7 +103,7 @@ class Transformer:
         return LastBlock(self.model, self.readers, inputs, self._positions(images))
 
     def _positions(self, images: Tensor) -> dict[str, Tensor]:
-        """What the attention of the last block is told of where tokens are."""
+        """Position arguments of the last block's attention: rotary embedding or relative bias."""
         rotary: Any = getattr(self.model, "rope", None)  # Eva's
         if rotary is not None:
             rope = rotary.get_embed(shape=list(self.grid(images)))
@@ -120,13 +120,13 @@ class Transformer:
 
 @dataclass(frozen=True)
 class LastBlock:
-    """The last block of a transformer at work on a batch, in parts that gradients flow through.
+    """The last block of a transformer on one batch, in parts that gradients flow through.
 
     Attributes:
         model: timm's network.
         readers: the tokens that its head reads; the others are left out after the attention.
         inputs: what enters the block (b t d).
-        positions: what its attention is told besides.
+        positions: further arguments of its attention.
     """
 
     model: Any
@@ -135,12 +135,12 @@ class LastBlock:
     positions: dict[str, Tensor]
 
     def normed(self, inputs: Tensor) -> Tensor:
-        """What the attention reads (b t d) of the block's inputs (b t d): T in the CDAM paper."""
+        """Input (b t d) of the attention, from the block's inputs (b t d): T in the CDAM paper."""
         normed: Tensor = self.model.blocks[-1].norm1(inputs)
         return normed
 
     def attend(self, normed: Tensor) -> Tensor:
-        """What the attention makes (b t d) of `normed` (b t d)."""
+        """Output (b t d) of the attention for `normed` (b t d)."""
         attended: Tensor = self.model.blocks[-1].attn(normed, **self.positions)
         return attended
 

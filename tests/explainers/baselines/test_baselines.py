@@ -8,6 +8,7 @@ import torch
 from explainers import FrozenClassifier
 from explainers.baselines import CAM_METHODS, CAPTUM_METHODS, CAMBaseline, CaptumBaseline
 from explainers.errors import InputError, TargetError
+from explainers.export.graph import require_single_pass
 
 needs_grad_cam = pytest.mark.skipif(
     find_spec("pytorch_grad_cam") is None, reason="needs grad-cam, of the extra compare"
@@ -144,3 +145,18 @@ def test_packages_are_imported_only_when_used():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        pytest.param(CAMBaseline, "grad-cam", marks=needs_grad_cam),
+        pytest.param(CaptumBaseline, "captum", marks=needs_captum),
+    ],
+)
+def test_baseline_cites_its_paper_and_names_its_package_when_it_is_to_be_exported(kind, package):
+    assert kind.title
+    assert kind.papers
+    explainer = kind({"model": "test_resnet", "pretrained": False, "num_classes": 4})
+    with pytest.raises(InputError, match=f"cannot be exported: it is a method .* {package}, "):
+        require_single_pass(explainer)

@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, LearnedExplainer, PTAMEPlus, export
+from explainers import LCAM, PTAME, TAME, Explainer, LearnedExplainer, PTAMEPlus
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
 from explainers.errors import ArchitectureError, InputError
-from explainers.export.graph import OneGraph
+from explainers.export import onnx_file
+from explainers.export.graph import ExplainerGraph
 from explainers.export.onnx_file import export_onnx
 from explainers.export.torch_file import export_torch
 from explainers.methods import METHODS
@@ -132,7 +133,7 @@ def test_half_precision_computes_in_half_and_speaks_float32(options, tmp_path):
 
 @pytest.mark.slow
 def test_weights_that_one_file_cannot_hold_go_beside_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "ONE_FILE_BYTES", 0)
+    monkeypatch.setattr(onnx_file, "ONE_FILE_BYTES", 0)
     explainer = LCAM(source()).eval()
     written = export_onnx(explainer, tmp_path / "big.onnx", opset=18)
     names = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
@@ -148,7 +149,7 @@ class Inverted(LCAM):
     def to_maps(self, scores):
         return scores
 
-    def finish(self, images, target, masks):
+    def postprocess(self, images, target, masks):
         return 1 - masks
 
 
@@ -165,7 +166,7 @@ def test_file_that_differs_from_torch_is_not_written(tmp_path):
 @pytest.mark.slow
 def test_own_features_and_logits_share_one_pass():
     explainer = PTAMEPlus(source()).eval()
-    program = OneGraph(explainer, with_classifier=True, half=False).program()
+    program = ExplainerGraph(explainer, with_classifier=True, half=False).program()
     convolutions = [node for node in program.graph.nodes if "conv2d" in str(node.target)]
     layers = [part for part in explainer.classifier.modules() if isinstance(part, nn.Conv2d)]
     assert len(convolutions) == len(layers)
@@ -176,7 +177,7 @@ def test_graph_leaves_the_explainer_as_it_is():
     images, labels = examples(explainer, 2)
     before = explainer.explain(images, labels).maps
     fingerprints = explainer.fingerprints()
-    OneGraph(explainer, with_classifier=True, half=True)
+    ExplainerGraph(explainer, with_classifier=True, half=True)
     assert explainer.fingerprints() == fingerprints
     torch.testing.assert_close(explainer.explain(images, labels).maps, before, rtol=0, atol=0)
     assert any(weight.requires_grad for weight in explainer.parameters())
@@ -193,15 +194,23 @@ def unlearned(request):
 
 
 def test_methods_of_more_than_one_pass_say_why(unlearned, tmp_path):
-    name = type(unlearned).__name__
-    with pytest.raises(InputError, match=f"{name} cannot be exported: it (?!is not one)"):
+    assert unlearned.export_obstacle != Explainer.export_obstacle
+    told = f"{type(unlearned).__name__} cannot be exported: it {unlearned.export_obstacle}; a learn"
+    with pytest.raises(InputError, match=re.escape(told)):
         export_onnx(unlearned, tmp_path / "one.onnx")
     assert not list(tmp_path.iterdir())
 
 
 def test_refinement_cannot_be_exported(tmp_path):
-    with pytest.raises(InputError, match="refinement_steps=2 cannot be exported: it optimises"):
-        export_torch(PTAMEPlus(source(), refinement_steps=2), tmp_path / "one.pt2")
+    explainer = PTAMEPlus(source(), refinement_steps=2)
+    with pytest.raises(
+        InputError,
+        match=r"^PTAMEPlus cannot be exported: it optimises each map by gradient steps; set "
+        r"refinement_steps to 0$",
+    ):
+        export_torch(explainer, tmp_path / "one.pt2")
+    explainer.refinement_steps = 0
+    assert explainer.export_obstacle is None
 
 
 def test_ending_of_the_file_is_checked(tmp_path):
@@ -210,7 +219,7 @@ def test_ending_of_the_file_is_checked(tmp_path):
 
 
 def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs the package onnx; .*learned-explainers\[export\]"):
         export_onnx(LCAM(source()), tmp_path / "one.onnx")
 

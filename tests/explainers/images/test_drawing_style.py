@@ -15,9 +15,9 @@ SCORES = torch.linspace(-1, 2, 40 * 60).view(1, 40, 60)
 MAP = torch.linspace(0, 1, 40 * 60).view(1, 40, 60)
 
 
-def middle(look, signed=True):
+def middle(style, signed=True):
     """A picture without its caption and legend."""
-    return look.draw(IMAGE, MAP, SCORES, signed, "cat")[:, 22:-22]
+    return style.draw(IMAGE, MAP, SCORES, signed, "cat")[:, 22:-22]
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_one_side_of_signed_scores_is_drawn_from_zero_up(sign, shown):
 def test_scores_without_sign_are_drawn_as_the_map_whatever_the_sign_asked_for():
     expected = overlay(IMAGE[None], MAP[None], 0.4, "viridis")[0]
     for sign in ("signed", "negative"):
-        look = DrawingStyle(opacity=0.4, colour_map="viridis", sign=sign)
-        torch.testing.assert_close(middle(look, signed=False), expected)
+        style = DrawingStyle(opacity=0.4, colour_map="viridis", sign=sign)
+        torch.testing.assert_close(middle(style, signed=False), expected)
 
 
 def test_scores_of_one_sign_leave_the_other_side_bare():
@@ -71,18 +71,18 @@ def test_strips_grow_with_the_picture(width, strip):
         ({"sign": "both"}, "unknown sign 'both'"),
     ],
 )
-def test_unknown_looks_are_refused(options, message):
+def test_unknown_styles_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         DrawingStyle(**options)
 
 
-def test_explanation_is_saved_with_the_look_asked_for(tmp_path):
+def test_explanation_is_saved_with_the_style_asked_for(tmp_path):
     explanation = CDAM({"model": "test_vit", "pretrained": False, "num_classes": 4}).explain(
         torch.rand(2, 3, 48, 64), 1
     )
-    look = DrawingStyle(opacity=0.5, colour_map="cividis", beside=True)
-    files = explanation.save(tmp_path, look)
-    for file, picture in zip(files, explanation.pictures(look), strict=True):
+    style = DrawingStyle(opacity=0.5, colour_map="cividis", beside=True)
+    files = explanation.save(tmp_path, style)
+    for file, picture in zip(files, explanation.pictures(style), strict=True):
         with Image.open(file) as image:
             saved = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
         torch.testing.assert_close(saved, picture, rtol=0, atol=1 / 255)

@@ -14,7 +14,7 @@ from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
-from explainers.methods.cam.target_scores import SELECTORS
+from explainers.methods.cam.target_scores import TARGET_SCORES
 
 LABELS = torch.tensor([0, 2, 3])
 KINDS = ["test_resnet", "test_vit"]
@@ -141,7 +141,7 @@ def test_batch_equals_one_by_one(classifier, images, options):
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("selector", TARGET_SCORES)
 def test_gradient_equals_finite_differences(classifier, images, selector, normalisation):
     options = {"deletion_weight": 0.3, "area_weight": 0.7, "area_budget": 0.1}
     explainer = OptiCAM(classifier, selector=selector, normalisation=normalisation, **options)
@@ -187,7 +187,7 @@ def test_constant_layer_gives_zeros_and_is_counted(classifier, images, monkeypat
     assert values.isnan().tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("selector", TARGET_SCORES)
 def test_class_of_no_probability(source, images, selector):
     classifier = FrozenClassifier.of(source)
     classifier.model.get_classifier().bias[1] = -1e4
@@ -286,9 +286,9 @@ def test_bad_options_are_refused(options, message):
 
 def test_presets():
     classifier = FrozenClassifier("test_resnet", pretrained=False)
-    assert OptiCAM(classifier).ascent.steps == 50
-    assert OptiCAM(classifier, preset="paper").ascent.steps == 100
-    assert OptiCAM(classifier, preset="paper", steps=7).ascent.steps == 7
+    assert OptiCAM(classifier).adam.steps == 50
+    assert OptiCAM(classifier, preset="paper").adam.steps == 100
+    assert OptiCAM(classifier, preset="paper", steps=7).adam.steps == 7
 
 
 @pytest.mark.slow

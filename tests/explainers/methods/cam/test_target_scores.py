@@ -1,6 +1,6 @@
 import torch
 
-from explainers.methods.cam.target_scores import SELECTORS
+from explainers.methods.cam.target_scores import TARGET_SCORES
 
 
 def test_selectors_by_hand():
@@ -12,4 +12,4 @@ def test_selectors_by_hand():
         "log_probability": torch.tensor([1 / 2, 1 / 8]).log(),
         "margin": torch.tensor([2 / 1, 1 / 5]).log(),
     }.items():
-        torch.testing.assert_close(SELECTORS[name](logits, labels), expected)
+        torch.testing.assert_close(TARGET_SCORES[name](logits, labels), expected)
