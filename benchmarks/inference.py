@@ -36,7 +36,7 @@ from explainers.bundle.loading import load_explainer
 from explainers.export.onnx_file import export_onnx
 
 ROOT = Path(__file__).parents[1]
-BUNDLE = ROOT / "checkpoints/ptame-efficientnet_lite0"
+BUNDLE = ROOT / "checkpoints/ptame_plus-efficientnet_lite0"
 BARE = "import timm, torch; timm.create_model('tf_efficientnet_lite0'); torch.load({weights!r})"
 
 Run = Callable[[Tensor], list[Tensor]]

@@ -25,7 +25,7 @@ from explainers.bundle.loading import load_explainer
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
 
-BUNDLE = Path(__file__).parents[1] / "checkpoints/ptame-efficientnet_lite0"
+BUNDLE = Path(__file__).parents[1] / "checkpoints/ptame_plus-efficientnet_lite0"
 KEPT = ("average_drop", "average_increase", "average_gain")
 METRICS = {
     "photos": (

@@ -88,7 +88,7 @@ def test_every_learned_explainer_says_what_to_cite():
     assert learned - {"LearnedExplainer"} == METHODS.keys()
 
 
-@pytest.mark.parametrize("name", ["ptame-efficientnet_lite0", "ptame-efficientnet_lite2"])
+@pytest.mark.parametrize("name", ["ptame_plus-efficientnet_lite0", "ptame_plus-efficientnet_lite2"])
 def test_published_card_is_that_of_its_config(name, tmp_path):
     published = CHECKPOINTS / name
     folder = tmp_path / name
