@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from PIL import Image
 
 from datamodules.errors import UnreadableError
 from datamodules.image_sets import Views, images_of
