@@ -164,12 +164,12 @@ def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(config, 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(train, config, shards, tmp_path):
     code = (
-        "import errno, os, explainers.bundle.saving\n"
+        "import errno, os, explainers.durable_files\n"
         "calls = []\n"
         "def full(handle):\n"
         "    calls.append(handle)\n"
         "    if len(calls) > 2: raise OSError(errno.ENOSPC, 'No space left on device')\n"
-        "explainers.bundle.saving.os.fsync = full\n"
+        "explainers.durable_files.os.fsync = full\n"
         "from explainers.errors import InputError\n"
         "import sys, train\n"
         "try: train.main()\n"
