@@ -70,7 +70,6 @@ MOVED = {
     "explainers.refinement": "explainers.methods.cam.mask_refinement",
     "explainers.relevance": "explainers.methods.relevance_propagation",
     "explainers.report_figures": "explainers.report.comparison_figures",
-    "explainers.report_page": "explainers.report.page_style",
     "explainers.row_styles": "explainers.report.row_styles",
     "explainers.schedule": "explainers.training.one_cycle",
     "explainers.scored": "explainers.evaluation.scored",

@@ -7,10 +7,18 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork
 from explainers.methods.tame import stages_before_pools
 from explainers.training.masking_objective import OwnFeaturesExplainer
+
+L_CAM = Paper(
+    "gkartzonika2022lcam",
+    "Learning Visual Explanations for DCNN-Based Image Classifiers Using an Attention Mechanism",
+    "Gkartzonika, Ioanna and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2209.11189",
+)
 
 
 class LCAM(OwnFeaturesExplainer):
@@ -34,6 +42,9 @@ class LCAM(OwnFeaturesExplainer):
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    title = "L-CAM"
+    papers = (L_CAM,)
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ Ntrougkas, Mezaris, Patras: P-TAME (https://arxiv.org/abs/2501.17813).
 
 from collections.abc import Sequence
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.heads.attention_head import AttentionNetwork, default_stages
@@ -14,6 +15,13 @@ from explainers.training.masking_objective import KeepingExplainer
 # is near 0, at 14 %, and half kept at 6 logits of evidence, as on trained ImageNet networks.
 CAM_GAIN = 0.3
 CAM_OFFSET = -1.8
+
+P_TAME = Paper(
+    "ntrougkas2025ptame",
+    "P-TAME: Explain Any Image Classifier with Trained Perturbations",
+    "Ntrougkas, Mariano V. and Mezaris, Vasileios and Patras, Ioannis",
+    "2501.17813",
+)
 
 
 class PTAME(KeepingExplainer):
@@ -41,6 +49,9 @@ class PTAME(KeepingExplainer):
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    title = "P-TAME"
+    papers = (P_TAME,)
 
     def __init__(
         self,

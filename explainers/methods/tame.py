@@ -9,9 +9,25 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.training.masking_objective import OwnFeaturesExplainer
+
+TAME_PAPER = Paper(
+    "ntrougkas2023tame",
+    "TAME: Attention Mechanism Based Feature Fusion for Generating Explanation Maps of "
+    "Convolutional Neural Networks",
+    "Ntrougkas, Mariano and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2301.07407",
+)
+T_TAME = Paper(
+    "ntrougkas2024ttame",
+    "T-TAME: Trainable Attention Mechanism for Explaining Convolutional Networks and Vision "
+    "Transformers",
+    "Ntrougkas, Mariano V. and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2403.04523",
+)
 
 
 class TAMENetwork(AttentionNetwork):
@@ -45,6 +61,9 @@ class TAME(OwnFeaturesExplainer):
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    title = "TAME, or T-TAME on a transformer"
+    papers = (TAME_PAPER, T_TAME)
 
     def __init__(
         self,
