@@ -38,6 +38,7 @@ def inline_svg(figure: Figure, label: str, titles: Mapping[str, str]) -> str:
     }
     for element in list(root.iter()):
         element.tag = _name(element.tag)
+        element.text, element.tail = (element.text or "").strip(), None
         attributes = {_name(name): _themed(value) for name, value in element.attrib.items()}
         attributes.pop("clip-path", None)  # the axes hold everything that is in them
         identity = attributes.pop("id", "")
@@ -61,5 +62,6 @@ def _name(name: str) -> str:
 
 
 def _themed(value: str) -> str:
-    """An attribute's value, in the colours of the page."""
-    return re.sub("|".join(PAGE_COLOURS), lambda found: PAGE_COLOURS[found[0]], value)
+    """An attribute's value on one line, in the colours of the page."""
+    one_line = " ".join(value.split())
+    return re.sub("|".join(PAGE_COLOURS), lambda found: PAGE_COLOURS[found[0]], one_line)
