@@ -157,9 +157,7 @@ def test_best_of_a_column_is_bold_and_baselines_are_marked():
     text, parsed = page(row("a"), BASELINE)
     assert '<td data-value="0.0" class="best"><b>0</b><small>0 … 0</small></td>' in text
     assert '<tr class="uninformative">\n<th scope="row" data-value="ones">ones</th>' in text
-    assert (
-        "1 methods and 1 uninformative baselines, 8 images; target: the prediction" in parsed.said
-    )
+    assert "1 method and 1 uninformative baseline, 8 images; target: the prediction" in parsed.said
 
 
 def test_summary_names_metrics_that_a_baseline_wins():
