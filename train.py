@@ -7,9 +7,9 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
@@ -37,6 +37,8 @@ from explainers.report.table import table
 
 # Loaded, so that configs can name data sets without their module.
 DATA_SETS = [getattr(datamodules, name) for name in datamodules.__all__]
+
+Kind = TypeVar("Kind", bound=Callback)
 
 
 class OneLineParser(LightningArgumentParser):
@@ -142,7 +144,8 @@ class ExplainerCLI(LightningCLI):
         path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
         everything = read_records(path)  # the processes that wrote it may be gone
         scores = []
-        for row in self._score_logger().rows:
+        scorer = self._callback(ScoreLogger)
+        for row in scorer.rows:
             prefix = f"test/{row}/"
             values = {
                 name.removeprefix(prefix): float(value)
@@ -152,29 +155,29 @@ class ExplainerCLI(LightningCLI):
             records = [record for record in everything if record["explainer"] == row]
             name = type(self.model).__name__.lower() if row == "explainer" else row
             scores.append(annotate({"explainer": name} | values, records))
-        rank_zero_only(print)(f"\n{table(scores)}\n\neach image's scores: {path}")
+        rank_zero_only(print)(f"\n{table(scores, scorer.protocol)}\n\neach image's scores: {path}")
         return scores
 
-    def _score_logger(self) -> ScoreLogger:
-        (found,) = (one for one in self.trainer.callbacks if isinstance(one, ScoreLogger))  # type: ignore[attr-defined]
+    def _callback(self, kind: type[Kind]) -> Kind:
+        (found,) = (one for one in self.trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
         return found
 
     @rank_zero_only
     def _write_bundle(self, folder: str, scores: list[Row], steps: int) -> None:
-        (clock,) = (one for one in self.trainer.callbacks if isinstance(one, TrainingClock))  # type: ignore[attr-defined]
         data = self.config[self.subcommand]["data"]
         training = {
             "data": data["class_path"],
             "data settings": dict(data["init_args"]),
             "steps": steps,
-            **clock.record,
+            **self._callback(TrainingClock).record,
             "seed": self.config[self.subcommand]["seed_everything"],
             "tested on": "the datamodule's test split",
         }
         self.datamodule.setup("test")  # which only the processes that tested may have done
         batch = next(iter(self.datamodule.test_dataloader()))
         picture = explained_panel(self.model, batch["image"][:6].to(self.model.device))
-        path = save_bundle(self.model, folder, training, scores, picture)
+        protocol = self._callback(ScoreLogger).protocol
+        path = save_bundle(self.model, folder, training, scores, picture, protocol=protocol)
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
 
 

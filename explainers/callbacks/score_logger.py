@@ -52,6 +52,11 @@ class ScoreLogger(Callback):
         """The rows of a test."""
         return [EXPLAINER, *uninformative_methods()]
 
+    @property
+    def protocol(self) -> dict[str, str]:
+        """The protocol of a test in words, once a run has begun."""
+        return self._test.protocol
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""
         assert isinstance(pl_module, Explainer)  # for the type checker

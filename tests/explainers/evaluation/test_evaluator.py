@@ -50,9 +50,7 @@ def tested(explainer, data, folder, **options):
 
 
 @pytest.mark.parametrize("maps", ["answered", "minmax"])
-def test_a_metric_is_the_same_figure_in_a_test_and_in_a_comparison(
-    explainer, data, tmp_path, maps
-):
+def test_a_metric_is_the_same_figure_in_a_test_and_in_a_comparison(explainer, data, tmp_path, maps):
     logged, records = tested(explainer, data, tmp_path, map_normalisation=maps)
     methods = {"tame": explainer}
     evaluator = Evaluator(explainer.classifier, methods, METRICS, map_normalisation=maps)
@@ -72,9 +70,7 @@ def test_the_normalisation_of_maps_is_in_the_protocol_and_in_the_headings(
     drops, headings = [], []
     for maps in ("answered", "minmax"):
         methods = {"tame": explainer}
-        evaluator = Evaluator(
-            explainer.classifier, methods, METRICS, map_normalisation=maps
-        )
+        evaluator = Evaluator(explainer.classifier, methods, METRICS, map_normalisation=maps)
         found = Comparison(evaluator, methods, data.test_dataloader(), {}, tmp_path / maps).run()
         write_comparison(found, tmp_path / maps)
         drops.append(found.rows[0]["average_drop"])
