@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from explainers.evaluation.scored import CONFIDENCE_METRICS
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from PIL import Image
 
 from explainers import PTAME
