@@ -201,7 +201,7 @@ def main(args: ArgsType = None) -> LightningCLI:
 
 
 def _reason(error: BaseException) -> str:
-    """What the user has to change, out of what jsonargparse wrapped it in; a bug is raised."""
+    """The user's error, out of what jsonargparse wrapped it in; a bug is raised."""
     chain = [error]
     while inner := chain[-1].__cause__:
         chain.append(inner)

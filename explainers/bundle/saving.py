@@ -1,4 +1,4 @@
-"""What ships: a folder with trained weights, their settings, and a card that says what they are.
+"""Bundles: folders of trained weights, their settings, and a card that describes them.
 
 `model.safetensors` holds the trained weights only; `config.json` names the class, its
 hyperparameters and the frozen networks with the SHA-256 of their weights; `README.md` is the card.

@@ -1,4 +1,4 @@
-"""Checkpoints that survive what clusters do: each is there completely or not at all."""
+"""Durable checkpoints: each is there completely or not at all."""
 
 import io
 from pathlib import Path

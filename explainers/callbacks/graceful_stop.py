@@ -1,4 +1,4 @@
-"""Ctrl-C that loses nothing: finish the step, save, and say how to go on."""
+"""Graceful stop on Ctrl-C: finish the step, save, and say how to go on."""
 
 import signal
 import threading

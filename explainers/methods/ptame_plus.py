@@ -186,7 +186,7 @@ class PTAMEPlus(LearnedExplainer):
         return terms
 
     def _fill(self) -> Fill:
-        """What shows in this step where pixels are removed; the same in a fit that is resumed."""
+        """Fill of removed pixels in this step; the same in a fit that is resumed."""
         if not self.random_fill:
             return black
         generator = torch.Generator().manual_seed(self.global_step)

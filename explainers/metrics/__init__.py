@@ -1,4 +1,4 @@
-"""What makes an explanation good, as torchmetrics: one file a metric."""
+"""Metrics of explanations, as torchmetrics: one file a metric."""
 
 from collections.abc import Callable
 from functools import partial

@@ -107,7 +107,7 @@ def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[Note]:
 
 
 def _verdict(method: Row, baseline: Row, name: str) -> str:
-    """How a method's score compares with a baseline's, in a word."""
+    """Comparison of a method's score with a baseline's, in a word."""
     sign = 1 if higher_is_better(name) else -1
     if sign * (method[name] - baseline[name]) <= 0:
         return "beaten"
