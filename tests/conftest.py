@@ -123,21 +123,16 @@ def no_command_line(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def _run_train(arguments, code, outputs):
+def _captured(work, outputs):
     for number, path in enumerate(outputs, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     warnings.resetwarnings()  # pytest makes errors of them
-    os.chdir(ROOT)
-    sys.argv = ["train.py", *arguments]
-    if code is None:
-        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    else:
-        exec(f"{code}\nimport train\ntrain.main()", {"__name__": "__main__"})  # noqa: S102  of the tests
+    work()
 
 
 class _Run(NamedTuple):
-    """A run of train.py that has been started; `result` waits for its end."""
+    """A process that has been started; `result` waits for its end."""
 
     process: BaseProcess
     outputs: list[Path]
@@ -146,27 +141,45 @@ class _Run(NamedTuple):
         self.process.join(seconds)
         if self.process.is_alive():
             self.process.kill()
-            raise TimeoutError(f"train.py was not done after {seconds} seconds")
+            raise TimeoutError(f"the process was not done after {seconds} seconds")
         printed = [path.read_text() for path in self.outputs]
-        return subprocess.CompletedProcess("train.py", self.process.exitcode, *printed)
+        return subprocess.CompletedProcess("fork", self.process.exitcode, *printed)
 
 
 @pytest.fixture(scope="session")
-def start_train(tmp_path_factory):
-    """Start train.py in a process of its own; `code` runs there first.
+def start_process(tmp_path_factory):
+    """Start `work()` in a process of its own, as a program whose prints are kept.
 
     The process is a fork of this one, which has imported torch and Lightning already: a new
     interpreter takes five seconds for that.
     """
 
-    def start(*arguments, code=None):
-        folder = tmp_path_factory.mktemp("train")
+    def start(work):
+        folder = tmp_path_factory.mktemp("process")
         outputs = [folder / "stdout", folder / "stderr"]
-        process = torch.multiprocessing.get_context("fork").Process(
-            target=_run_train, args=(arguments, code, outputs)
-        )
+        fork = torch.multiprocessing.get_context("fork")
+        process = fork.Process(target=_captured, args=(work, outputs))
         process.start()
         return _Run(process, outputs)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def start_train(start_process):
+    """Start train.py in a process of its own; `code` runs there first."""
+
+    def start(*arguments, code=None):
+        def work():
+            os.chdir(ROOT)
+            sys.argv = ["train.py", *arguments]
+            if code is None:
+                runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+            else:
+                program = f"{code}\nimport train\ntrain.main()"
+                exec(program, {"__name__": "__main__"})  # noqa: S102  the tests' own
+
+        return start_process(work)
 
     return start
 
