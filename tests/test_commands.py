@@ -4,6 +4,7 @@ It is run in a folder that looks like a checkout: the configs there are those of
 other networks and data, the bundles hold heads of these, not trained, and the images are noise.
 """
 
+import os
 import re
 import runpy
 import shlex
@@ -219,6 +220,7 @@ def serve_and_end(words, monkeypatch):
 
 def run_script(words):
     """Run a script with its options, as the interpreter does."""
+    os.environ["PYTHONPATH"] = str(ROOT)  # of the interpreters that it starts
     sys.argv = words
     sys.path.insert(0, str(Path(words[0]).parent.resolve()))
     runpy.run_path(words[0], run_name="__main__")
