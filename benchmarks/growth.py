@@ -1,4 +1,4 @@
-"""How the cost of P-TAME grows: `python benchmarks/growth.py [--classifier resnet18] [--steps 2]`.
+"""Growth of the cost of P-TAME: `python benchmarks/growth.py [--classifier resnet18] [--steps 2]`.
 
 Random weights and images; ResNet-18 explained through ResNet-18, 4 images of 224 pixels and 1000
 classes, and from there along one axis at a time. A step is one of Lightning's trainer, an inference
@@ -73,7 +73,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def apart(work: Callable[..., None], *arguments: Any) -> dict[str, float]:  # noqa: ANN401
-    """What `work(queue, *arguments)` puts, from a process whose memory counts from here on."""
+    """Figures that `work(queue, *arguments)` puts, measured in a process of its own."""
     queue = FORK.SimpleQueue()
     process = FORK.Process(target=work, args=(queue, *arguments))
     process.start()
@@ -85,7 +85,7 @@ def apart(work: Callable[..., None], *arguments: Any) -> dict[str, float]:  # no
 
 
 def seconds(work: Callable[[], object], repeats: int = 2) -> float:
-    """What a call computes, the fastest of some."""
+    """Processor time of a call, the shortest of several."""
     times = []
     for _ in range(repeats):
         started = time.process_time()
@@ -272,7 +272,7 @@ def tables(found: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="how the cost of P-TAME grows")
+    parser = argparse.ArgumentParser(description="growth of the cost of P-TAME")
     parser.add_argument("--classifier", default="resnet18")
     parser.add_argument("--auxiliary", default="resnet18")
     parser.add_argument("--steps", type=int, default=2)

@@ -1,4 +1,4 @@
-"""What a map costs beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
+"""Cost of a map beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
 
 Single-pass explainers that answer with the predicted class and its map:
 
@@ -31,9 +31,8 @@ from timing import shortest
 from torch import Tensor
 
 from datamodules import PhotosDataModule
-from explainers import PTAME, LearnedExplainer
-from explainers.bundle.loading import load_explainer
-from explainers.export.onnx_file import export_onnx
+from explainers import PTAME, LearnedExplainer, load_explainer
+from explainers.export import export_onnx
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "checkpoints/ptame_plus-efficientnet_lite0"
@@ -107,7 +106,7 @@ def over_passes(
 
 
 def differences() -> dict[str, dict[str, float]]:
-    """How far the maps of exported files are from torch's, on the crops of 20 photographs."""
+    """Differences of exported files' maps from torch's, on the crops of 20 photographs."""
     photos = PhotosDataModule(size=224, crop_fraction=0.875, batch_size=20, num_workers=0)
     photos.setup("test")
     images = next(iter(photos.test_dataloader()))["image"]

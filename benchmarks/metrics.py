@@ -1,4 +1,4 @@
-"""What the metrics cost beyond the classifier's passes: `python benchmarks/metrics.py`.
+"""Cost of the metrics beyond the classifier's passes: `python benchmarks/metrics.py`.
 
 Scores one map of each of foolbox's 20 ImageNet photographs (224 x 224) for EfficientNet-Lite0 on
 every metric that shows the classifier perturbed images, and times, in the same run:
@@ -125,12 +125,17 @@ def main() -> None:
     with torch.no_grad():
         labels = classifier(images).argmax(dim=1)
     maps = centre_gaussian(images).contiguous()
-    case = ExplainedBatch(
-        images, labels, maps, maps, counting, lambda images, labels: images[:, :1]
-    )  # type: ignore[arg-type]
+    explained = ExplainedBatch(
+        images=images,
+        labels=labels,
+        scores=maps,
+        maps=maps,
+        classifier=counting,  # type: ignore[arg-type]  only called
+        explain=lambda images, labels: images[:, :1],
+    )
 
     def score(*names: str) -> float:
-        return seconds(lambda: Scoreboard(names, CHUNK_SIZE).update(case))
+        return seconds(lambda: Scoreboard(names, CHUNK_SIZE).update(explained))
 
     @torch.no_grad()
     def bare(shown: int) -> float:

@@ -1,4 +1,4 @@
-"""What Opti-CAM costs beyond its passes: `python benchmarks/opticam.py [--model NAME …]`.
+"""Cost of Opti-CAM beyond its passes: `python benchmarks/opticam.py [--model NAME …]`.
 
 Explains random images with random weights, which take as long as any others, and times in the
 same run, the fastest of a few repetitions each:

@@ -1,4 +1,4 @@
-"""What makes a frozen network's passes faster: `python benchmarks/passes.py [--batch 8]`.
+"""Ways to make a frozen network's passes faster: `python benchmarks/passes.py [--batch 8]`.
 
 Every method here spends its time in passes of frozen networks: forward without gradients, and
 forward with a pass back to the images. Times both, the shortest of several repeats in turns, over
@@ -99,7 +99,7 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, objec
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="time what makes passes faster")
+    parser = argparse.ArgumentParser(description="time ways to make passes faster")
     parser.add_argument("--model", nargs="+", default=["tf_efficientnet_lite0", "resnet50"])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)

@@ -1,4 +1,4 @@
-"""What R-Cut costs beyond its passes: `python benchmarks/rcut.py [--channels N --images N]`.
+"""Cost of R-Cut beyond its passes: `python benchmarks/rcut.py [--channels N --images N]`.
 
 Explains random images with a ViT-Ti/16 of random weights, which take as long as any others, and
 times in the same run, the shortest of several repeats each, in turns:

@@ -1,4 +1,4 @@
-"""What a training step of P-TAME costs: `python benchmarks/training.py [--batch 16] [--steps 12]`.
+"""Cost of a training step of P-TAME: `python benchmarks/training.py [--batch 16] [--steps 12]`.
 
 Random weights and images, which take as long as any others; ResNet-50 explained through ResNet-18,
 1000 classes, at 224 pixels. Each way trains in a process of its own, and all of them take a step in
@@ -42,7 +42,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from explainers import PTAME, FrozenClassifier
-from explainers.callbacks.feature_cache import FeatureCache
+from explainers.callbacks import FeatureCache
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.images.pixel_removal import keep
 from explainers.training.losses import area, variation
@@ -65,10 +65,11 @@ def build(classifier: str, auxiliary: str, fold: bool) -> PTAME:
 
 def objective(explainer: PTAME, logits: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
     """The published loss of masks (b b _ _)."""
+    weights = explainer.objective
     return (
-        explainer.classification_weight * F.cross_entropy(logits, labels)
-        + explainer.area_weight * area(masks, explainer.area_power)
-        + explainer.variation_weight * variation(masks, explainer.variation_border)
+        weights.classification_weight * F.cross_entropy(logits, labels)
+        + weights.area_weight * area(masks, weights.area_power)
+        + weights.variation_weight * variation(masks, weights.variation_border)
     )
 
 
@@ -199,7 +200,7 @@ def take_part(way: str, options: argparse.Namespace) -> None:
 
 
 def heard(process: subprocess.Popen[str], what: str) -> float:
-    """What a process says next."""
+    """The next figure of that name that a process tells."""
     for line in process.stdout or ():
         if line.startswith("{"):
             return float(json.loads(line)[what])
