@@ -1,17 +1,18 @@
 """Cost of a map beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
 
-Single-pass explainers that answer with the predicted class and its map:
+Single-pass explainers that return the predicted class and its map:
 
-- P-TAME of ResNet-50 through ResNet-18, random weights, which take as long as any others: over a pass
-  of each;
-- the published head of EfficientNet-Lite0, which reads the classifier's own features: over one pass.
+- P-TAME of ResNet-50 with ResNet-18 as auxiliary, random weights, which take as long as trained
+  ones: relative to a pass of each;
+- the published head of EfficientNet-Lite0, which reads the classifier's own features: relative to
+  one pass.
 
 At batches of 1 and 32 images of 224 pixels, the shortest of several repeats in turns: bare passes
 (without gradients), `explain`, the same with folded batch norms, and ONNX Runtime on the exported
-file with its classifier. Then how far exported maps are from torch's on foolbox's photographs, and
-the cold start: `explainers explain` of one photograph over a process that imports torch and timm
-and loads the classifier's weights. Prints the ratios and writes them to `inference.json` beside
-this file. Needs the extras `demo` and `export`.
+file with its classifier. Then the differences of exported maps from torch's on foolbox's
+photographs, and the cold start: `explainers explain` of one photograph relative to a process that
+imports torch and timm and loads the classifier's weights. Prints the ratios and writes them to
+`inference.json` beside this file. Needs the extras `demo` and `export`.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Effect of rounding on maps and their metrics: `python benchmarks/precision.py`.
 
 The published head of EfficientNet-Lite0 explains the crops of foolbox's 20 photographs in float32,
-with folded batch norms, and under autocast in bfloat16. The predicted classes are those
-of float32, and the metrics are computed in float32 throughout, as `train.py test` and `explainers
-compare` do. With `--objects 'objects-*.tar'`, shards with masks, the metrics of masks too, on these.
+with folded batch norms, and under autocast in bfloat16. The predicted classes are those of float32,
+and the metrics are computed in float32 throughout, as `train.py test` and `explainers compare` do.
+With `--objects 'objects-*.tar'`, shards with masks, the metrics of masks are computed on these too.
 
 Prints each metric in each precision, the largest difference of a map's pixel and the mean one, and
 writes them to `precision.json` beside this file. Needs the extra `demo`.
