@@ -88,7 +88,7 @@ def compare_with_config(
         f"{name} ({was!r} there, {now!r} here)" for name, (was, now) in sorted(differing.items())
     )
     text = f"the checkpoint was trained with other hyperparameters: {changed}; those here are used"
-    return text + (f", but {' and '.join(kept)} go on as in the checkpoint" if kept else "")
+    return text + (f", but {' and '.join(kept)} as in the checkpoint" if kept else "")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  values of hyperparameters

@@ -67,6 +67,6 @@ def test_differing_hyperparameters_are_named_and_whose_count():
     line = compare_with_config(checkpoint, "PTAME", own, resume=True)
     assert line == (
         "the checkpoint was trained with other hyperparameters: area_weight (2.0 there, 3.0 here), "
-        "lr (0.1 there, 0.2 here); those here are used, but lr go on as in the checkpoint"
+        "lr (0.1 there, 0.2 here); those here are used, but lr as in the checkpoint"
     )
     assert compare_with_config(checkpoint, "PTAME", theirs, resume=True) is None
