@@ -218,20 +218,22 @@ class ExplainerCLI(LightningCLI):
 
 def main(args: ArgsType = None) -> LightningCLI:
     """Run one subcommand of the Lightning CLI."""
-    return ExplainerCLI(
-        Explainer,
-        ImageDataModule,
-        parser_class=OneLineParser,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=0,
-        trainer_defaults={
-            "callbacks": [PanelLogger(), GracefulStop(), TrainingClock()],
-            # The datamodules split their data among processes themselves, without padding.
-            "use_distributed_sampler": False,
-        },
-        save_config_kwargs={"overwrite": True},
-        args=args,
+    return run_in_one_line(
+        lambda: ExplainerCLI(
+            Explainer,
+            ImageDataModule,
+            parser_class=OneLineParser,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            trainer_defaults={
+                "callbacks": [PanelLogger(), GracefulStop(), TrainingClock()],
+                # The datamodules split their data among processes themselves, without padding.
+                "use_distributed_sampler": False,
+            },
+            save_config_kwargs={"overwrite": True},
+            args=args,
+        )
     )
 
 
@@ -239,4 +241,4 @@ if __name__ == "__main__":
     keep_freed_memory()
     # Frozen networks are in eval mode on purpose.
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
-    run_in_one_line(main)
+    main()

@@ -137,7 +137,7 @@ def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(
     ]
     runs = [start_train(*arguments, code=code.format(rank=rank, port=port)) for rank in range(2)]
     results = [run.result() for run in runs]
-    assert [result.returncode for result in results] == [1, 1], results
+    assert [result.returncode for result in results] == [130, 130], results
     path = tmp_path / "checkpoints/interrupted.ckpt"
     assert f"go on with --ckpt_path {path}" in results[0].stdout + results[0].stderr
     assert torch.load(path, weights_only=True)["global_step"] == 16

@@ -9,8 +9,6 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 STEPS_BETWEEN_NOTES = 16  # each time the device has to wait
-TERMINATED = 128 + signal.SIGTERM
-"""Exit code after SIGTERM, as the shell has it: a scheduler must not take it for success."""
 
 
 class GracefulStop(Callback):
@@ -43,16 +41,18 @@ class GracefulStop(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """Save and leave, if asked to: exit code 143 after SIGTERM."""
+        """Save and leave, if asked to: with exit code 130 or, after SIGTERM, 143.
+
+        Those are the shell's; a scheduler must not take the end for success.
+        """
         if not self._agreed(trainer, self._requested is not None):
             return
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             print(f"\ninterrupted; go on with --ckpt_path {path}", flush=True)
-        if self._any(trainer, self._requested == signal.SIGTERM):
-            raise SystemExit(TERMINATED)
-        raise KeyboardInterrupt
+        terminated = self._any(trainer, self._requested == signal.SIGTERM)
+        raise SystemExit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the signals back."""

@@ -5,13 +5,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
 from datamodules.errors import DataError
 from explainers.errors import InputError
+
+Result = TypeVar("Result")
 
 LEAST = {
     "max_epochs": (1, (-1,)),
@@ -43,10 +45,10 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def run_in_one_line(run: Callable[[], object]) -> None:
+def run_in_one_line(run: Callable[[], Result]) -> Result:
     """Run a command; what the user has to change is one line and exit code 2, a Ctrl-C is 130."""
     try:
-        run()
+        return run()
     except (InputError, DataError, MisconfigurationException) as error:
         refuse(str(error))
     except KeyboardInterrupt:
