@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from webdataset import TarWriter
 
 from explainers.cli import main
 from explainers.evaluation.records import write_records
@@ -14,6 +15,7 @@ from explainers.metrics import CHOICES
 
 ROOT = Path(__file__).parents[1]
 TINY = {
+    '"resnet50.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',
     '"resnet50"': '{"model": "test_resnet", "pretrained": False}',
     '"vit_base_patch16_224"': '{"model": "test_vit", "pretrained": False}',
 }
@@ -31,6 +33,10 @@ def folder(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     for path in ("photo.jpg", "photos/photo.jpg"):
         Image.fromarray(noise).save(tmp_path / path)
+    (tmp_path / "imagenet").mkdir()
+    with TarWriter(str(tmp_path / "imagenet/imagenet1k-validation-00.tar")) as tar:
+        for key in ("x", "y"):
+            tar.write({"__key__": key, "jpg": noise, "cls": 3})
     values = [(name, key) for name in ("grad_cam", "edges") for key in ("x", "y")]
     records = [{"explainer": name, "key": key, "insertion": 50.0} for name, key in values]
     write_records(records, tmp_path / "OUT/records.csv")
@@ -46,7 +52,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves its tar files open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
-    "name", ["maps", "measuring", pytest.param("troubleshooting", marks=pytest.mark.slow)]
+    "name",
+    ["maps", "measuring", "reproduce", pytest.param("troubleshooting", marks=pytest.mark.slow)],
 )
 def test_snippets_run(name, folder):
     snippets = re.findall(r"^```python\n(.*?)^```", page(name), re.DOTALL | re.MULTILINE)
