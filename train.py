@@ -3,13 +3,12 @@
 A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
 """
 
-import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, TypeVar
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
@@ -17,7 +16,6 @@ from lightning.pytorch.utilities import rank_zero_only
 import datamodules
 import explainers.methods  # noqa: F401  lets configs name methods without their module
 from datamodules import ImageDataModule
-from datamodules.errors import DataError
 from explainers import Explainer, LearnedExplainer
 from explainers.bundle import save_bundle
 from explainers.callbacks import (
@@ -29,22 +27,26 @@ from explainers.callbacks import (
     TrainingClock,
 )
 from explainers.classifier.freed_memory import keep_freed_memory
+from explainers.commands.training_cli import (
+    OneLineParser,
+    check_trainer,
+    plain_data_settings,
+    reason_of,
+    refuse,
+    require_writable,
+    run_in_one_line,
+)
 from explainers.errors import InputError
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.evaluation.records import Row, annotate, read_records
 from explainers.report.explanation_panel import explained_panel
 from explainers.report.table import table
+from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 
 # Loaded, so that configs can name data sets without their module.
 DATA_SETS = [getattr(datamodules, name) for name in datamodules.__all__]
 
-
-class OneLineParser(LightningArgumentParser):
-    """Reports a bad argument or config key in one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the message and exit with 2."""
-        _refuse(message)
+Kind = TypeVar("Kind", bound=Callback)
 
 
 class ExplainerCLI(LightningCLI):
@@ -74,12 +76,18 @@ class ExplainerCLI(LightningCLI):
             help="score maps as the explainer answers, or each from its minimum to its maximum",
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and refuse numbers that no run can have before anything is built."""
+        super().parse_arguments(parser, args)
+        if subcommand := self.config.get("subcommand"):
+            check_trainer(self.config[subcommand])
+
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what they refuse is reported in one line."""
         try:
             super().instantiate_classes()
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
-            _refuse(_reason(error))
+            refuse(reason_of(error))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401  Lightning's own
         """Build the trainer; its checkpoints are durable unless the config names others."""
@@ -96,16 +104,42 @@ class ExplainerCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Refuse what cannot be trained, and a checkpoint that is not there."""
+        """Refuse what cannot be trained, or whose bundle could not be written."""
         if not isinstance(self.model, LearnedExplainer):
-            _refuse(
+            raise InputError(
                 f"{type(self.model).__name__} has nothing to train; run test or predict with this "
                 "config, or explainers explain --config"
             )
+        self._check_checkpoint(resume=True)
+        if folder := self._get(self.config, "bundle"):
+            require_writable(folder)
+
+    def before_validate(self) -> None:
+        """Refuse a checkpoint of something else."""
+        self._check_checkpoint()
+
+    before_test = before_validate
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config as it is; Lightning would put the checkpoint's model in its place."""
+
+    def _check_checkpoint(self, resume: bool = False) -> None:
+        """Read the checkpoint that a run is given, and say what differs from the config."""
         path = self._get(self.config, "ckpt_path")
-        named = path is None or path.startswith(("best", "last", "hpc", "registry"))
-        if not named and not Path(path).is_file():
-            _refuse(f"no checkpoint at {Path(path).resolve()}")
+        if path is None:
+            return
+        if str(path).startswith(NAMED) and not Path(path).exists():
+            if resume:
+                return
+            raise InputError(
+                f"--ckpt_path {path} stands for a checkpoint of the same run, and this one has not "
+                "trained; name a .ckpt file"
+            )
+        checkpoint = read_checkpoint(path)
+        kind = type(self.model).__name__
+        line = compare_with_config(checkpoint, kind, dict(self.model.hparams), resume)
+        if line:
+            rank_zero_only(print)(f"note: {line}", file=sys.stderr)
 
     def after_fit(self) -> None:
         """Test what was trained, print the table, and write the bundle."""
@@ -120,9 +154,12 @@ class ExplainerCLI(LightningCLI):
 
     def before_predict(self) -> None:
         """Keep the maps on the disk only, as they may not all fit into memory."""
+        self._check_checkpoint()
         options = self._get(self.config_init, "return_predictions", default=None)
         self.config_init["predict"]["return_predictions"] = bool(options)
-        self._get(self.config_init, "maps").data = _plain(self._get(self.config, "data"))
+        self._get(self.config_init, "maps").data = plain_data_settings(
+            self._get(self.config, "data")
+        )
 
     def after_predict(self) -> None:
         """Say where the maps are, and what has none."""
@@ -130,7 +167,7 @@ class ExplainerCLI(LightningCLI):
         print(f"\n{len(writer)} maps in {len(writer.shards)} shards: {writer.folder}/maps-*.tar")
         unread = len(self.datamodule.unreadable.found) + len(writer.left_out)
         if unread:
-            _refuse(f"{unread} images were left out; the log and {writer.folder} name them")
+            refuse(f"{unread} images were left out; the log and {writer.folder} name them")
 
     def after_test(self) -> None:
         """Print the table."""
@@ -142,7 +179,8 @@ class ExplainerCLI(LightningCLI):
         path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
         everything = read_records(path)  # the processes that wrote it may be gone
         scores = []
-        for row in self._score_logger().rows:
+        scorer = self._callback(ScoreLogger)
+        for row in scorer.rows:
             prefix = f"test/{row}/"
             values = {
                 name.removeprefix(prefix): float(value)
@@ -152,29 +190,29 @@ class ExplainerCLI(LightningCLI):
             records = [record for record in everything if record["explainer"] == row]
             name = type(self.model).__name__.lower() if row == "explainer" else row
             scores.append(annotate({"explainer": name} | values, records))
-        rank_zero_only(print)(f"\n{table(scores)}\n\neach image's scores: {path}")
+        rank_zero_only(print)(f"\n{table(scores, scorer.protocol)}\n\neach image's scores: {path}")
         return scores
 
-    def _score_logger(self) -> ScoreLogger:
-        (found,) = (one for one in self.trainer.callbacks if isinstance(one, ScoreLogger))  # type: ignore[attr-defined]
+    def _callback(self, kind: type[Kind]) -> Kind:
+        (found,) = (one for one in self.trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
         return found
 
     @rank_zero_only
     def _write_bundle(self, folder: str, scores: list[Row], steps: int) -> None:
-        (clock,) = (one for one in self.trainer.callbacks if isinstance(one, TrainingClock))  # type: ignore[attr-defined]
         data = self.config[self.subcommand]["data"]
         training = {
             "data": data["class_path"],
             "data settings": dict(data["init_args"]),
             "steps": steps,
-            **clock.record,
+            **self._callback(TrainingClock).record,
             "seed": self.config[self.subcommand]["seed_everything"],
             "tested on": "the datamodule's test split",
         }
         self.datamodule.setup("test")  # which only the processes that tested may have done
         batch = next(iter(self.datamodule.test_dataloader()))
         picture = explained_panel(self.model, batch["image"][:6].to(self.model.device))
-        path = save_bundle(self.model, folder, training, scores, picture)
+        protocol = self._callback(ScoreLogger).protocol
+        path = save_bundle(self.model, folder, training, scores, picture, protocol=protocol)
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
 
 
@@ -197,40 +235,8 @@ def main(args: ArgsType = None) -> LightningCLI:
     )
 
 
-def _reason(error: BaseException) -> str:
-    """What the user has to change, out of what jsonargparse wrapped it in; a bug is raised."""
-    chain = [error]
-    while inner := chain[-1].__cause__:
-        chain.append(inner)
-    for link in chain:
-        if isinstance(link, InputError):
-            return str(link)
-    if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
-        return str(chain[-1])
-    raise chain[-1]
-
-
-def _plain(data: Any) -> dict[str, Any]:  # noqa: ANN401  jsonargparse's own
-    """A datamodule's settings, without those that change nothing about its test split."""
-    settings = {
-        name: value for name, value in dict(data["init_args"]).items() if name != "num_workers"
-    }
-    plain: dict[str, Any] = json.loads(
-        json.dumps({"class_path": data["class_path"], "init_args": settings}, default=str)
-    )
-    return plain
-
-
-def _refuse(message: str) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
-
-
 if __name__ == "__main__":
     keep_freed_memory()
     # Frozen networks are in eval mode on purpose.
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
-    try:
-        main()
-    except (InputError, DataError) as error:
-        _refuse(str(error))
+    run_in_one_line(main)

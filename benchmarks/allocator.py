@@ -1,4 +1,4 @@
-"""What `keep_freed_memory` saves on the CPU: `python benchmarks/allocator.py`.
+"""Time saved by `keep_freed_memory` on the CPU: `python benchmarks/allocator.py`.
 
 Times EfficientNet-Lite0 (random weights) on 20 images of 224 x 224, forward alone and with the
 gradient of the images, in processes with and without it, in turns. Prints the ratio of the

@@ -1,4 +1,4 @@
-"""What CDAM and token ablation cost in forward passes of the network: `python benchmarks/cdam.py`.
+"""Cost of CDAM and token ablation in passes of the network: `python benchmarks/cdam.py`.
 
 Weights are random. Times, in the same run, the shortest of several repeats each, in turns:
 

@@ -1,17 +1,17 @@
-"""Whether CDAM finds the object of a class beside another one: `python benchmarks/cdam_pairs.py`.
+"""CDAM on images of two objects: `python benchmarks/cdam_pairs.py`.
 
 Draws two discs of different textures, of five, on noise, trains a small vision transformer to name
 both, and explains both on new images. It is trained in two ways:
 
 - last block fine-tuned: all of it learns to name each patch, and then the last block and the head
   to name both textures. The class token reads them in the last attention, as in large networks;
-- end to end: so small a network then decides in its first blocks, past what CDAM looks at. How
-  often it is right when the last attention reads nothing of the patches tells the two apart.
+- end to end: so small a network then decides in its first blocks, before the attention that CDAM
+  reads. Its accuracy with the patches hidden from the last attention shows the difference.
 
 Prints tables with 95 % bootstrap intervals over the images, and writes them to `cdam_pairs.json`
 beside this file:
 
-- own: percent of the explained textures whose disc gets more positive energy than the other one;
+- own: percent of the explained textures whose disc gets more positive attribution than the other;
 - tam: mean Pearson correlation of the patches' scores with those of token ablation;
 - sparse: mean percent of the patches under 5 % of the largest.
 """
@@ -142,7 +142,7 @@ def token_scores(method: Explainer, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def figures(scores: Tensor, ablated: Tensor, masks: Tensor) -> dict[str, Tensor]:
-    """What each of the columns is for each image (n).
+    """The columns of the table, a value (n) an image.
 
     Args:
         scores: of the patches, for both textures of each image (2n 1 rows columns).
@@ -161,7 +161,7 @@ def figures(scores: Tensor, ablated: Tensor, masks: Tensor) -> dict[str, Tensor]
 
 
 def methods(classifier: FrozenClassifier) -> Mapping[str, Explainer]:
-    """What is compared, by the name of its row."""
+    """The compared methods, by the names of their rows."""
     return {
         "token ablation": TokenAblation(classifier),
         "CDAM": CDAM(classifier),

@@ -1,4 +1,4 @@
-"""How fast training samples come from shards: `python benchmarks/data.py`.
+"""Throughput of training samples from shards: `python benchmarks/data.py`.
 
 Rates, in one run, on shards of random photographs of 500 x 375 pixels that it writes first:
 
@@ -6,10 +6,10 @@ Rates, in one run, on shards of random photographs of 500 x 375 pixels that it w
 - bare: two processes that decode, resize, crop, flip and convert the same JPEG bytes from memory
   and hand nothing over;
 
-each for several rounds, in turns; their ratio is the median over the rounds. And the resident
-memory of the loader's process and workers, over 20,000 small samples, after as many that fill the
-caches and part the workers' pages from those that they were forked with. Prints the figures, with
-the machine's load, and writes them to `data.json` beside this file.
+each for several rounds, in turns; their ratio is the median over the rounds. Also measured is the
+resident memory of the loader's process and workers over 20,000 small samples, after as many that
+fill the caches and write to the pages that the workers share with their parent. Prints the
+figures, with the machine's load, and writes them to `data.json` beside this file.
 """
 
 import argparse

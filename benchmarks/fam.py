@@ -1,4 +1,4 @@
-"""What FAM costs in forward passes of the network: `python benchmarks/fam.py`.
+"""Cost of FAM in forward passes of the network: `python benchmarks/fam.py`.
 
 Images are 224 x 224 pixels and weights random. Times, in the same run, the shortest of several
 repeats each, in turns: the scores of images for reference embeddings, and one pass without

@@ -1,10 +1,10 @@
-"""How the cost of P-TAME grows: `python benchmarks/growth.py [--classifier resnet18] [--steps 2]`.
+"""Growth of the cost of P-TAME: `python benchmarks/growth.py [--classifier resnet18] [--steps 2]`.
 
-Random weights and images; ResNet-18 explained through ResNet-18, 4 images of 224 pixels and 1000
+Random weights and images; ResNet-18 with ResNet-18 as auxiliary, 4 images of 224 pixels and 1000
 classes, and from there along one axis at a time. A step is one of Lightning's trainer, an inference
-one call for a class of each image. Seconds are those that one thread computed, which other work on
-the machine lengthens less than those on the wall; the fastest of a few counts. Memory is the
-most that a process of its own held, less what it held before.
+one call for a class of each image. Seconds are processor time of one thread, which depends less on
+the machine's load than wall-clock time; the fastest of a few counts. Memory is the peak of a
+process of its own, less what it held before.
 
 Expected of each axis, and found, on a machine that another training kept busy (`load_average`):
 
@@ -12,33 +12,32 @@ Expected of each axis, and found, on a machine that another training kept busy (
   Found 3.0 and 1.8 times for an inference, and 2.7 and 1.9 for a step; its memory 2.0 and 1.9.
 - batch. Both in proportion to the images. Found 0.06 s an image and 0.03 s a call for an inference,
   0.25 s an image and 0.15 s whatever their number for a step, which has four passes.
-- classes. An inference does not grow. A step reads the fuser's rows that it asks for, but their
-  gradient and the optimiser go over all K rows of 960 weights: at 21,000 classes six arrays of 77
-  MiB, some 0.1 s. Found 0.47 GiB, as expected, and 0.14 s. `PTAMEPlus` makes its rows, so only the
-  classifier's last layer grows. Found no growth of its memory, and none of its seconds that stands
-  out from their noise, a tenth.
-- head. The head alone, forward and backward for one image: asked for one class, and then for all
-  K, which is what a fuser of K maps costs; at 21,000 classes, 1 GiB of them. Found 2.8 GiB instead
-  of 0.1, and 10 s instead of 0.02 s.
-- asked. The head and its regularisers for the classes of N processes' batches of 4, as P-TAME looks
-  at all of them. In proportion to N, so that more processes do not only share the images. Found 1.5
-  ms a class: at N = 64, 0.4 s on top of a step of 1.1 s. It is in proportion to the images too:
-  batches of 16 would ask for four times as many classes of four times as many.
+- classes. An inference does not grow. A step reads the fuser's rows of the batch's classes, but
+  their gradient and the optimiser go over all K rows of 960 weights: at 21,000 classes six arrays
+  of 77 MiB, some 0.1 s. Found 0.47 GiB, as expected, and 0.14 s. `PTAMEPlus` computes its rows, so
+  only the classifier's last layer grows. Found no growth of its memory, and none of its seconds
+  beyond their noise, a tenth.
+- head. The head alone, forward and backward for one image: masks for one class, and then for all
+  K, the cost of a fuser of K maps; at 21,000 classes, 1 GiB of them. Found 2.8 GiB instead of 0.1,
+  and 10 s instead of 0.02 s.
+- asked. The head and its regularisers for the classes of N processes' batches of 4, since P-TAME
+  computes masks for all of them. In proportion to N, so that more processes do not only share the
+  images. Found 1.5 ms a class: at N = 64, 0.4 s on top of a step of 1.1 s. It is in proportion to
+  the images too: batches of 16 need four times as many classes of four times as many images.
 - ranks. Two processes (gloo) against one, with the same batch each: the same seconds each, and 4
-  bytes a trained weight all-reduced, with some statistics. Found 14 % more seconds computed; those
-  on the wall tell of the busy machine only. All-reduced are 5.24 MB of gradients and 16 kB of batch
+  bytes a trained weight all-reduced, with some statistics. Found 14 % more processor time;
+  wall-clock time reflects the busy machine. All-reduced are 5.24 MB of gradients and 16 kB of batch
   norms' statistics and logged figures; gathered are the labels, 8 bytes an image. DDP also
   broadcasts all buffers, those of the frozen networks among them: 85 kB.
 
-What follows for a step of N processes with batches of b, if what a process computes stays what it is
-alone, collectives go round a ring and wait for nobody, and nothing of them is hidden behind the
-backward pass:
+From these follows a step of N processes with batches of b, if each process computes as it does
+alone, collectives go round a ring without waiting, and none of them overlaps the backward pass:
 
     step(N) = compute + (N - 1) b asked + (2 (N - 1) / N reduced + (N - 1) gathered) / bandwidth
 
-with `asked` the seconds that one more class takes for b images, `reduced` the bytes that are
-all-reduced and `gathered` those of the labels, 8 b. Prints the tables and writes them to
-`growth.json` beside this file.
+with `asked` the seconds of one more class for b images, `reduced` the all-reduced bytes and
+`gathered` those of the labels, 8 b. Prints the tables and writes them to `growth.json` beside this
+file.
 """
 
 import argparse
@@ -73,7 +72,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def apart(work: Callable[..., None], *arguments: Any) -> dict[str, float]:  # noqa: ANN401
-    """What `work(queue, *arguments)` puts, from a process whose memory counts from here on."""
+    """Figures that `work(queue, *arguments)` puts, measured in a process of its own."""
     queue = FORK.SimpleQueue()
     process = FORK.Process(target=work, args=(queue, *arguments))
     process.start()
@@ -85,7 +84,7 @@ def apart(work: Callable[..., None], *arguments: Any) -> dict[str, float]:  # no
 
 
 def seconds(work: Callable[[], object], repeats: int = 2) -> float:
-    """What a call computes, the fastest of some."""
+    """Processor time of a call, the shortest of several."""
     times = []
     for _ in range(repeats):
         started = time.process_time()
@@ -189,7 +188,7 @@ def point(
 
 
 def head_alone(queue: Any, classes: int) -> None:  # noqa: ANN401  a queue's
-    """Measure P-TAME's head for one image, asked for one class and then for all."""
+    """Measure P-TAME's head for one image and one class, and then for all classes."""
     head = AttentionHead([channels for channels, _ in FEATURES], classes)
     features = [torch.rand(1, channels, side, side) for channels, side in FEATURES]
 
@@ -272,7 +271,7 @@ def tables(found: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="how the cost of P-TAME grows")
+    parser = argparse.ArgumentParser(description="growth of the cost of P-TAME")
     parser.add_argument("--classifier", default="resnet18")
     parser.add_argument("--auxiliary", default="resnet18")
     parser.add_argument("--steps", type=int, default=2)

@@ -1,17 +1,18 @@
-"""What a map costs beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
+"""Cost of a map beyond the passes it needs: `python benchmarks/inference.py [--repeats 7]`.
 
-Single-pass explainers that answer with the predicted class and its map:
+Single-pass explainers that return the predicted class and its map:
 
-- P-TAME of ResNet-50 through ResNet-18, random weights, which take as long as any others: over a pass
-  of each;
-- the published head of EfficientNet-Lite0, which reads the classifier's own features: over one pass.
+- P-TAME of ResNet-50 with ResNet-18 as auxiliary, random weights, which take as long as trained
+  ones: relative to a pass of each;
+- the published head of EfficientNet-Lite0, which reads the classifier's own features: relative to
+  one pass.
 
 At batches of 1 and 32 images of 224 pixels, the shortest of several repeats in turns: bare passes
 (without gradients), `explain`, the same with folded batch norms, and ONNX Runtime on the exported
-file with its classifier. Then how far exported maps are from torch's on foolbox's photographs, and
-the cold start: `explainers explain` of one photograph over a process that imports torch and timm
-and loads the classifier's weights. Prints the ratios and writes them to `inference.json` beside
-this file. Needs the extras `demo` and `export`.
+file with its classifier. Then the differences of exported maps from torch's on foolbox's
+photographs, and the cold start: `explainers explain` of one photograph relative to a process that
+imports torch and timm and loads the classifier's weights. Prints the ratios and writes them to
+`inference.json` beside this file. Needs the extras `demo` and `export`.
 """
 
 import argparse
@@ -31,9 +32,8 @@ from timing import shortest
 from torch import Tensor
 
 from datamodules import PhotosDataModule
-from explainers import PTAME, LearnedExplainer
-from explainers.bundle.loading import load_explainer
-from explainers.export.onnx_file import export_onnx
+from explainers import PTAME, LearnedExplainer, load_explainer
+from explainers.export import export_onnx
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "checkpoints/ptame_plus-efficientnet_lite0"
@@ -107,7 +107,7 @@ def over_passes(
 
 
 def differences() -> dict[str, dict[str, float]]:
-    """How far the maps of exported files are from torch's, on the crops of 20 photographs."""
+    """Differences of exported files' maps from torch's, on the crops of 20 photographs."""
     photos = PhotosDataModule(size=224, crop_fraction=0.875, batch_size=20, num_workers=0)
     photos.setup("test")
     images = next(iter(photos.test_dataloader()))["image"]

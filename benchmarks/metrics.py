@@ -1,15 +1,15 @@
-"""What the metrics cost beyond the classifier's passes: `python benchmarks/metrics.py`.
+"""Cost of the metrics beyond the classifier's passes: `python benchmarks/metrics.py`.
 
 Scores one map of each of foolbox's 20 ImageNet photographs (224 x 224) for EfficientNet-Lite0 on
-every metric that shows the classifier perturbed images, and times, in the same run:
+every metric of perturbed images, and times, in the same run:
 
-- bare: the classifier on as many images as the whole set shows it, in the same batches;
-- together: the whole set in one scoreboard, which shows each perturbation once;
+- bare: the classifier on as many images as the whole set needs, in the same batches;
+- together: the whole set in one scoreboard, with one pass for each perturbation;
 - alone: one scoreboard a metric;
 - the averaged ROAD of the package grad-cam (both ends, 9 shares) against `road_morf_probability`
   and `road_lerf_probability` together: the same maps, shares and number of passes;
 - Captum's infidelity over 100 squares an image against `box_sensitivity`, which also removes 100
-  squares an image and also asks whether the map foretells what that costs.
+  squares an image and correlates the map with the loss of score.
 
 Needs `pip install -e ".[dev]"`. Prints the ratios and writes them to `metrics.json` beside this
 file.
@@ -125,12 +125,17 @@ def main() -> None:
     with torch.no_grad():
         labels = classifier(images).argmax(dim=1)
     maps = centre_gaussian(images).contiguous()
-    case = ExplainedBatch(
-        images, labels, maps, maps, counting, lambda images, labels: images[:, :1]
-    )  # type: ignore[arg-type]
+    explained = ExplainedBatch(
+        images=images,
+        labels=labels,
+        scores=maps,
+        maps=maps,
+        classifier=counting,  # type: ignore[arg-type]  only called
+        explain=lambda images, labels: images[:, :1],
+    )
 
     def score(*names: str) -> float:
-        return seconds(lambda: Scoreboard(names, CHUNK_SIZE).update(case))
+        return seconds(lambda: Scoreboard(names, CHUNK_SIZE).update(explained))
 
     @torch.no_grad()
     def bare(shown: int) -> float:

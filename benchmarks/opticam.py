@@ -1,17 +1,17 @@
-"""What Opti-CAM costs beyond its passes: `python benchmarks/opticam.py [--model NAME …]`.
+"""Cost of Opti-CAM beyond its passes: `python benchmarks/opticam.py [--model NAME …]`.
 
-Explains random images with random weights, which take as long as any others, and times in the
+Explains random images with random weights, which take as long as trained ones, and times in the
 same run, the fastest of a few repetitions each:
 
 - floor: steps + 1 forward passes and, of all but the first, a backward pass to the images;
 - together: `OptiCAM` on the whole batch;
 - folded: the same with batch norms folded (`fold_batch_norm: true`);
 - loop: the same one image at a time, with the gradients of all weights;
-- loop_twice: that, and after each step a second pass with a graph, for the mask that is kept;
-- published: that, in torch's default memory layout, as the code that the authors released.
+- loop_twice: that, and after each step a second pass with a graph, for the best mask;
+- published: that, in torch's default memory layout, as in the code that the authors released.
 
-On a CPU the time is the processor's, which other processes hardly disturb: run it with
-OMP_NUM_THREADS=1, as threads that wait count too. Prints the ratios and writes them to
+On a CPU the time is processor time, which depends little on other processes: run it with
+OMP_NUM_THREADS=1, as waiting threads count too. Prints the ratios and writes them to
 `opticam.json` beside this file.
 """
 

@@ -1,7 +1,7 @@
-"""How small Opti-CAM's masks can get before they lose: `python benchmarks/opticam_area.py`.
+"""Average gain of Opti-CAM against the area of its masks: `python benchmarks/opticam_area.py`.
 
 Explains the classes that EfficientNet-Lite0 predicts for foolbox's ImageNet photographs as they are
-stored (224 x 224), at several prices of the mask's area. Compare rows of one table only: few
+stored (224 x 224), at several weights of the mask's area. Compare rows of one table only: few
 photographs make the figures of all rows high or low together.
 
 Prints a row each, and writes them to `opticam_area.json` beside this file.

@@ -1,11 +1,11 @@
-"""What makes a frozen network's passes faster: `python benchmarks/passes.py [--batch 8]`.
+"""Ways to make a frozen network's passes faster: `python benchmarks/passes.py [--batch 8]`.
 
 Every method here spends its time in passes of frozen networks: forward without gradients, and
-forward with a pass back to the images. Times both, the shortest of several repeats in turns, over
-torch's defaults:
+forward and backward to the images. Times both, the shortest of several repeats in turns, relative
+to torch's defaults:
 
 - contiguous: torch's default memory layout;
-- channels_last: what `FrozenClassifier` does by itself;
+- channels_last: the layout that `FrozenClassifier` sets;
 - folded: with batch norms folded, `fold_batch_norm: true`;
 - compiled: folded, and `torch.compile` of the network;
 - bfloat16: channels last, under autocast.
@@ -13,16 +13,16 @@ torch's defaults:
 Predicted before measuring, and found on two idle cores, in `passes.json`:
 
 - channels_last halves the time of networks of depthwise convolutions and changes little for others.
-  Found less, 16 and 7 to 9 %: torch's convolutions reorder what they are given.
-- Folding saves the share of the batch norms, 5 to 15 %. Found 16 and 24 % of EfficientNet-Lite0, 5 to
-  7 % of ResNet-50, beyond channels_last.
-- Compilation fuses what is left between the convolutions, under 10 % beyond folding. Found 4 % of
-  ResNet-50 and nothing of EfficientNet-Lite0, whose way back becomes three times slower; half a
-  minute of compilation each. So no option compiles; `explainer.classifier.model.compile()` does.
+  Found less, 16 and 7 to 9 %: torch's convolutions reorder their inputs.
+- Folding saves the share of the batch norms, 5 to 15 %. Found 16 and 24 % of EfficientNet-Lite0, 5
+  to 7 % of ResNet-50, beyond channels_last.
+- Compilation fuses the operations left between the convolutions, under 10 % beyond folding. Found
+  4 % of ResNet-50 and nothing of EfficientNet-Lite0, whose backward pass becomes three times
+  slower; half a minute of compilation each. So no option compiles;
+  `explainer.classifier.model.compile()` does.
 - bfloat16 loses on processors that only emulate it. Found 7 to 24 times slower.
 
-Prints the ratios, and how long the compilation took, and writes `passes.json` beside
-this file.
+Prints the ratios and the time of the compilation, and writes `passes.json` beside this file.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def measure(name: str, batch: int, repeats: int, device: str) -> dict[str, objec
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="time what makes passes faster")
+    parser = argparse.ArgumentParser(description="time ways to make passes faster")
     parser.add_argument("--model", nargs="+", default=["tf_efficientnet_lite0", "resnet50"])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)

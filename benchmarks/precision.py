@@ -1,9 +1,9 @@
-"""What rounding does to maps and to the metrics of them: `python benchmarks/precision.py`.
+"""Effect of rounding on maps and their metrics: `python benchmarks/precision.py`.
 
 The published head of EfficientNet-Lite0 explains the crops of foolbox's 20 photographs in float32,
-with folded batch norms, and under autocast in bfloat16. The predicted classes are those
-of float32, and the metrics are computed in float32 throughout, as `train.py test` and `explainers
-compare` do. With `--objects 'objects-*.tar'`, shards with masks, the metrics of masks too, on these.
+with folded batch norms, and under autocast in bfloat16. The predicted classes are those of float32,
+and the metrics are computed in float32 throughout, as `train.py test` and `explainers compare` do.
+With `--objects 'objects-*.tar'`, shards with masks, the metrics of masks are computed on these too.
 
 Prints each metric in each precision, the largest difference of a map's pixel and the mean one, and
 writes them to `precision.json` beside this file. Needs the extra `demo`.
@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from datamodules import ImageDataModule, PhotosDataModule, ShardsDataModule
-from explainers import LearnedExplainer
-from explainers.bundle.loading import load_explainer
+from explainers import LearnedExplainer, load_explainer
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
 
@@ -43,7 +42,7 @@ WAYS = ("float32", "folded", "bfloat16")
 
 
 def rounding(way: str) -> AbstractContextManager[Any]:
-    """What the explainer runs under."""
+    """The context that the explainer runs in."""
     return torch.autocast("cpu", torch.bfloat16) if way == "bfloat16" else nullcontext()
 
 
@@ -76,7 +75,7 @@ def score(
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="what rounding does to maps and their metrics")
+    parser = argparse.ArgumentParser(description="effect of rounding on maps and their metrics")
     parser.add_argument("--objects", help="shards with masks")
     parser.add_argument("--images", type=int, help="of each data set; by default all")
     options = parser.parse_args()

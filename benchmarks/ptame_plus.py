@@ -1,4 +1,4 @@
-"""What each part of PTAMEPlus is worth: `python benchmarks/ptame_plus.py --train SHARDS`.
+"""Ablation of the parts of PTAMEPlus: `python benchmarks/ptame_plus.py --train SHARDS`.
 
 Trains the head of EfficientNet-Lite0 on the photographs of some shards, once for every choice and
 seed and with the same number of steps and images, and scores its maps, stretched from minimum to
@@ -7,8 +7,8 @@ evaluation crop and whole; with `--objects SHARDS` also of images with the mask 
 `--train` must not show.
 
 Each run is added to `ptame_plus.json` beside this file as soon as it is done, and a run that is
-there with the same settings is not made again: with --seeds, several processes share the work. Prints the mean over the seeds; Grad-CAM and the
-untrained head, which have no seed, stand above.
+there with the same settings is not made again: with --seeds, several processes share the work.
+Prints the mean over the seeds; Grad-CAM and the untrained head, which have no seed, stand above.
 """
 
 import argparse

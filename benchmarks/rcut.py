@@ -1,6 +1,6 @@
-"""What R-Cut costs beyond its passes: `python benchmarks/rcut.py [--channels N --images N]`.
+"""Cost of R-Cut beyond its passes: `python benchmarks/rcut.py [--channels N --images N]`.
 
-Explains random images with a ViT-Ti/16 of random weights, which take as long as any others, and
+Explains random images with a ViT-Ti/16 of random weights, which take as long as trained ones, and
 times in the same run, the shortest of several repeats each, in turns:
 
 - passes: as many plain forward passes as there are channels and images, in the same chunks;
@@ -8,8 +8,8 @@ times in the same run, the shortest of several repeats each, in turns:
 - cut: graph, eigenvectors and signs, for random tokens of which a third are alike;
 - whole: `RCut` from images to maps.
 
-On a CPU the time is the processor's, which other processes hardly disturb: run it with
-OMP_NUM_THREADS=1, as threads that wait count too. Prints the ratios and writes them to `rcut.json`
+On a CPU the time is processor time, which depends little on other processes: run it with
+OMP_NUM_THREADS=1, as waiting threads count too. Prints the ratios and writes them to `rcut.json`
 beside this file.
 """
 

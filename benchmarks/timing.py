@@ -1,4 +1,4 @@
-"""What the benchmarks time with."""
+"""Timing that the benchmarks share."""
 
 import time
 from collections.abc import Callable

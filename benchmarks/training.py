@@ -1,22 +1,22 @@
-"""What a training step of P-TAME costs: `python benchmarks/training.py [--batch 16] [--steps 12]`.
+"""Cost of a training step of P-TAME: `python benchmarks/training.py [--batch 16] [--steps 12]`.
 
-Random weights and images, which take as long as any others; ResNet-50 explained through ResNet-18,
+Random weights and images, which take as long as real ones; ResNet-50 with ResNet-18 as auxiliary,
 1000 classes, at 224 pixels. Each way trains in a process of its own, and all of them take a step in
-turns: ratios are medians over the turns, because such machines are faster in one minute than in the
-next. Memory is the most that a process ever held, less what it held before its first step.
+turns: ratios are medians over the turns, because the speed of a shared machine varies. Memory is a
+process's peak, less what it held before its first step.
 
-- floor: the passes alone, bare: auxiliary and classifier without gradients, the head and its
-  optimiser, and the classifier there and back to the masked images;
+- floor: the passes alone: auxiliary and classifier without gradients, the head and its optimiser,
+  and a forward and backward pass of the classifier on the masked images;
 - ours: `PTAME` in Lightning's trainer, with what it logs;
 - folded: the same with `fold_batch_norm: true` of classifier and auxiliary;
-- cached: that on images that a `FeatureCache` knows;
-- literal: the step as the paper's text reads: features enlarged and concatenated, maps of all
+- cached: that on images that are in a `FeatureCache`;
+- literal: the step as the paper describes it: features enlarged and concatenated, maps of all
   classes, the whole images classified with a graph, and gradients of the classifier's weights too;
-- published: that in torch's default memory layout, which nothing in the text changes.
+- published: that in torch's default memory layout.
 
-Predicted of folding: what it saves of the passes, 5 to 9 %. Of the cache: a step without the
-classifier's and the auxiliary's first passes, 1.6 of 4.0 s, so 0.6. Prints the ratios and writes them
-to `training.json` beside this file.
+Predicted: folding saves 5 to 9 % of the passes; the cache saves the first passes of classifier and
+auxiliary, 1.6 of 4.0 s, so a step takes 0.6. Prints the ratios and writes them to `training.json`
+beside this file.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from explainers import PTAME, FrozenClassifier
-from explainers.callbacks.feature_cache import FeatureCache
+from explainers.callbacks import FeatureCache
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.images.pixel_removal import keep
 from explainers.training.losses import area, variation
@@ -65,10 +65,11 @@ def build(classifier: str, auxiliary: str, fold: bool) -> PTAME:
 
 def objective(explainer: PTAME, logits: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
     """The published loss of masks (b b _ _)."""
+    weights = explainer.objective
     return (
-        explainer.classification_weight * F.cross_entropy(logits, labels)
-        + explainer.area_weight * area(masks, explainer.area_power)
-        + explainer.variation_weight * variation(masks, explainer.variation_border)
+        weights.classification_weight * F.cross_entropy(logits, labels)
+        + weights.area_weight * area(masks, weights.area_power)
+        + weights.variation_weight * variation(masks, weights.variation_border)
     )
 
 
@@ -92,7 +93,7 @@ def floor(explainer: PTAME) -> Callable[[Tensor], None]:
 
 
 def literal(explainer: PTAME, layout: torch.memory_format) -> Callable[[Tensor], None]:
-    """A step as the text reads; the head is ours in weights, not in the order of its operations."""
+    """A step as the paper describes it, with the weights of our head."""
     optimizer = explainer.build_optimizer()
     network, classifier = explainer.network, explainer.classifier
     head = network.head
@@ -199,7 +200,7 @@ def take_part(way: str, options: argparse.Namespace) -> None:
 
 
 def heard(process: subprocess.Popen[str], what: str) -> float:
-    """What a process says next."""
+    """The next figure of that name that a process tells."""
     for line in process.stdout or ():
         if line.startswith("{"):
             return float(json.loads(line)[what])

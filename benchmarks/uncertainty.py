@@ -1,9 +1,9 @@
-"""Whether uncertain maps are worse maps: `python benchmarks/uncertainty.py [--checkpoint BUNDLE]`.
+"""Correlation of maps' uncertainty with faithfulness: `python benchmarks/uncertainty.py`.
 
-Explains foolbox's 20 ImageNet photographs (224 x 224) for EfficientNet-Lite0 by a bundle, or
-without one by the untrained P-TAME head that starts as the class activation map of
-EfficientNet-Lite2, and prints the rank correlation (Spearman) of each map's uncertainty with
-metrics of its faithfulness, with the p-value of 10,000 permutations.
+Explains foolbox's 20 ImageNet photographs (224 x 224) for EfficientNet-Lite0 by a bundle
+(`--checkpoint`), or without one by the untrained P-TAME head that starts as the class activation
+map of EfficientNet-Lite2, and prints the rank correlation (Spearman) of each map's uncertainty
+with metrics of its faithfulness, with the p-value of 10,000 permutations.
 """
 
 import argparse
@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from datamodules import PhotosDataModule
-from explainers import PTAME
-from explainers.bundle.loading import load_explainer
+from explainers import PTAME, load_explainer
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
 
-# Which sign of the correlation means that uncertain maps are worse.
+# The sign of the correlation that means that uncertain maps are worse.
 WORSE = {"fidelity": "-", "average_drop": "+", "average_gain": "-"}
 
 
@@ -28,7 +27,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
 
 
 def p_value(first: Tensor, second: Tensor, permutations: int = 10_000) -> float:
-    """How often shuffled values (n) correlate as strongly, in either direction."""
+    """Share of shuffled values (n) that correlate as strongly, in either direction."""
     observed = abs(rank_correlation(first, second))
     generator = torch.Generator().manual_seed(0)
     orders = [torch.randperm(len(first), generator=generator) for _ in range(permutations)]

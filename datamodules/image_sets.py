@@ -47,7 +47,7 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
 def classes_of(
     source: Source, views: int, size: int, crop_fraction: float, scale: Sequence[float], seed: int
 ) -> "Photographs | Shards | Views":
-    """Images of a source under the evaluation transform; of the packages, views, a class a photograph.
+    """Evaluation images of a source; of the packages, random views, a class a photograph.
 
     Args:
         source: as for `images_of`.

@@ -1,4 +1,4 @@
-"""Maps of a data set in shards: `KEY.map.png` or `KEY.map.npy`, with target and caption in `KEY.json`.
+"""Maps of a data set in shards: `KEY.map.png` or `KEY.map.npy`, and their target in `KEY.json`.
 
 ```
 for sample in Maps("maps/maps-*.tar"):

@@ -1,4 +1,4 @@
-"""Packing of image files into WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
+"""Images into WebDataset shards: `python -m datamodules.pack --images FOLDER --output SHARDS`.
 
 The images are a folder of one folder a class, a folder of images, or a list with a path (and a
 class) a line; `NAME.mask.png` beside `NAME.jpg` is its mask. Files are copied as they are, in a

@@ -120,9 +120,9 @@ class ShardsDataModule(ImageDataModule):
         resize: for training, the shorter side before the random crop, in pixels.
         scale: for training, crop a random share of the image between these two instead, and
             resize the crop: for photographs that are few.
-        crops: for training, number of different crops of an image, one each time that all images have
-            been seen; with few, their features can be kept
-            (`explainers.callbacks.feature_cache`). By default, each is a new one.
+        crops: for training, number of different crops of an image, one a run through all images;
+            with few, their features can be kept (`explainers.callbacks.feature_cache`). By
+            default, each is a new one.
         crop_fraction: for evaluation, the share of the resized image's side that is kept.
         interpolation: of all resizing.
         together: the shuffle window: number of shards whose training samples are shuffled with each

@@ -90,7 +90,7 @@ class Explainer(LightningModule, ABC):
             return self.attribute(images, target).float()
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """What was explained, the scores, and how sure the classifier is; raises as `forward`.
+        """Target, scores, and probability of the target; raises as `forward`.
 
         Args:
             images: as for `forward`.
@@ -202,7 +202,7 @@ class Explainer(LightningModule, ABC):
         return probability_of(labels, self.classifier(images))
 
     def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor | None:
-        """How each image's objective rose (b steps); None where a method does not optimise maps.
+        """Objective of each image by step (b steps); None where a method does not optimise maps.
 
         Arguments and errors as of `forward`.
         """

@@ -1,11 +1,16 @@
 """What the tests share: a seed, one thread, tiny classifiers, images for them, and processes."""
 
 import json
+import os
+import runpy
 import subprocess
 import sys
 import time
+import warnings
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -118,24 +123,71 @@ def no_command_line(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def _captured(work, outputs):
+    for number, path in enumerate(outputs, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+    warnings.resetwarnings()  # pytest makes errors of them
+    work()
+
+
+class _Run(NamedTuple):
+    """A process that has been started; `result` waits for its end."""
+
+    process: BaseProcess
+    outputs: list[Path]
+
+    def result(self, seconds=120):
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            raise TimeoutError(f"the process was not done after {seconds} seconds")
+        printed = [path.read_text() for path in self.outputs]
+        return subprocess.CompletedProcess("fork", self.process.exitcode, *printed)
+
+
 @pytest.fixture(scope="session")
-def train():
-    """Run train.py in a process of its own; `code` runs there first."""
+def start_process(tmp_path_factory):
+    """Start `work()` in a process of its own, as a program whose prints are kept.
 
-    def run(*arguments, code=None, seconds=120):
-        program = [ROOT / "train.py"]
-        if code is not None:
-            program = ["-c", f"{code}\nimport train\ntrain.main()"]
-        return subprocess.run(
-            [sys.executable, *program, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            cwd=ROOT,
-        )
+    The process is a fork of this one, which has imported torch and Lightning already: a new
+    interpreter takes five seconds for that.
+    """
 
-    return run
+    def start(work):
+        folder = tmp_path_factory.mktemp("process")
+        outputs = [folder / "stdout", folder / "stderr"]
+        fork = torch.multiprocessing.get_context("fork")
+        process = fork.Process(target=_captured, args=(work, outputs))
+        process.start()
+        return _Run(process, outputs)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def start_train(start_process):
+    """Start train.py in a process of its own; `code` runs there first."""
+
+    def start(*arguments, code=None):
+        def work():
+            os.chdir(ROOT)
+            sys.argv = ["train.py", *arguments]
+            if code is None:
+                runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+            else:
+                program = f"{code}\nimport train\ntrain.main()"
+                exec(program, {"__name__": "__main__"})  # noqa: S102  the tests' own
+
+        return start_process(work)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def train(start_train):
+    """Run train.py in a process of its own, and wait for it."""
+    return lambda *arguments, code=None: start_train(*arguments, code=code).result()
 
 
 @pytest.fixture(scope="session")

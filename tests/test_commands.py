@@ -4,12 +4,13 @@ It is run in a folder that looks like a checkout: the configs there are those of
 other networks and data, the bundles hold heads of these, not trained, and the images are noise.
 """
 
+import os
 import re
+import runpy
 import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -218,17 +219,30 @@ def serve_and_end(words, monkeypatch):
         signal.signal(signal.SIGTERM, ended)
 
 
+def run_script(words):
+    """Run a script with its options, as the interpreter does."""
+    os.environ["PYTHONPATH"] = str(ROOT)  # of the interpreters that it starts
+    if Path(words[0]).stem == "training":
+        # It tells the peak memory of its processes, and they begin with that of their parent.
+        os.execv(sys.executable, [sys.executable, *words])
+    sys.argv = words
+    sys.path.insert(0, str(Path(words[0]).parent.resolve()))
+    runpy.run_path(words[0], run_name="__main__")
+
+
 def params():
     """The commands, as they are run; those that train, score or serve are slow."""
     for command, name in commands().items():
         fast = command.startswith(("explainers explain", "explainers list", "python -m"))
-        marks = () if fast else pytest.mark.slow
+        marks = [] if fast else [pytest.mark.slow]
+        if command.startswith("python benchmarks"):
+            marks.append(pytest.mark.benchmarks)
         yield pytest.param(command, id=f"{name}: {command}", marks=marks)
 
 
 @pytest.mark.filterwarnings("default")  # Lightning, gradio and torch's exporters have some
 @pytest.mark.parametrize("command", list(params()))
-def test_command_runs(command, checkout, monkeypatch, request):
+def test_command_runs(command, checkout, start_process, monkeypatch, request):
     program, *words = words_of(command)
     if "PATH" in words:
         shutil.copy(request.getfixturevalue("checkpoint"), "PATH")
@@ -253,9 +267,7 @@ def test_command_runs(command, checkout, monkeypatch, request):
         less = LESS.get(Path(words[0]).stem)
         assert less, "say in LESS with which options it is short"
         words += shlex.split(less)
-        done = subprocess.run(  # they fork, which pytest's threads would not survive
-            [sys.executable, *words], capture_output=True, text=True, timeout=600, check=False
-        )
+        done = start_process(lambda: run_script(words)).result(seconds=600)
         assert done.returncode == 0, done.stderr
 
 

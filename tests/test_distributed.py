@@ -1,34 +1,21 @@
 """Two processes on the CPU report what one does."""
 
 import csv
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from explainers.bundle.loading import load_explainer
 from explainers.evaluation.uninformative import UNINFORMATIVE
 
-ROOT = Path(__file__).parents[1]
 
-
-def report_of(folder, *arguments):
+def report_of(train, folder, *arguments):
     """Run a test of an untrained explainer; return its table and its records by key and row."""
-    result = subprocess.run(
-        [
-            sys.executable,
-            ROOT / "train.py",
-            "test",
-            f"--config={ROOT / 'configs/smoke.yaml'}",
-            "--trainer.logger=false",
-            f"--trainer.default_root_dir={folder}",
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    result = train(
+        "test",
+        "--config=configs/smoke.yaml",
+        "--trainer.logger=false",
+        f"--trainer.default_root_dir={folder}",
+        *arguments,
     )
     assert result.returncode == 0, result.stderr
     table = [line for line in result.stdout.splitlines() if line.startswith("| ")]
@@ -43,31 +30,27 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
 ):
     cached = ["--trainer.callbacks+=explainers.callbacks.feature_cache.FeatureCache"]
     cached += [f"--trainer.callbacks.folder={tmp_path / 'cache'}", "--data.crops=1"]
-    sizes = ["--data.batch_size=3", "--data.num_workers=0", "--trainer.max_epochs=4"]
+    sizes = ["--data.batch_size=3", "--data.num_workers=0", "--trainer.max_epochs=3"]
     two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
     folders = [f"--trainer.default_root_dir={tmp_path}", f"--bundle={tmp_path / 'bundle'}"]
-    result = train("fit", config, *shards(2, samples=24), *sizes, *two, *cached, *folders)
+    result = train("fit", config, *shards(2, samples=12), *sizes, *two, *cached, *folders)
     assert result.returncode == 0, result.stderr
     assert "| ptame" in result.stdout
     assert load_explainer(tmp_path / "bundle", allow_other_weights=True)
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
-    assert len(list((tmp_path / "cache").glob("*/*"))) == 24
-    assert [event.value for event in events_of(folder).Scalars("train/feature_cache_hits")] == [
-        0,
-        1,
-        1,
-        1,
-    ]
+    assert len(list((tmp_path / "cache").glob("*/*"))) == 12
+    hits = events_of(folder).Scalars("train/feature_cache_hits")
+    assert [event.value for event in hits] == [0, 1, 1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 21], ids=["one image", "21 images"])
-def test_two_processes_report_every_image_once_and_the_same_figures(tmp_path, length):
+def test_two_processes_report_every_image_once_and_the_same_figures(train, tmp_path, length):
     data = f"--data.init_args.length={length}"
-    table, records = report_of(tmp_path / "one", data)
+    table, records = report_of(train, tmp_path / "one", data)
     two = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
-    table_of_two, records_of_two = report_of(tmp_path / "two", data, *two)
+    table_of_two, records_of_two = report_of(train, tmp_path / "two", data, *two)
     assert len(records) == (1 + len(UNINFORMATIVE)) * length
     assert table_of_two == table
     assert records_of_two.keys() == records.keys()

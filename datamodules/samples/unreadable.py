@@ -100,8 +100,8 @@ class SkipUnreadable(Dataset[Sample]):
 class ReplaceUnreadable(Dataset[Sample]):
     """Stream for training in which another sample takes the place of an unreadable one.
 
-    The other one depends on the item alone: every rank takes the same number of steps, and a fit that
-    is resumed sees what an uninterrupted one does.
+    The other one depends on the item alone: every rank takes the same number of steps, and a
+    fit that is resumed sees what an uninterrupted one does.
 
     Args:
         stream: without an end.

@@ -1,4 +1,4 @@
-"""The `_info.json` beside shards, in the form that timm reads: the shards of each split, with lengths.
+"""The `_info.json` beside shards, in timm's form: the shards of each split and their lengths.
 
 Entries that are not ours are kept as they are when a split is added.
 """

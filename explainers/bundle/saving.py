@@ -1,4 +1,4 @@
-"""What ships: a folder with trained weights, their settings, and a card that says what they are.
+"""Bundles: folders of trained weights, their settings, and a card that describes them.
 
 `model.safetensors` holds the trained weights only; `config.json` names the class, its
 hyperparameters and the frozen networks with the SHA-256 of their weights; `README.md` is the card.
@@ -17,7 +17,8 @@ from torch import Tensor
 from explainers.bundle.card import card
 from explainers.classifier import frozen_networks
 from explainers.durable_files import write_aside
-from explainers.evaluation.records import PROTOCOL, Row, as_json
+from explainers.evaluation.protocol import PROTOCOL
+from explainers.evaluation.records import Row, as_json
 from explainers.images.drawing import save_picture
 from explainers.training.bundle_files import FORMAT
 from explainers.training.learned_explainer import LearnedExplainer
@@ -31,6 +32,7 @@ def save_bundle(
     scores: list[Row],
     picture: Tensor | None,
     license: str = "apache-2.0",
+    protocol: dict[str, str] | None = None,
 ) -> Path:
     """Write a trained explainer as a bundle, each file aside first and then in place.
 
@@ -42,6 +44,7 @@ def save_bundle(
         scores: rows of a test, the explainer's first.
         picture: a panel (3 h w) in [0, 1] for the card, if there is one.
         license: of the trained weights, as the hub names it.
+        protocol: of the test, in words; by default that of maps as the explainer answers.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +57,7 @@ def save_bundle(
         "hyperparameters": settings,
         "fingerprints": explainer.fingerprints(),
         "training": training | start,
-        "protocol": PROTOCOL,
+        "protocol": protocol or PROTOCOL,
         "scores": scores,
         "versions": _versions(),
         "license": license,

@@ -1,11 +1,11 @@
-"""What it took to train a bundle."""
+"""The recorded training cost of a bundle."""
 
 from explainers.evaluation.costs import Training
 from explainers.training.bundle_files import bundle_folder, read_config
 
 
 def training_of(bundle: str) -> Training:
-    """What it took to train a bundle, and before it what that was started from.
+    """Training cost of a bundle, and of the one that it was started from.
 
     Args:
         bundle: a folder or `hf-hub:org/name`.

@@ -1,4 +1,4 @@
-"""Checkpoints that survive what clusters do: each is there completely or not at all."""
+"""Durable checkpoints: each is there completely or not at all."""
 
 import io
 from pathlib import Path
@@ -9,13 +9,28 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from explainers.durable_files import write_aside
 from explainers.errors import InputError
+from explainers.training.checkpoint_files import read_checkpoint
 
 
 class DurableCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint aside, and gives it its name when all of it is on the disk.
 
-    Lightning's own may copy it into place from another disk, and does not wait for the disk.
+    Lightning's own may copy it into place from another disk, and does not wait for the disk; and
+    it unpickles whatever a remote checkpoint holds.
     """
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = None,  # noqa: ANN401  Lightning's own
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read a local checkpoint; tensors and plain values only, whatever `weights_only` says.
+
+        Raises:
+            InputError: as `checkpoint_files.read_checkpoint`.
+        """
+        return read_checkpoint(path)
 
     def save_checkpoint(
         self,

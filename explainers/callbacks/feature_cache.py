@@ -44,7 +44,7 @@ class Memory:
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
-        """What `read` says of images (b 3 h w), asked only for those that are not here yet."""
+        """Readings of images (b 3 h w); `read` is asked only for those that are not here yet."""
         names = [_name(image) for image in images]
         known = {name: parts for name in names if (parts := self._load(name)) is not None}
         new = [index for index, name in enumerate(names) if name not in known]

@@ -1,4 +1,4 @@
-"""Ctrl-C that loses nothing: finish the step, save, and say how to go on."""
+"""Graceful stop on Ctrl-C and SIGTERM: finish the step, save, and say how to go on."""
 
 import signal
 import threading
@@ -9,28 +9,31 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 STEPS_BETWEEN_NOTES = 16  # each time the device has to wait
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code after SIGTERM, as the shell has it: a scheduler must not take it for success."""
 
 
 class GracefulStop(Callback):
-    """Turns the first Ctrl-C of a fit into a checkpoint at the end of the running step.
+    """Turns the first Ctrl-C or SIGTERM of a fit into a checkpoint at the end of the running step.
 
     The checkpoint is `interrupted.ckpt` in the run's checkpoint folder; resuming from it ends
-    with the weights of an uninterrupted run. A second Ctrl-C stops at once.
+    with the weights of an uninterrupted run. A second signal stops at once.
 
     Where several processes train, one of them is enough to be asked (by `--signal=INT@120` of
     SLURM, say): they agree on the step after which all stop.
     """
 
     def __init__(self) -> None:
-        self._requested = False
+        self._requested: int | None = None
         self._steps = 0
-        self._previous: Any = None
+        self._previous: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over Ctrl-C, where Python allows it: in the main thread."""
-        self._requested = False
+        """Take over both signals, where Python allows it: in the main thread."""
+        self._requested = None
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._request)
 
     def on_train_batch_end(
         self,
@@ -40,32 +43,38 @@ class GracefulStop(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """Save and leave, if asked to."""
-        if not self._agreed(trainer):
+        """Save and leave, if asked to: exit code 143 after SIGTERM."""
+        if not self._agreed(trainer, self._requested is not None):
             return
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
             print(f"\ninterrupted; go on with --ckpt_path {path}", flush=True)
+        if self._any(trainer, self._requested == signal.SIGTERM):
+            raise SystemExit(TERMINATED)
         raise KeyboardInterrupt
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
-    def _agreed(self, trainer: Trainer) -> bool:
+    def _agreed(self, trainer: Trainer, requested: bool) -> bool:
         """Whether any process was asked; they compare notes every few steps only."""
         if trainer.world_size == 1:
-            return self._requested
+            return requested
         self._steps += 1
-        if self._steps % STEPS_BETWEEN_NOTES:
-            return False
-        return trainer.strategy.reduce_boolean_decision(self._requested, all=False)
+        return not self._steps % STEPS_BETWEEN_NOTES and self._any(trainer, requested)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._requested:
+    def _any(self, trainer: Trainer, own: bool) -> bool:
+        """Whether something is true in any process; all of them have to ask."""
+        if trainer.world_size == 1:
+            return own
+        return trainer.strategy.reduce_boolean_decision(own, all=False)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self._requested is not None:
             raise KeyboardInterrupt
-        self._requested = True
+        self._requested = number
         print("\nstopping after this step; Ctrl-C again to stop at once", flush=True)

@@ -1,4 +1,4 @@
-"""What is written beside maps in shards: what each is of, and what all of them depend on."""
+"""Records beside maps in shards: a json each, and the settings that all depend on."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from explainers.classifier.weight_files import fingerprint
 from explainers.evaluation.records import as_json
 
 SPLIT = "maps"
-"""How the names of shards of maps begin."""
+"""First part of the names of shards of maps."""
 
 
 def described(target: Tensor, probability: float, caption: str, source: str) -> bytes:
@@ -26,7 +26,7 @@ def described(target: Tensor, probability: float, caption: str, source: str) -> 
 
 
 def plain_settings(explainer: Explainer) -> dict[str, Any]:
-    """What the maps depend on: a run with other settings does not go on from this one."""
+    """Settings that maps depend on: a run with others does not go on from this one."""
     settings = {
         "explainer": type(explainer).__name__,
         "hyperparameters": dict(explainer.hparams),

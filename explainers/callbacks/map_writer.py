@@ -1,4 +1,4 @@
-"""The maps of a predict run as shards, from where an earlier run was stopped."""
+"""A writer of predicted maps to shards, which goes on where an earlier run was stopped."""
 
 from pathlib import Path
 from typing import Any

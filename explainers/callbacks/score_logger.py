@@ -8,11 +8,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from explainers.base import Batch, Explainer
+from explainers.errors import InputError, require_known
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
+from explainers.evaluation.protocol import MAP_NORMALISATIONS
 from explainers.evaluation.records import Row, gathered, write_records
 from explainers.evaluation.responses import Known
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import uninformative_methods
+from explainers.metrics import CHOICES
 
 EXPLAINER = "explainer"
 """The explainer's own row in logs and records; the others are the uninformative baselines'."""
@@ -33,7 +36,7 @@ class ScoreLogger(Callback):
         records: of the last test, of all processes.
 
     Raises:
-        InputError: a metric or the normalisation is unknown, when a run begins.
+        InputError: a metric or the normalisation is unknown, or chunk_size is below 1.
     """
 
     def __init__(
@@ -42,6 +45,11 @@ class ScoreLogger(Callback):
         chunk_size: int = 64,
         map_normalisation: str = "answered",
     ) -> None:
+        for name in metrics:
+            require_known("metric", name, CHOICES)
+        require_known("map normalisation", map_normalisation, MAP_NORMALISATIONS)
+        if chunk_size < 1:
+            raise InputError(f"chunk_size must be at least 1, got {chunk_size}")
         self.metrics = list(metrics)
         self.chunk_size = chunk_size
         self.map_normalisation = map_normalisation
@@ -51,6 +59,11 @@ class ScoreLogger(Callback):
     def rows(self) -> list[str]:
         """The rows of a test."""
         return [EXPLAINER, *uninformative_methods()]
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """The protocol of a test in words, once a run has begun."""
+        return self._test.protocol
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""

@@ -1,4 +1,4 @@
-"""How long a training takes, over all the fits that it is made of."""
+"""Wall-clock time of a training, over all the fits that it is made of."""
 
 import time
 from typing import Any
@@ -58,7 +58,7 @@ class TrainingClock(Callback):
 
     @property
     def record(self) -> dict[str, Any]:
-        """What config.json says: `seconds`, `device` and, where there is one, `start`."""
+        """Values for config.json: `seconds`, `device` and, where there is one, `start`."""
         record = self._spent.record
         return record if self.start is None else record | {"start": self.start.record}
 

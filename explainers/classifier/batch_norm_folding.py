@@ -1,4 +1,4 @@
-"""Batch norms of frozen networks, made part of the convolutions before them."""
+"""Folding of frozen batch norms into the convolutions before them."""
 
 import torch
 from timm.layers.conv2d_same import Conv2dSame
@@ -45,7 +45,7 @@ def fold_batch_norms(model: nn.Module, images: Tensor) -> int:
 
 
 def _run(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[nn.BatchNorm2d, nn.Conv2d]]:
-    """What a model answers, and its batch norms that can be folded, each with its convolution."""
+    """A model's answer, and its batch norms that can be folded, each with its convolution."""
     outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # held, so that no two share an id
     read: dict[nn.BatchNorm2d, nn.Conv2d | None] = {}
     runs: dict[nn.Conv2d, int] = {}

@@ -1,4 +1,4 @@
-"""What a classifier's outputs are called."""
+"""Names of a classifier's outputs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A concept given by a few images, as a target for explainers that take reference embeddings."""
+"""Concept embeddings of a few images, targets for explainers of reference embeddings."""
 
 from collections.abc import Callable, Sequence
 

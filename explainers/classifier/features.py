@@ -1,4 +1,4 @@
-"""Reading features inside any timm model: at which depths, and in one layout, without hooks."""
+"""Features of any timm model by depth and in one layout, without hooks; the sizes it takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Stage:
 
 
 def stages_of(model: nn.Module) -> list[Stage]:
-    """Where features can be read: timm's stages, shallowest first, then what is pooled."""
+    """Stages that features can be read at: timm's, shallowest first, then the pooled ones."""
     timm_model = require_timm(model, "features")
     listed = [Stage(info["num_chs"], info["reduction"]) for info in timm_model.feature_info]
     return [*listed, Stage(timm_model.num_features, listed[-1].reduction)]
@@ -121,3 +121,26 @@ def require_logits(answer: Any, name: str) -> Tensor:  # noqa: ANN401  whatever 
         f"{name} answers with {shown}, not with logits (b classes); wrap it in a module whose "
         "forward returns these"
     )
+
+
+def nearest_size(
+    model: nn.Module, size: Sequence[int], made_for: tuple[int, int]
+) -> tuple[int, int]:
+    """The size (h w) in pixels nearest to `size` that a model can take.
+
+    Args:
+        model: timm's, or any other, which takes the one it was made for.
+        size: height and width wished for.
+        made_for: the size that it was made for.
+    """
+    height, width = size
+    config: Any = getattr(model, "pretrained_cfg", None)
+    if config is None:
+        return made_for
+    if getattr(model, "dynamic_img_size", False):
+        patch = require_timm(model, "size").patch_embed.patch_size
+        return (
+            max(1, round(height / patch[0])) * patch[0],
+            max(1, round(width / patch[1])) * patch[1],
+        )
+    return made_for if config.get("fixed_input_size") else (height, width)

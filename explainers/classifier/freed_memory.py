@@ -1,4 +1,4 @@
-"""Keeps the memory that a pass on the CPU frees, for the next pass."""
+"""Memory that a pass on the CPU frees, kept for the next pass."""
 
 import ctypes
 

@@ -16,13 +16,13 @@ from explainers.classifier.class_names import class_names as names_of
 from explainers.classifier.features import (
     Stage,
     as_maps,
+    nearest_size,
     read_features,
     read_logits_and_features,
     require_logits,
     require_timm,
     stages_of,
 )
-from explainers.classifier.input_size import nearest_size
 from explainers.classifier.serialisation import arguments_of, description, require_preparation
 from explainers.errors import InputError
 
@@ -137,17 +137,17 @@ class FrozenClassifier(nn.Module):
     def logits_and_features(
         self, images: Tensor, stages: Sequence[int]
     ) -> tuple[Tensor, list[Tensor]]:
-        """What `forward` and `features` give, for the price of one pass."""
+        """Logits and feature maps, as `forward` and `features` give them, in one pass."""
         return read_logits_and_features(self.model, self.prepare(images), stages)
 
     @property
     def stages(self) -> list[Stage]:
-        """Where features can be read: timm's stages, shallowest first, then what is pooled."""
+        """Stages that features can be read at: timm's, shallowest first, then the pooled ones."""
         return stages_of(self.model)
 
     @property
     def num_classes(self) -> int:
-        """How many classes the logits tell apart."""
+        """Number of classes."""
         known = getattr(self.model, "num_classes", None)
         if isinstance(known, int):
             return known
@@ -185,7 +185,7 @@ class FrozenClassifier(nn.Module):
 
     @property
     def class_names(self) -> list[str]:
-        """What the classes are called; their numbers where nobody says.
+        """Names of the classes; their numbers where there are none.
 
         Raises:
             InputError: the names that were given are not as many as the classes.

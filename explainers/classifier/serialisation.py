@@ -1,4 +1,4 @@
-"""How a classifier is described: by the arguments that build it again, as plain values."""
+"""Serialisation of classifiers: the arguments that build one again, as plain values."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

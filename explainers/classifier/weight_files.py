@@ -1,4 +1,4 @@
-"""Where a network's weights come from, and the fingerprint that tells them apart."""
+"""Weight files, read without pickle, and fingerprints of weights."""
 
 import hashlib
 from pathlib import Path

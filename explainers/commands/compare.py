@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = comparison.run()
     write_comparison(results, output)
     rows = results.rows
-    print(f"\n{table(rows)}")
+    print(f"\n{table(rows, results.protocol)}")
     for sentence in sentences(rows):
         print(f"\n{sentence}")
     if results.references:

@@ -28,7 +28,7 @@ class ClassDescription(TypedDict):
 
 @dataclass(frozen=True)
 class ComparisonConfig:
-    """What is compared: keys of the YAML file, each of them an option too.
+    """Config of a comparison: keys of the YAML file, each of them an option too.
 
     Args:
         classifier: the model to explain: a name, or the arguments of FrozenClassifier.

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line an explainer."""
+    width = max(map(len, METHODS))
     for name, kind in METHODS.items():
-        print(f"{name:10} {(inspect.getdoc(kind) or '').splitlines()[0]}")
+        print(f"{name:{width}} {(inspect.getdoc(kind) or '').splitlines()[0]}")
     return 0

@@ -1,4 +1,4 @@
-"""How far a mean over images can be trusted: bootstrap intervals."""
+"""Bootstrap intervals of means over images."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What explanations cost: passes through the classifier, and a training before the first of them."""
+"""Costs of explanations: classifier passes, seconds, and a training before the first of them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from explainers.evaluation.records import Row
 
 @dataclass(frozen=True)
 class Training:
-    """What a training took.
+    """Cost of a training.
 
     Attributes:
         seconds: of wall-clock time; None if they were not recorded.
@@ -46,7 +46,7 @@ class Training:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Training":
-        """What `record` gave; what others wrote counts as not recorded."""
+        """The cost in a `record`; any other mapping counts as not recorded."""
         seconds, device = record.get("seconds"), record.get("device")
         known = isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
         return cls(float(seconds) if known else None, str(device or ""))  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def _costs(row: Row, training: Training, device: str, rows: Sequence[Row]) -> Ro
 
 
 def sentences(rows: Sequence[Row]) -> Iterator[str]:
-    """What `with_costs` found, a sentence for each row that was trained, as Markdown."""
+    """A sentence on the costs of each row that was trained, as Markdown."""
     for row in rows:
         seconds, name = row.get("training_seconds", 0.0), f"`{row['explainer']}`"
         if seconds == 0:

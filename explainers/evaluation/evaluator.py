@@ -9,7 +9,8 @@ from torch import Tensor
 from explainers.classifier import FrozenClassifier
 from explainers.errors import require_known
 from explainers.evaluation.explained_batch import ExplainedBatch
-from explainers.evaluation.records import PROTOCOL, Row
+from explainers.evaluation.protocol import MAP_NORMALISATIONS, PROTOCOL
+from explainers.evaluation.records import Row
 from explainers.evaluation.responses import Known, unmasked
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import UNINFORMATIVE
@@ -23,12 +24,6 @@ a plain function."""
 
 CONFIDENCE_METRICS = ("average_drop", "average_increase", "average_gain")
 
-MAP_NORMALISATIONS = {
-    "answered": "as the explainer answers, in [0, 1]",
-    "minmax": "min-max of each image's scores",
-}
-"""Maps that are scored, by name, in the words of the protocol."""
-
 REFERENCE = "reference"
 """The target in records where it is an embedding."""
 
@@ -41,7 +36,7 @@ class Evaluator:
         rows: names of the methods.
         metrics: keys of `metrics.CHOICES`.
         chunk_size: images in the classifier at once.
-        map_normalisation: a key of `MAP_NORMALISATIONS`.
+        map_normalisation: a key of `protocol.MAP_NORMALISATIONS`.
 
     Attributes:
         scoreboards: by row.
@@ -68,7 +63,7 @@ class Evaluator:
     @property
     def protocol(self) -> dict[str, str]:
         """The protocol in words, as results hold it."""
-        return PROTOCOL | {"map": MAP_NORMALISATIONS[self.map_normalisation]}
+        return PROTOCOL | {"map": MAP_NORMALISATIONS[self.map_normalisation].text}
 
     @torch.no_grad()
     def unmasked(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Known]:

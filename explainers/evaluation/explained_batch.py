@@ -52,7 +52,7 @@ class ExplainedBatch:
 
     @cached_property
     def sensitivity(self) -> Tensor:
-        """How far each map moves when the image hardly does (b)."""
+        """Largest change (b) of each map under small changes of the image."""
         return max_sensitivity(self.explain, self.images, self.labels)
 
     @cached_property

@@ -10,14 +10,6 @@ import torch
 
 from explainers.evaluation.bootstrap import bootstrap_interval
 
-PROTOCOL = {
-    "target": "the classifier's own prediction",
-    "map": "as the explainer answers, in [0, 1]",
-    "fill": "black (pixel value 0)",
-    "precision": "float32",
-    "interval": "95 % percentile bootstrap over the images, 2000 resamples",
-}
-
 Row = dict[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""Which images match: the nearest other one of a data set, and how often a match is right."""
+"""Retrieval: the nearest other image of a data set, and the accuracy of matches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -74,7 +74,7 @@ class NearestOthers:
 
 
 def match_accuracy(batches: Iterable[Batch], embed: Embed) -> Row | None:
-    """How often the nearest reference of an image is one of its own class.
+    """Accuracy of retrieval: the share of images whose nearest reference is of their class.
 
     Where batches tell a `reference_label`, that of the only reference; otherwise the nearest of all
     references of the image's `group`, of all batches without one.

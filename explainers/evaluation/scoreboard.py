@@ -135,11 +135,11 @@ class Scoreboard(nn.Module):
                 )
 
     def compute(self) -> dict[str, float]:
-        """What each metric is so far, by name."""
+        """Each metric so far, by name."""
         return {name: float(metric.compute()) for name, metric in self.items()}
 
     def _usable(self, scores: Tensor) -> Tensor:
-        """Which (b) of the scores (b 1 h w) are finite and, unless allowed, not constant."""
+        """Mask (b) of the scores (b 1 h w) that are finite and, unless allowed, not constant."""
         pixels = scores.flatten(1)
         usable = pixels.isfinite().all(dim=1)
         if not self.constant_maps:

@@ -56,7 +56,7 @@ def random(images: Tensor) -> Tensor:
 
 
 def edges(images: Tensor) -> Tensor:
-    """Where the grey image changes: its Sobel gradient's magnitude, from its own min to max.
+    """Magnitude of the grey image's Sobel gradient, from its own min to max.
 
     Adebayo et al. 2018 (https://arxiv.org/abs/1810.03292): it looks like an explanation, and knows
     nothing of any model.

@@ -1,4 +1,4 @@
-"""The attention head of the TAME family: feature maps of several depths to a mask for any class."""
+"""The attention head of the TAME family: features of several depths to a mask for any class."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A fuser that all classes share: it makes the row of a class from what the network knows of it."""
+"""The class-conditioned head: a small network makes the fuser row of any class."""
 
 from collections.abc import Sequence
 
@@ -104,7 +104,7 @@ class ConditionedNetwork(MaskingNetwork):
 
 
 def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
-    """What speaks for each class and not for those that the network might take it for.
+    """Evidence rows: each class's row less those of its rivals.
 
     The gradient of the class's log-odds at the pooled features: its row less those of all other
     classes, each by its share of the remaining probability.
@@ -124,7 +124,7 @@ def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: T
 
 
 def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
-    """What speaks for classes at each place (b n _ _), standardised in each image.
+    """Log-odds of classes at each place (b n _ _), standardised in each image.
 
     Args:
         deepest: what the network pools (b channels _ _).

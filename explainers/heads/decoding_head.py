@@ -1,4 +1,4 @@
-"""A head that draws: convolutions over what speaks for a class at each place, and finer features."""
+"""The decoding head: convolutions over the log-odds of a class and finer features."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Showing a classifier only part of an image: what is kept, and what fills the rest.
+"""Removal of pixels: the part of an image that is kept, and fills for the rest.
 
 Images are in [0, 1] pixel space, so `black` is pixel value 0 for every network, whatever it
 subtracts afterwards; a map trained with one fill and scored with another loses for no reason.

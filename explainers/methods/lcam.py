@@ -8,12 +8,20 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork
 from explainers.methods.tame import stages_before_pools
 from explainers.training import LearnedExplainer
 from explainers.training.masking_objective import MaskingObjective
 from explainers.training.optimisers import sgd
+
+L_CAM = Paper(
+    "gkartzonika2022lcam",
+    "Learning Visual Explanations for DCNN-Based Image Classifiers Using an Attention Mechanism",
+    "Gkartzonika, Ioanna and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2209.11189",
+)
 
 
 class LCAM(LearnedExplainer):
@@ -38,6 +46,8 @@ class LCAM(LearnedExplainer):
         freeze_taken: leave these as they are.
     """
 
+    title = "L-CAM"
+    papers = (L_CAM,)
     # That the schedule cycles it is published for P-TAME only.
     cycle_momentum = False
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.errors import InputError
 from explainers.heads.attention_head import AttentionNetwork, default_stages
@@ -17,6 +18,13 @@ from explainers.training.masking_objective import MaskingObjective
 # is near 0, at 14 %, and half kept at 6 logits of evidence, as on trained ImageNet networks.
 CAM_GAIN = 0.3
 CAM_OFFSET = -1.8
+
+P_TAME = Paper(
+    "ntrougkas2025ptame",
+    "P-TAME: Explain Any Image Classifier with Trained Perturbations",
+    "Ntrougkas, Mariano V. and Mezaris, Vasileios and Patras, Ioannis",
+    "2501.17813",
+)
 
 
 class PTAME(LearnedExplainer):
@@ -44,6 +52,9 @@ class PTAME(LearnedExplainer):
             name and shape.
         freeze_taken: leave these as they are.
     """
+
+    title = "P-TAME"
+    papers = (P_TAME,)
 
     def __init__(
         self,

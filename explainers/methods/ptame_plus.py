@@ -17,7 +17,7 @@ from explainers.heads.decoding_head import DecodingHead
 from explainers.images.normalisation import min_max
 from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean
 from explainers.methods.cam.mask_refinement import refine
-from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET
+from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET, P_TAME
 from explainers.training.distributed import first_of, of_all
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.losses import confidence_lost
@@ -68,6 +68,9 @@ class PTAMEPlus(LearnedExplainer):
         InputError: the auxiliary has other classes than the classifier, or options exclude each
             other.
     """
+
+    title = "this project's variant of P-TAME"
+    papers = (P_TAME,)
 
     def __init__(
         self,
@@ -183,7 +186,7 @@ class PTAMEPlus(LearnedExplainer):
         return terms
 
     def _fill(self) -> Fill:
-        """What shows in this step where pixels are removed; the same in a fit that is resumed."""
+        """Fill of removed pixels in this step; the same in a fit that is resumed."""
         if not self.random_fill:
             return black
         generator = torch.Generator().manual_seed(self.global_step)

@@ -10,11 +10,27 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.training import LearnedExplainer
 from explainers.training.masking_objective import MaskingObjective
 from explainers.training.optimisers import sgd
+
+TAME_PAPER = Paper(
+    "ntrougkas2023tame",
+    "TAME: Attention Mechanism Based Feature Fusion for Generating Explanation Maps of "
+    "Convolutional Neural Networks",
+    "Ntrougkas, Mariano and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2301.07407",
+)
+T_TAME = Paper(
+    "ntrougkas2024ttame",
+    "T-TAME: Trainable Attention Mechanism for Explaining Convolutional Networks and Vision "
+    "Transformers",
+    "Ntrougkas, Mariano V. and Gkalelis, Nikolaos and Mezaris, Vasileios",
+    "2403.04523",
+)
 
 
 class TAMENetwork(AttentionNetwork):
@@ -49,6 +65,8 @@ class TAME(LearnedExplainer):
         freeze_taken: leave these as they are.
     """
 
+    title = "TAME, or T-TAME on a transformer"
+    papers = (TAME_PAPER, T_TAME)
     # That the schedule cycles it is published for P-TAME only.
     cycle_momentum = False
 

@@ -1,4 +1,4 @@
-"""Average drop: how much confidence is lost when only the mapped pixels are kept."""
+"""Average drop: confidence lost when only the mapped pixels are kept."""
 
 from torch import Tensor
 

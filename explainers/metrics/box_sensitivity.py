@@ -39,7 +39,7 @@ class Boxes:
             yield delete(images, square)
 
     def squares(self, images: Tensor) -> Tensor:
-        """Where the squares are (count 1 h w), true inside, for images (b _ h w).
+        """Masks (count 1 h w) of the squares, true inside, for images (b _ h w).
 
         Raises:
             ValueError: the squares do not fit into the images.
@@ -61,7 +61,7 @@ class Boxes:
         return (inside[:, None, :, None] & across[:, None, None, :]).to(images.device)
 
     def sums(self, maps: Tensor) -> Tensor:
-        """What maps (b 1 h w) hold in each square (b count), float64; NaN if they have a NaN."""
+        """Sum of maps (b 1 h w) over each square (b count), float64; NaN if they have a NaN."""
         sums: Tensor = maps.flatten(1).double() @ self.squares(maps).flatten(1).T.double()
         return sums
 

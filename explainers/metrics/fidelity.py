@@ -1,4 +1,4 @@
-"""Fidelity: how far apart removing the least and the most important pixels first are."""
+"""Fidelity: area between the responses to removing the least and the most important first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

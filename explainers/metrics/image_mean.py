@@ -1,4 +1,4 @@
-"""What the metrics share: the accumulator, and how they ask for the classifier's responses."""
+"""The accumulator of metrics, and metrics of the classifier's responses to perturbations."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Protocol

@@ -1,4 +1,4 @@
-"""Insertion: how soon the classifier recognises an image as its top pixels come into view."""
+"""Insertion: area under the response as an image's top pixels come into view."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def counts(pixels: int, step: int) -> list[int]:
-    """How many of the pixels are done after each of the equal steps of at most `step`, 0 to all."""
+    """Number of pixels done after each of the equal steps of at most `step`, 0 to all."""
     steps = ceil(pixels / step)
     return [round(pixels * done / steps) for done in range(steps + 1)]
 

@@ -1,4 +1,4 @@
-"""How alike two maps are: Pearson's and Spearman's correlation, and structural similarity."""
+"""Similarity of two maps: Pearson's and Spearman's correlation, structural similarity."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Which of two objects a map is on: the one that was asked for, or the other one."""
+"""Pointing at one of two objects: the target's, or the other one."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What the perturbations share: the order of a map's pixels, the image, and the part it keeps."""
+"""Perturbations: the whole image, the part that a map keeps, and the order of a map's pixels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

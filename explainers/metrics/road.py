@@ -18,7 +18,7 @@ from explainers.metrics.perturbations import mark_undefined, ranks
 
 PERCENTS = tuple(range(10, 100, 10))
 TOLERANCE = 2e-4
-"""How far from the solution a pixel may be, as estimated; in [0, 1] like the pixels."""
+"""Largest estimated distance of a pixel from the solution; in [0, 1] like the pixels."""
 ROUNDS = 100  # 4 to 9 are the rule
 
 
@@ -205,7 +205,7 @@ def mean_response(responses: Tensor) -> Tensor:
 
 
 class Road(ResponseMetric):
-    """What the four metrics share: the mean response over the shares removed.
+    """Mean response over the shares removed; base of the four metrics.
 
     Args:
         percents: shares of the pixels to remove; a single one gives the figure at that share.

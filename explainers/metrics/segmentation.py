@@ -65,7 +65,7 @@ def average_precision(scores: Tensor, masks: Tensor) -> Tensor:
 
 
 class PixelCounts(Metric):
-    """What pixel accuracy and mean IoU add up: pixels of the whole data set, not of an image.
+    """Counts of pixels over the whole data set, for pixel accuracy and mean IoU.
 
     Attributes:
         counts: pixels (2 2), as of `confusion`.

@@ -1,4 +1,4 @@
-"""How soon an image is like its reference as its top pixels come in, and unlike it as they go."""
+"""Insertion and deletion of the similarity to a reference."""
 
 from explainers.metrics.deletion import Deletion
 from explainers.metrics.insertion import Insertion

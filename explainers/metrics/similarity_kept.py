@@ -1,4 +1,4 @@
-"""How alike an image stays to its reference when only the best of its map is shown."""
+"""Share of the similarity to a reference that the best pixels of a map keep."""
 
 from collections.abc import Callable
 

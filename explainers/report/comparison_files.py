@@ -19,7 +19,7 @@ def write_comparison(results: Results, folder: Path) -> None:
         found["references"] = results.references
     write_aside(folder / "results.json", json.dumps(as_json(found), indent=2).encode())
     costs = (f"- {sentence}" for sentence in sentences(results.rows))
-    text = "\n".join([table(results.rows), "", *costs])
+    text = "\n".join([table(results.rows, results.protocol), "", *costs])
     write_aside(folder / "table.md", (text.strip() + "\n").encode())
     write_records(results.records, folder / "records.csv")
     write_panel(results.pictures, folder / "panel.png")

@@ -1,60 +1,51 @@
-"""Figures of a comparison as SVG by hand: in the page's own colours, light or dark."""
+"""Plots as SVG text for an HTML page, whose colours and light or dark mode they follow.
+
+Nothing touches pyplot or the global settings of matplotlib.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
-from explainers.report.row_styles import Style
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-WIDTH, HEIGHT = 640, 380
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 46
-LETTER, LINE = 6.1, 13  # of a label, in units of the picture
+from explainers.report.label_placement import LabelPlacement
+from explainers.report.row_styles import Style, row_key
+from explainers.report.svg import GRID, INK, SOFT, inline_svg
 
-
-@dataclass(frozen=True)
-class Axis:
-    """Values along one side.
-
-    Attributes:
-        title: what they are.
-        low: the least one that is shown.
-        high: the greatest.
-        scale: makes equal steps of them; by default they are.
-        ticks: those that are written.
-    """
-
-    title: str
-    low: float
-    high: float
-    scale: Callable[[float], float]
-    ticks: Sequence[float]
-
-    @classmethod
-    def linear(cls, title: str, values: Sequence[float]) -> "Axis":
-        """Over the values, from round number to round number."""
-        low, high = min(values), max(values)
-        if high - low < 1e-9:
-            low, high = low - 0.5, high + 0.5
-        step = 10 ** math.floor(math.log10((high - low) / 4))
-        step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
-        first, last = math.floor(low / step), math.ceil(high / step)
-        ticks = [round(step * number, 10) for number in range(first, last + 1)]
-        return cls(title, ticks[0], ticks[-1], float, ticks)
-
-    @classmethod
-    def logarithmic(cls, title: str, values: Sequence[float]) -> "Axis":
-        """Over positive values, from a power of ten to another."""
-        first = math.floor(math.log10(min(values)))
-        last = max(first + 1, math.ceil(math.log10(max(values))))
-        ticks = [10.0**power for power in range(first, last + 1)]
-        # A little more, so that no point lies on the border.
-        return cls(title, ticks[0] / 1.3, ticks[-1] * 1.3, math.log10, ticks)
-
-    def share(self, value: float) -> float:
-        """How far along the axis a value is, in [0, 1]."""
-        low, high = self.scale(self.low), self.scale(self.high)
-        return min(1.0, max(0.0, (self.scale(value) - low) / (high - low)))
+SIZE = (640, 380)  # units of the SVG; a point is one unit
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
+    "svg.hashsalt": "explainers",  # the same results give the same page
+    "text.parse_math": False,  # names may hold dollar signs
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.labelpad": 6,
+    "axes.labelsize": 12,
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.spines.bottom": False,
+    "figure.facecolor": "none",
+    "figure.dpi": 72,
+    "grid.color": GRID,
+    "grid.linewidth": 1,
+    "lines.scale_dashes": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.bottom": False,
+    "ytick.left": False,
+}
+LINEAR = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """A row's mean response, and where it may be."""
+    """A row's mean response and its interval at each share of the pixels."""
 
     name: str
     x: Sequence[float]
@@ -82,138 +73,135 @@ class Curve:
     high: Sequence[float]
 
 
-def scatter(
-    label: str,
-    points: Sequence[Point],
-    x: Axis,
-    y: Axis,
-    looks: dict[str, Style],
-    level: tuple[str, float] | None = None,
+def curve_plot(
+    label: str, curves: Sequence[Curve], y_title: str, styles: Mapping[str, Style]
 ) -> str:
-    """Points with their intervals and, where there is room, their names.
+    """Plot curves with their bands over the share of the pixels.
 
     Args:
-        label: what the figure shows, for those who cannot see it.
-        points: what is in it.
-        x: the axis below.
-        y: the axis at the left.
-        looks: of each name.
+        label: title for screen readers.
+        curves: one a row.
+        y_title: title of the vertical axis.
+        styles: by row, from `row_styles`.
+    """
+    with _axes("share of the pixels, most important first", y_title) as (figure, axes):
+        titles = {}
+        for curve in curves:
+            style, row = styles[curve.name], row_key(curve.name, styles)
+            titles[row] = curve.name
+            if not style.uninformative:
+                axes.fill(
+                    [*curve.x, *reversed(curve.x)], [*curve.high, *reversed(curve.low)],
+                    color=style.colour, alpha=0.13, linewidth=0, gid=row, clip_on=False,
+                )  # fmt: skip
+            axes.plot(
+                curve.x, curve.mean, color=style.colour, linewidth=style.width,
+                linestyle=_linestyle(style), gid=row, clip_on=False,
+            )  # fmt: skip
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        _fit_y(axes, [0, *(value for curve in curves for value in (*curve.low, *curve.high))])
+        return inline_svg(figure, label, titles)
+
+
+def scatter_plot(
+    label: str,
+    points: Sequence[Point],
+    x_title: str,
+    y_title: str,
+    styles: Mapping[str, Style],
+    *,
+    x_values: Sequence[float] = (),
+    y_values: Sequence[float] = (),
+    logarithmic: bool = False,
+    level: tuple[str, float] | None = None,
+) -> str:
+    """Plot points with their intervals and, where there is room, their names.
+
+    Args:
+        label: title for screen readers.
+        points: one a row.
+        x_title: title of the horizontal axis.
+        y_title: title of the vertical axis.
+        styles: as for `curve_plot`.
+        x_values: values that the horizontal axis holds besides those of the points.
+        y_values: likewise.
+        logarithmic: powers of ten on the horizontal axis; values are positive.
         level: a line across the figure: its text and its value of y.
     """
-    parts = []
-    # What may not be written over: circles first, then each label that found its place.
-    taken = [_around(*_place(point.x, point.y, x, y), 5) for point in points]
-    if level is not None:
-        _, height = _place(x.low, level[1], x, y)
-        parts.append(
-            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
-            f'y2="{height:.1f}"/><text class="note" x="{WIDTH - RIGHT - 4}" y="{height - 4:.1f}" '
-            f'text-anchor="end">{escape(level[0])}</text>'
-        )
-        long = LETTER * len(level[0])
-        taken.append((WIDTH - RIGHT - 4 - long, height - LINE - 3, WIDTH - RIGHT, height))
-    for point in points:
-        across, height = _place(point.x, point.y, x, y)
-        look = looks[point.name]
-        bar = ""
-        if point.interval is not None:
-            ends = [_place(point.x, value, x, y)[1] for value in point.interval]
-            bar = (
-                f'<line x1="{across:.1f}" x2="{across:.1f}" y1="{ends[0]:.1f}" '
-                f'y2="{ends[1]:.1f}" stroke="{look.colour}" opacity=".5"/>'
-            )
-        fill = "none" if look.trivial else look.colour
-        parts.append(
-            f"<g><title>{escape(point.name)}: {point.x:.3g}, {point.y:.3g}</title>{bar}"
-            f'<circle cx="{across:.1f}" cy="{height:.1f}" r="4.5" fill="{fill}" '
-            f'stroke="{look.colour}" stroke-width="1.5"/></g>'
-        )
-        parts.append(_label(point.name, across, height, taken))
-    return _figure(label, "".join(parts), x, y)
+    with _axes(x_title, y_title) as (figure, axes):
+        (_fit_log_x if logarithmic else _fit_x)(axes, [*(point.x for point in points), *x_values])
+        heights = [value for point in points for value in (point.y, *(point.interval or ()))]
+        _fit_y(axes, [*heights, *y_values, *([level[1]] if level else [])])
+        titles = {}
+        for point in points:
+            style, row = styles[point.name], row_key(point.name, styles)
+            titles[row] = f"{point.name}: {point.x:.3g}, {point.y:.3g}"
+            if point.interval is not None:
+                axes.plot(
+                    [point.x] * 2, point.interval, color=style.colour, alpha=0.5, linewidth=1,
+                    gid=row, clip_on=False,
+                )  # fmt: skip
+            axes.plot(
+                [point.x], [point.y], "o", markersize=9, markeredgecolor=style.colour,
+                markerfacecolor="none" if style.uninformative else style.colour,
+                markeredgewidth=1.5, gid=row, clip_on=False,
+            )  # fmt: skip
+        figure.draw_without_rendering()  # the layout is known from here on
+        figure.set_layout_engine("none")
+        labels = LabelPlacement(axes, [(point.x, point.y) for point in points])
+        if level is not None:
+            axes.axhline(level[1], color=SOFT, linewidth=1, linestyle=(0, (5, 4)))
+            labels.add_to_level(*level)
+        for point in points:
+            labels.add_to_point(point.name, point.x, point.y, gid=row_key(point.name, styles))
+        return inline_svg(figure, label, titles)
 
 
-def lines(label: str, curves: Sequence[Curve], x: Axis, y: Axis, looks: dict[str, Style]) -> str:
-    """Curves with their bands, each in a group that a page can hide; arguments as of `scatter`."""
-    parts = []
-    for curve in curves:
-        look = looks[curve.name]
-        band = ""
-        if not look.trivial:
-            around = [*zip(curve.x, curve.high, strict=True)]
-            around += reversed([*zip(curve.x, curve.low, strict=True)])
-            outline = _path(around, x, y)
-            band = f'<path d="{outline}Z" opacity=".13" fill="{look.colour}"/>'
-        middle = _path([*zip(curve.x, curve.mean, strict=True)], x, y)
-        parts.append(
-            f'<g data-row="{escape(curve.name)}"><title>{escape(curve.name)}</title>{band}'
-            f'<path d="{middle}" fill="none" {look.stroke}/></g>'
-        )
-    return _figure(label, "".join(parts), x, y)
+@contextmanager
+def _axes(x_title: str, y_title: str) -> Iterator[tuple[Figure, Axes]]:
+    """An empty figure, under the settings that it is drawn and saved with."""
+    with mpl.rc_context(SETTINGS):
+        width, height = SIZE
+        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+        yield figure, figure.add_subplot(xlabel=x_title, ylabel=y_title)
 
 
-def _figure(label: str, inside: str, x: Axis, y: Axis) -> str:
-    """The axes around what is in a figure."""
-    parts = []
-    for tick in x.ticks:
-        across, _ = _place(tick, y.low, x, y)
-        parts.append(
-            f'<line class="grid" x1="{across:.1f}" x2="{across:.1f}" y1="{TOP}" '
-            f'y2="{HEIGHT - BOTTOM}"/><text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" '
-            f'text-anchor="middle">{tick:g}</text>'
-        )
-    for tick in y.ticks:
-        _, height = _place(x.low, tick, x, y)
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" '
-            f'y2="{height:.1f}"/><text x="{LEFT - 7}" y="{height + 4:.1f}" '
-            f'text-anchor="end">{tick:g}</text>'
-        )
-    middle = (TOP + HEIGHT - BOTTOM) / 2
-    titles = (
-        f'<text class="title" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" '
-        f'text-anchor="middle">{escape(x.title)}</text>'
-        f'<text class="title" transform="translate(14 {middle}) rotate(-90)" '
-        f'text-anchor="middle">{escape(y.title)}</text>'
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(parts)}{titles}{inside}</svg>"
-    )
+def _linestyle(style: Style) -> str | tuple[float, tuple[float, ...]]:
+    return (0, style.dash) if style.dash else "solid"
 
 
-def _place(across: float, height: float, x: Axis, y: Axis) -> tuple[float, float]:
-    """Where in the picture a pair of values is."""
-    right = LEFT + x.share(across) * (WIDTH - LEFT - RIGHT)
-    return right, HEIGHT - BOTTOM - y.share(height) * (HEIGHT - TOP - BOTTOM)
+def round_ticks(values: Sequence[float]) -> list[float]:
+    """Few round numbers in equal steps, the first and the last of which enclose the values."""
+    low, high = min(values), max(values)
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+    return [float(tick) for tick in LINEAR.tick_values(low, high)]
 
 
-def _path(pairs: Sequence[tuple[float, float]], x: Axis, y: Axis) -> str:
-    places = (_place(*pair, x, y) for pair in pairs)
-    return "M" + "L".join(f"{across:.1f} {height:.1f}" for across, height in places)
+def _fit_x(axes: Axes, values: Sequence[float]) -> None:
+    ticks = round_ticks(values)
+    axes.set_xticks(ticks)
+    axes.set_xlim(ticks[0], ticks[-1])
 
 
-Box = tuple[float, float, float, float]
+def _fit_y(axes: Axes, values: Sequence[float]) -> None:
+    ticks = round_ticks(values)
+    axes.set_yticks(ticks)
+    axes.set_ylim(ticks[0], ticks[-1])
 
 
-def _around(across: float, height: float, radius: float) -> Box:
-    return across - radius, height - radius, across + radius, height + radius
+def powers_of_ten(values: Sequence[float]) -> list[float]:
+    """Two powers of ten or more, the first and the last of which enclose positive values."""
+    first = math.floor(math.log10(min(values)))
+    last = max(first + 1, math.ceil(math.log10(max(values))))
+    return [10.0**power for power in range(first, last + 1)]
 
 
-def _label(name: str, across: float, height: float, taken: list[Box]) -> str:
-    """The name beside its point, where it hides nothing; nothing, if it would everywhere."""
-    long = LETTER * len(name)
-    for right, down in (
-        (8, 4), (-8 - long, 4), (-long / 2, -9), (-long / 2, 17), (8, -7), (8, 15),
-        (-8 - long, -7), (-8 - long, 15), (8, 27), (8, -19), (-8 - long, 27), (-8 - long, -19),
-    ):  # fmt: skip
-        left, base = across + right, height + down
-        box = (left, base - LINE + 3, left + long, base + 3)
-        inside = left > LEFT and left + long < WIDTH - RIGHT and TOP < base < HEIGHT - BOTTOM
-        if inside and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
-            return f'<text x="{left:.1f}" y="{base:.1f}">{escape(name)}</text>'
-    return ""
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _fit_log_x(axes: Axes, values: Sequence[float]) -> None:
+    ticks = powers_of_ten(values)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlim(ticks[0] / 1.3, ticks[-1] * 1.3)  # no point lies on the border

@@ -1,29 +1,31 @@
-"""What a comparison found, as one page that needs nothing else: `report.html`."""
+"""The results of a comparison as one HTML page that fetches nothing: `report.html`."""
 
 import base64
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
 from explainers.evaluation.costs import sentences
+from explainers.evaluation.protocol import heading_note
 from explainers.evaluation.records import Row
-from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.metrics import CHOICES
 from explainers.report.comparison_figures import curve_figures, trade_off_figures
-from explainers.report.page_style import SCRIPT, STYLE
-from explainers.report.row_styles import styles
+from explainers.report.row_styles import row_key, row_styles
 from explainers.report.summary import (
     TITLES,
     best_of,
     description,
     higher_is_better,
     interval_of,
+    is_uninformative,
     notes,
     number,
     title,
@@ -32,11 +34,45 @@ from explainers.report.summary import (
 SIDE = 272  # pixels of a picture's longer side: twice what is shown, for fine screens
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of scores.
+
+    Attributes:
+        title: its heading.
+        better: whether higher is; None where neither is.
+        description: of a metric; empty for the columns beside the metrics.
+        hint: shown when the heading is pointed at.
+    """
+
+    title: str
+    better: bool | None
+    description: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score in the table.
+
+    Attributes:
+        value: for sorting; empty where there is none.
+        text: as it is shown.
+        interval: as it is shown below the score, or empty.
+        best: of its column.
+    """
+
+    value: float | str
+    text: str
+    interval: str
+    best: bool
+
+
 def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
     """Lay out a comparison.
 
     Args:
-        results: what results.json holds; null, None, stands for what is not known.
+        results: the content of results.json; null, None, stands for unknown figures.
         pictures: of the same images in the same order, (3 h w) in [0, 1]: by method, its overlays;
             and under `image` and `reference`, what was given.
 
@@ -44,118 +80,103 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
         HTML, its pictures and figures within.
     """
     rows = results["rows"]
-    looks = styles([row["explainer"] for row in rows], list(UNINFORMATIVE))
+    baselines = [row["explainer"] for row in rows if is_uninformative(row)]
+    styles = row_styles([row["explainer"] for row in rows], baselines)
     metrics = [name for name in CHOICES if any(name in row for row in rows)]
-    images = max((row["images"] for row in rows), default=0)
-    classifier = results["protocol"].get("classifier", {}).get("source", {}).get("model", "")
-    methods = sum(row["explainer"] not in UNINFORMATIVE for row in rows)
-    target = escape(str(results["protocol"].get("target", "unknown")))
-    heading = (
-        f"<h1>Explainers compared{escape(f': {classifier}' if classifier else '')}</h1>"
-        f'<p class="soft">{methods} methods and {len(rows) - methods} trivial maps, {images} '
-        f"images; target: {target}</p>"
-    )
-    sections = [
-        heading,
-        "<h2>At a glance</h2>" + _list(notes(rows, metrics)),
-        "<h2>Scores</h2>" + _table(rows, metrics) + _costs(rows),
-        curve_figures(rows, looks),
-        trade_off_figures(rows, metrics, looks),
-        _pictures(pictures),
-        _explained(metrics),
-        _protocol(results),
-    ]
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Explainers compared</title><style>{STYLE}</style></head><body>"
-        f"<main>{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
-    )
-
-
-def _table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     names = [*metrics, *(name for name in TITLES if any(name in row for row in rows))]
-    head = '<th scope="col"><button>explainer</button></th>'
-    for name in names:
-        better = higher_is_better(name)
-        first = "descending" if better else "ascending"
-        hint = escape(description(name) or name.replace("_", " "))
-        head += f'<th scope="col" data-first="{first}" title="{hint}">'
-        head += f"<button>{title(name)}{_arrow(better)}</button></th>"
+    rest = {name: part for name, part in results.items() if name != "rows"}
+    protocol = results["protocol"]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            classifier=protocol.get("classifier", {}).get("source", {}).get("model", ""),
+            target=protocol.get("target", "unknown"),
+            methods=len(rows) - len(baselines),
+            baselines=len(baselines),
+            images=max((row["images"] for row in rows), default=0),
+            rows=rows,
+            notes=notes(rows, metrics),
+            columns=[_column(name, protocol) for name in names],
+            table=_table(rows, names, metrics),
+            costs=list(sentences(rows)),
+            legend=[
+                (row_key(row["explainer"], styles), row["explainer"], styles[row["explainer"]])
+                for row in rows
+                if row.get("curves")
+            ],
+            curves=curve_figures(rows, styles),
+            trade_offs=trade_off_figures(rows, metrics, styles),
+            strips=_strips(pictures),
+            protocol=json.dumps(rest, indent=2),
+        )
+    )
+
+
+def _environment() -> Environment:
+    """Templates of the page, with everything escaped that is put into them."""
+    environment = Environment(
+        loader=PackageLoader("explainers.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["code"] = _code
+    return environment
+
+
+def _code(text: str) -> Markup:
+    """Text with what stands between backticks as code."""
+    return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _column(name: str, protocol: Mapping[str, Any]) -> Column:
+    explained, note = description(name), heading_note(name, protocol)
+    hint = explained or name.replace("_", " ")
+    shown = f"{title(name)} ({note})" if note else title(name)
+    return Column(shown, higher_is_better(name), explained, hint)
+
+
+def _table(
+    rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]
+) -> list[tuple[str, bool, list[Cell]]]:
+    """The name of each row, whether it is a baseline, and its cells."""
     differing = [name for name in metrics if len({row.get(name) for row in rows}) > 1]
     best = {name: best_of(rows, name) for name in differing}
-    body = ""
-    for row in rows:
-        trivial = ' class="trivial"' if row["explainer"] in UNINFORMATIVE else ""
-        cells = "".join(_cell(row, name, best.get(name) is row) for name in names)
-        name = escape(row["explainer"])
-        body += f'<tr{trivial}><th scope="row" data-value="{name}">{name}</th>{cells}</tr>'
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="scores"><table><caption>'
-        "Mean over the images, and below it the 95 % bootstrap interval. Best of a column in "
-        "bold; maps that explain nothing in italics. A heading sorts.</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return [
+        (
+            row["explainer"],
+            is_uninformative(row),
+            [_cell(row, name, best.get(name) is row) for name in names],
+        )
+        for row in rows
+    ]
 
 
-def _cell(row: Row, name: str, best: bool) -> str:
+def _cell(row: Row, name: str, best: bool) -> Cell:
     value = row.get(name)
     if value is None:
-        return f'<td data-value="">{"unknown" if name == "training_seconds" else "-"}</td>'
-    text = f"<b>{number(value)}</b>" if best else number(value)
+        return Cell("", "unknown" if name == "training_seconds" else "-", "", False)
     between = interval_of(row, name)
-    if between is not None:
-        text += f"<small>{number(between[0])} … {number(between[1])}</small>"
-    return f'<td data-value="{value!r}"{" class=best" if best else ""}>{text}</td>'
+    interval = f"{number(between[0])} … {number(between[1])}" if between else ""
+    return Cell(value, number(value), interval, best)
 
 
-def _arrow(better: bool | None) -> str:
-    return "" if better is None else " ↑" if better else " ↓"
-
-
-def _list(items: Iterable[str]) -> str:
-    return '<ul class="notes">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
-
-
-def _costs(rows: Sequence[Row]) -> str:
-    """What training took, and when it is paid for."""
-    marked = [re.sub(r"`(.+?)`", r"<code>\1</code>", escape(text)) for text in sentences(rows)]
-    return _list(marked) if marked else ""
-
-
-def _pictures(pictures: Mapping[str, Sequence[Tensor]]) -> str:
-    """A strip an image: the image, and what each method laid over it."""
+def _strips(pictures: Mapping[str, Sequence[Tensor]]) -> list[list[tuple[str, str]]]:
+    """For each image, the image and what each method laid over it: names and data URIs."""
     count = min((len(shown) for shown in pictures.values()), default=0)
-    strips = ""
-    for index in range(count):
-        cards = "".join(
-            f'<figure><img src="{_inline(shown[index])}" alt="image {index + 1}, {escape(name)}" '
-            f'loading="lazy"><figcaption>{escape(name)}</figcaption></figure>'
-            for name, shown in pictures.items()
-        )
-        strips += f'<div class="strip">{cards}</div>'
-    return f"<h2>Maps</h2>{strips}" if strips else ""
+    return [
+        [(name, _data_uri(shown[index])) for name, shown in pictures.items()]
+        for index in range(count)
+    ]
 
 
-def _inline(picture: Tensor) -> str:
-    """A picture (3 h w) in [0, 1] as a data URI."""
+def _data_uri(picture: Tensor) -> str:
+    """A picture (3 h w) in [0, 1] as a JPEG within an address."""
     image = to_pil_image(picture.clamp(0, 1).float().cpu())
     image.thumbnail((SIDE, SIDE))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _explained(metrics: Sequence[str]) -> str:
-    items = "".join(
-        f"<dt>{escape(title(name))}{_arrow(higher_is_better(name))}</dt>"
-        f"<dd>{escape(description(name))}</dd>"
-        for name in metrics
-    )
-    area = "<dt>area %</dt><dd>Mean of the map's values, in percent: how much it keeps.</dd>"
-    return f"<h2>What the columns say</h2><dl>{items}{area}</dl>"
-
-
-def _protocol(results: dict[str, Any]) -> str:
-    text = json.dumps({name: part for name, part in results.items() if name != "rows"}, indent=2)
-    return f'<h2>Protocol</h2><pre tabindex="0">{escape(text)}</pre>'

@@ -1,4 +1,4 @@
-"""What a comparison shows of its first images: each, and every method's map over it."""
+"""The panel of a comparison: its first images, and every method's map over each."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,11 +10,11 @@ from torch import Tensor
 from explainers.images.drawing import captioned, panel, save_picture
 
 Columns = dict[str, list[Tensor]]
-"""Pictures (3 h w), one an image, by what they show."""
+"""Pictures (3 h w), one an image, by method, `image` or `reference`."""
 
 
 def columns_of(batches: Iterable[dict[str, Any]], pictures: Columns, count: int) -> Columns:
-    """What to show of the first images: each and its reference, and each method's overlay.
+    """The first images with their references, and each method's overlays.
 
     Args:
         batches: the images, each with its `reference` where it has one.

@@ -1,41 +1,54 @@
-"""How the rows of a comparison are told apart in its figures."""
+"""Line styles that tell the rows of a comparison apart in its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 # Seen apart without colour vision, and on black as on white.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#c9a227", "#3fa7c9", "#aa3377", "#ee7733", "#009988")
-DASHES = ("", "7 3", "2 3")
+GREY = "#80868f"  # as far from a white page as from a black one
+DASHES: tuple[tuple[float, ...], ...] = ((), (7, 3), (2, 3))
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a row is drawn, in all figures alike."""
+    """The style of a row, the same in all figures.
+
+    Attributes:
+        colour: hexadecimal.
+        dash: lengths of strokes and gaps in points; empty for a solid line.
+        uninformative: it is a baseline, drawn thin and without a band.
+    """
 
     colour: str
-    dash: str
-    trivial: bool
+    dash: tuple[float, ...]
+    uninformative: bool
 
     @property
-    def stroke(self) -> str:
-        """The attributes of its lines."""
-        dash = f' stroke-dasharray="{self.dash}"' if self.dash else ""
-        return f'stroke="{self.colour}" stroke-width="{1.2 if self.trivial else 2}"{dash}'
+    def width(self) -> float:
+        """Width of its lines, in points."""
+        return 1.2 if self.uninformative else 2
 
 
-def styles(names: Sequence[str], trivial: Sequence[str]) -> dict[str, Style]:
-    """Colours for methods, and the text's own for the maps that explain nothing."""
-    found = {}
-    counts = {True: 0, False: 0}
-    for name in names:
-        plain = name in trivial
-        count = counts[plain]
-        counts[plain] += 1
-        found[name] = (
-            Style("currentColor", f"{1 + count} {2 + count}", plain)
-            if plain
-            else Style(
-                COLOURS[count % len(COLOURS)], DASHES[count // len(COLOURS) % len(DASHES)], plain
-            )
+def row_styles(names: Sequence[str], uninformative: Collection[str]) -> dict[str, Style]:
+    """Colours for methods; grey and dashes for uninformative baselines; in the order of the rows.
+
+    Args:
+        names: of the rows, in their order.
+        uninformative: those that are baselines.
+    """
+    baselines = [name for name in names if name in uninformative]
+    methods = [name for name in names if name not in uninformative]
+    grey = {name: Style(GREY, (1 + index, 2 + index), True) for index, name in enumerate(baselines)}
+    coloured = {
+        name: Style(
+            COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)], False
         )
-    return found
+        for index, name in enumerate(methods)
+    }
+    found = grey | coloured
+    return {name: found[name] for name in names}
+
+
+def row_key(name: str, names: Iterable[str]) -> str:
+    """The identity of a row in all figures of a page: its number, as names may hold anything."""
+    return f"row-{list(names).index(name)}"

@@ -1,9 +1,9 @@
-"""Which rows of a comparison stand where, in words: for people who read its report."""
+"""The summary of a comparison: best scores, whether they beat the baselines, and failures."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from html import escape
 
 from explainers.evaluation.records import Row
 from explainers.evaluation.uninformative import UNINFORMATIVE
@@ -26,13 +26,18 @@ def higher_is_better(name: str) -> bool | None:
     return getattr(metric, "higher_is_better", None)
 
 
+def is_uninformative(row: Row) -> bool:
+    """Whether a row is an uninformative baseline."""
+    return row["explainer"] in UNINFORMATIVE
+
+
 def title(name: str) -> str:
     """A metric's name as a heading."""
     return TITLES.get(name, name.replace("_", " "))
 
 
 def description(name: str) -> str:
-    """What a metric is, in the first sentence of its own description."""
+    """The first sentence of a metric's documentation."""
     metric = type(CHOICES[name]()) if name in CHOICES else None
     lines = (inspect.getdoc(metric) or "").split("\n\n")[0] if metric else ""
     return " ".join(lines.split())
@@ -62,60 +67,59 @@ def interval_of(row: Row, name: str) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def notes(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[str]:
-    """What a reader should know before the table, as HTML."""
-    trivial = [row for row in rows if row["explainer"] in UNINFORMATIVE]
-    methods = [row for row in rows if row["explainer"] not in UNINFORMATIVE]
+@dataclass(frozen=True)
+class Score:
+    """A row's name and its score with the interval, as text."""
+
+    explainer: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """The best method and the best uninformative baseline by one metric.
+
+    Attributes:
+        metric: its title.
+        verdict: `alone` without a baseline to compare with, `beaten` if a baseline is as good,
+            `apart` if the method is better and their intervals do not meet, otherwise `close`.
+        method: the best method's score.
+        baseline: the best baseline's.
+    """
+
+    metric: str
+    verdict: str
+    method: Score
+    baseline: Score | None
+
+
+def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[Note]:
+    """One note a metric that any method has a score of."""
+    found = []
     for name in metrics:
-        best, best_trivial = best_of(methods, name), best_of(trivial, name)
-        if best is None:
-            continue
-        heading = f"<b>{escape(title(name))}</b>: "
-        own = f"{_named(best)} {_figure(best, name)}"
-        if best_trivial is None:
-            yield f"{heading}best {own}."
-            continue
-        other = f"{_named(best_trivial)} {_figure(best_trivial, name)}"
-        sign = 1 if higher_is_better(name) else -1
-        if sign * (best[name] - best_trivial[name]) <= 0:
-            yield (
-                f'<span class="warn">{heading}reached by a map that explains nothing</span>, '
-                f"{other}; the best method has {own}. Do not rank methods by it alone."
-            )
-        elif _apart(best, best_trivial, name):
-            yield f"{heading}best {own}; the best trivial map has {other}."
-        else:
-            yield (
-                f"{heading}best {own}, and a map that explains nothing, {other}: their intervals "
-                "meet, so these images do not tell them apart."
-            )
-    for row in rows:
-        if row.get("failed"):
-            reason = escape(str(row["failed"][0]["reason"]))
-            yield (
-                f'<span class="warn">{_named(row)} failed on {len(row["failed"])} images</span>, '
-                f"so its scores are of {row['images']} others: {reason}"
-            )
-        if row.get("maps_left_out"):
-            yield (
-                f'<span class="warn">{row["maps_left_out"]} maps of {_named(row)} were not '
-                "scored</span>: they were constant, or not finite."
-            )
+        method = best_of([row for row in rows if not is_uninformative(row)], name)
+        baseline = best_of([row for row in rows if is_uninformative(row)], name)
+        if method is not None:
+            verdict = "alone" if baseline is None else _verdict(method, baseline, name)
+            score = _score(baseline, name) if baseline is not None else None
+            found.append(Note(title(name), verdict, _score(method, name), score))
+    return found
 
 
-def _apart(one: Row, other: Row, name: str) -> bool:
-    """Whether the intervals of two scores do not meet."""
-    ours, theirs = interval_of(one, name), interval_of(other, name)
+def _verdict(method: Row, baseline: Row, name: str) -> str:
+    """Comparison of a method's score with a baseline's, in a word."""
+    sign = 1 if higher_is_better(name) else -1
+    if sign * (method[name] - baseline[name]) <= 0:
+        return "beaten"
+    ours, theirs = interval_of(method, name), interval_of(baseline, name)
     if ours is None or theirs is None:
-        return True
-    return ours[0] > theirs[1] or theirs[0] > ours[1]
+        return "apart"
+    return "apart" if ours[0] > theirs[1] or theirs[0] > ours[1] else "close"
 
 
-def _named(row: Row) -> str:
-    return f"<code>{escape(row['explainer'])}</code>"
-
-
-def _figure(row: Row, name: str) -> str:
+def _score(row: Row, name: str) -> Score:
+    """A score and its interval in brackets."""
     between = interval_of(row, name)
     text = number(row[name])
-    return text + (f" [{number(between[0])}, {number(between[1])}]" if between else "")
+    text += f" [{number(between[0])}, {number(between[1])}]" if between else ""
+    return Score(row["explainer"], text)

@@ -1,7 +1,9 @@
 """Rows of scores as a Markdown table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from explainers.evaluation.protocol import heading_note
 from explainers.evaluation.records import Row
 
 SHORT = {
@@ -13,12 +15,18 @@ SHORT = {
 }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Lay rows out as a Markdown table, one column a metric."""
+def table(rows: Sequence[Row], protocol: Mapping[str, Any] | None = None) -> str:
+    """Lay rows out as a Markdown table, one column a metric.
+
+    Args:
+        rows: figures, each row's `explainer` first.
+        protocol: of the results; the headings of metrics that depend on the normalisation of the
+            maps name it.
+    """
     names = list(
         dict.fromkeys(name for row in rows for name in row if isinstance(row[name], float))
     )
-    titles = [SHORT.get(name, name.replace("_", " ")) for name in names]
+    titles = [_title(name, protocol or {}) for name in names]
     width = max(len(row["explainer"]) for row in rows)
     cells = [[_cell(name, row[name]) for name in names] for row in rows]
     widths = [max(len(title), 6) for title in titles]
@@ -30,6 +38,11 @@ def table(rows: Sequence[Row]) -> str:
     rule = f"|{'-' * (width + 2)}|" + "".join("-" * (size + 1) + ":|" for size in widths)
     body = [line(row["explainer"], texts) for row, texts in zip(rows, cells, strict=True)]
     return "\n".join([line("explainer", titles), rule, *body])
+
+
+def _title(name: str, protocol: Mapping[str, Any]) -> str:
+    title, note = SHORT.get(name, name.replace("_", " ")), heading_note(name, protocol)
+    return f"{title} ({note})" if note else title
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -12,7 +12,7 @@ FORMAT = 1
 """Rises when older versions would misread a bundle; what is only added leaves it as it is."""
 
 FILES = ("config.json", "model.safetensors", "README.md", "panel.png")
-"""What a bundle consists of; nothing else is fetched from the hub, or sent there."""
+"""Files of a bundle; nothing else is fetched from the hub, or sent there."""
 
 
 def bundle_folder(source: str | Path) -> Path:
@@ -46,7 +46,7 @@ def bundle_folder(source: str | Path) -> Path:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What a bundle's config.json says.
+    """The content of a bundle's config.json.
 
     Raises:
         InputError: it is damaged, incomplete, or of a later format.

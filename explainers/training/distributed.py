@@ -12,12 +12,12 @@ from torch import Tensor, distributed, nn
 
 
 def count() -> int:
-    """How many processes there are."""
+    """Number of processes."""
     return distributed.get_world_size() if _several() else 1
 
 
 def first_of(labels: Tensor) -> int:
-    """Where the labels (b) of this process begin among those `of_all` gives."""
+    """Position of the first of this process's labels (b) among those of `of_all`."""
     return distributed.get_rank() * len(labels) if _several() else 0
 
 

@@ -238,6 +238,7 @@ class LearnedExplainer(Explainer):
         """Leave the frozen networks out, and record their fingerprints instead."""
         checkpoint["state_dict"] = self.trained_state()
         checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
+        checkpoint["class"] = type(self).__name__
         checkpoint["kept"] = self._frozen
         # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
         checkpoint.get("hyper_parameters", {}).update(trained_weights.STARTING_POINT)

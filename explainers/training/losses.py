@@ -33,7 +33,7 @@ def variation(maps: Tensor, border: float = 0.0) -> Tensor:
 
 
 def published_variation_factor(batch_size: int, height: int, width: int) -> float:
-    """How many times `variation` the published term is, for b * b maps of one size.
+    """Factor from `variation` to the published term, for b * b maps of one size.
 
     Multiply a published coefficient with it: at a batch of 32 and 56 x 56 pixels it is 50,176.
     """

@@ -64,7 +64,7 @@ class CollapseDetector:
 
 
 def _outside(means: Mapping[str, float]) -> dict[str, str]:
-    """What is outside of its band, and what to do about it."""
+    """Warnings by name for the means that are outside of their bands."""
     target, constant = means["target_area"], means["constant_share"]
     off_target = means.get("off_target_area", 0.0)
     messages = {}

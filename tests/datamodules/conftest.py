@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from webdataset import TarWriter
 
 from datamodules import ShardsDataModule
 
@@ -77,3 +78,31 @@ def module():
 def labels_of():
     """The labels of all batches of a loader, in order."""
     return lambda loader: [label for batch in loader for label in batch["label"].tolist()]
+
+
+@pytest.fixture
+def class_folder(tmp_path):
+    """Classes of 1, 2 and 3 grey images, one of them in a folder below."""
+    for label, name in enumerate(("ant", "bee", "cat")):
+        place = tmp_path / "images" / name
+        (place / "below").mkdir(parents=True)
+        for image in range(label + 1):
+            grey = Image.new("RGB", (20, 16), (40 * label + image,) * 3)
+            grey.save((place / "below" if image == 2 else place) / f"{name}{image}.png")
+    (tmp_path / "images/ant/notes.txt").write_text("no image")
+    return tmp_path / "images"
+
+
+def _write_labelled(path, labels):
+    """Grey images, the brighter the higher their label; None leaves the label out."""
+    with TarWriter(str(path)) as tar:
+        for index, label in enumerate(labels):
+            image = Image.new("RGB", (20, 16), (40 * (label or 0),) * 3)
+            sample = {"__key__": f"{index:04d}", "jpg": image}
+            tar.write(sample if label is None else sample | {"cls": label})
+
+
+@pytest.fixture(scope="session")
+def write_labelled():
+    """Write a shard of grey images with these labels."""
+    return _write_labelled

@@ -1,20 +1,13 @@
 import json
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from datamodules import ShardsDataModule
-from datamodules.samples.transforms import (
-    evaluation_transform,
-    random_scale_transform,
-    training_transform,
-)
+from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.index import find_shards
-from datamodules.shards import Shards, ShuffledShards
+from datamodules.shards import Shards
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 LENGTHS = [3, 5, 2, 4]
@@ -68,18 +61,6 @@ def test_each_run_of_the_stream_shows_each_sample_once_in_another_order(folder, 
     assert runs[0] != list(range(COUNT))
 
 
-def test_samples_are_mixed_within_so_many_shards(folder):
-    shards = Shards(str(folder / "part-*.tar"), training_transform(32, 36))
-    order = [ShuffledShards(shards, 1, seed=0).locate(item) for item in range(COUNT)]
-    # One at a time: four stretches, each a whole shard, in an order of its own.
-    stretches = [(shard, len(list(group))) for shard, group in groupby(order, lambda one: one[0])]
-    assert sorted(stretches) == list(enumerate(LENGTHS))
-    assert order != sorted(order)
-    mixed = [ShuffledShards(shards, 4, seed=0).locate(item) for item in range(COUNT)]
-    assert sorted(mixed) == sorted(order)
-    assert len(list(groupby(mixed, lambda one: one[0]))) > 4
-
-
 def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder, module):
     first, second, other = (module(folder, seed=seed).train_set for seed in (0, 0, 1))
     torch.manual_seed(5)
@@ -87,19 +68,6 @@ def test_same_seed_same_crops_whatever_the_random_state_other_seed_others(folder
     assert torch.equal(first[17]["image"], second[17]["image"])
     assert torch.equal(torch.get_rng_state(), before)
     assert [first[i]["key"] for i in range(14)] != [other[i]["key"] for i in range(14)]
-
-
-def test_few_crops_come_back_run_after_run(tmp_path, jpeg, write_tar):
-    noise = np.random.default_rng(0).integers(0, 255, (5, 40, 48), dtype=np.uint8)
-    write_tar(tmp_path / "n.tar", [(f"{i}.jpg", jpeg(one)) for i, one in enumerate(noise)])
-    shards = Shards(str(tmp_path / "n.tar"), training_transform(32, 40))
-    stream = ShuffledShards(shards, together=1, seed=0, crops=3)
-    samples = [stream[item] for item in range(30)]
-    for key in "01234":
-        seen = [sample["image"] for sample in samples if sample["key"] == key]
-        assert all(torch.equal(seen[run], seen[run + 3]) for run in range(3))
-        assert not any(torch.equal(seen[run], seen[run + 1]) for run in range(2))
-    assert [sample["key"] for sample in samples[:5]] != [sample["key"] for sample in samples[15:20]]
 
 
 def test_training_resumes_in_mid_epoch_with_workers(folder, module):
@@ -121,23 +89,6 @@ def test_lengths_are_counted_where_nobody_tells(folder):
     (folder / "_info.json").unlink()
     shards = Shards(str(folder / "part-{0000..0003}.tar"), evaluation_transform(32, 1.0))
     assert shards.lengths == tuple(LENGTHS)
-
-
-def test_the_mask_is_cropped_and_flipped_with_its_image(tmp_path, jpeg, png, write_tar):
-    mask = np.zeros((40, 48), np.uint8)
-    mask[4:30, 5:20] = 255
-    write_tar(tmp_path / "m.tar", [("a.jpg", jpeg(mask)), ("a.mask.png", png(mask))])
-    shards = Shards(str(tmp_path / "m.tar"), training_transform(32, 40))
-    stream = ShuffledShards(shards, together=1, seed=0)
-    seen = set()
-    for item in range(20):
-        sample = stream[item]
-        assert sample["mask"].dtype == torch.bool
-        assert sample["mask"].shape == (1, 32, 32)
-        bright = sample["image"].mean(dim=0, keepdim=True) > 0.5
-        assert (bright == sample["mask"]).float().mean() > 0.98
-        seen.add(int(sample["mask"][0, 16].float().argmax()))
-    assert len(seen) > 5  # crops and flips moved it
 
 
 def test_evaluation_shows_the_central_crop(folder):
@@ -220,14 +171,6 @@ def test_photographs_without_labels_and_objects_with_masks_are_read():
     batch = next(iter(data.val_dataloader()))
     assert batch["mask"].shape == (3, 1, 224, 224)
     assert 0.01 < batch["mask"].float().mean() < 0.6
-
-
-def test_random_scales_are_drawn_anew_for_each_item():
-    pixels = np.arange(40 * 40, dtype=np.uint8).reshape(40, 40)
-    image = Image.fromarray(pixels).convert("RGB")
-    crop = random_scale_transform(16, [0.2, 0.9])
-    assert not torch.equal(crop(image), crop(image))
-    assert crop(image).shape == (3, 16, 16)
 
 
 def test_training_crops_are_of_the_scale_that_is_asked_for(folder, module):

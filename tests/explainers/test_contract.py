@@ -1,4 +1,8 @@
-"""Every explainer, whatever its method, keeps the promises of `explainers.Explainer`."""
+"""Every explainer, whatever its method, keeps the promises of `explainers.Explainer`.
+
+The tests run on the pairs of a method and a network that belong together. What belongs together is
+declared here, and tested: a pair that is left out is refused by the method itself.
+"""
 
 import inspect
 from functools import cache
@@ -6,42 +10,58 @@ from functools import cache
 import pytest
 import torch
 
-from explainers import Explainer, FrozenClassifier, SimilarityExplainer
+from explainers import Explainer, FrozenClassifier, RCut, SimilarityExplainer
 from explainers.errors import ArchitectureError, InputError, TargetError
 from explainers.methods import METHODS
+from explainers.methods.vit.token_explainer import TokenExplainer
 
-NAMES = list(METHODS)
+NETWORKS = ["test_resnet", "test_vit", "test_convnext"]
+NEED_A_TRANSFORMER = (TokenExplainer, RCut)
+REFUSED = [
+    (name, network)
+    for name, method in METHODS.items()
+    for network in NETWORKS
+    if issubclass(method, NEED_A_TRANSFORMER) and network != "test_vit"
+]
+PAIRS = [(name, net) for net in NETWORKS for name in METHODS if (name, net) not in REFUSED]
 BLIND_TO_THE_CLASS = ["ActivationMap", "AttentionMap"]
 BRIEF = {"steps": 4}  # of what is optimised or summed: promises do not depend on how many
 
 
-def _decided(classifier):
-    """Scale the last layer up, so that random weights tell classes apart in float32."""
-    layer = classifier.model.get_classifier()
-    torch.nn.init.normal_(layer.weight, std=1.0)
+def pytest_generate_tests(metafunc):
+    """Run a test of `explainer` on every pair, and one of `classes` on those that know classes."""
+    if "explainer" in metafunc.fixturenames:
+        pairs = [
+            pair
+            for pair in PAIRS
+            if "classes" not in metafunc.fixturenames
+            or not issubclass(METHODS[pair[0]], SimilarityExplainer)
+        ]
+        metafunc.parametrize("explainer", pairs, indirect=True, ids="-".join)
+
+
+def _classifier(architecture):
+    """A network of random weights; its last layer scaled up, to tell classes apart in float32."""
+    torch.manual_seed(0)
+    source = {"model": architecture, "pretrained": False, "num_classes": 4}
+    classifier = FrozenClassifier.of(source)
+    torch.nn.init.normal_(classifier.model.get_classifier().weight, std=1.0)
     return classifier
 
 
 @cache
-def _built(name, architecture):
-    """The explainer of all tests, whose calls leave nothing behind; or why there is none."""
-    torch.manual_seed(0)
+def _explainer(name, architecture):
+    """The explainer of all tests, whose calls leave nothing behind."""
     kind = METHODS[name]
     source = {"model": architecture, "pretrained": False, "num_classes": 4}
     known = inspect.signature(kind).parameters
     options = {k: v for k, v in (BRIEF | {"auxiliary": source}).items() if k in known}
-    try:
-        return kind(_decided(FrozenClassifier.of(source)), **options)
-    except ArchitectureError as error:
-        return str(error)
+    return kind(_classifier(architecture), **options)
 
 
-@pytest.fixture(params=NAMES)
-def explainer(request, architecture):
-    made = _built(request.param, architecture)
-    if isinstance(made, str):
-        pytest.skip(made)
-    return made.train()
+@pytest.fixture
+def explainer(request):
+    return _explainer(*request.param).train()
 
 
 @pytest.fixture
@@ -60,11 +80,17 @@ def labels(explainer, labels):
 
 @pytest.fixture
 def classes(explainer):
-    if isinstance(explainer, SimilarityExplainer):
-        pytest.skip("compares embeddings and knows no classes")
+    """How many classes the explainer tells apart: a test of it skips those that know none."""
+    return explainer.classifier.num_classes
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "network"), REFUSED)
+def test_network_that_a_method_cannot_explain_is_refused(name, network):
+    with pytest.raises(ArchitectureError, match="needs a vision transformer"):
+        METHODS[name](_classifier(network))
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_method_has_a_title_a_docstring_and_papers_or_says_that_there_are_none(name):
     kind = METHODS[name]
     assert kind.title
@@ -74,7 +100,7 @@ def test_method_has_a_title_a_docstring_and_papers_or_says_that_there_are_none(n
     assert all(paper.key and paper.title and paper.authors and paper.arxiv for paper in kind.papers)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_method_is_at_most_three_classes_deep(name):
     classes = METHODS[name].__mro__
     ours = classes[: classes.index(Explainer) + 1]

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+from huggingface_hub import ModelCard
 
 from explainers import LearnedExplainer
-from explainers.bundle.card import METHODS, card, write_card
-from explainers.methods import METHODS as KINDS
+from explainers.bundle.card import card, write_card
+from explainers.methods import METHODS
 
 CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
+PUBLISHED = sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json"))
 
 
 @pytest.fixture
@@ -33,19 +34,22 @@ def config():
 
 
 def test_front_matter_is_what_the_hub_reads(config):
-    _, matter, body = card("mine", config).split("---\n", 2)
-    matter = yaml.safe_load(matter)
-    assert matter["license"] == "mit"
-    assert matter["library_name"] == "learned-explainers"
-    assert "tame" in matter["tags"]
-    assert matter["base_model"] == "timm/resnet50.a1_in1k"
-    assert body.lstrip().startswith("# mine\n")
+    found = ModelCard(card("mine", config))
+    assert found.data.to_dict() == {
+        "license": "mit",
+        "library_name": "learned-explainers",
+        "tags": ["explainability", "saliency-map", "image-classification", "tame"],
+        "base_model": "timm/resnet50.a1_in1k",
+    }
+    assert found.text.lstrip().startswith("# mine\n")
 
 
 def test_body_tells_scores_protocol_training_weights_and_papers(config):
     text = card("mine", config)
     for part in (
+        "A TAME explainer (TAME, or T-TAME on a transformer) of `hf-hub:timm/resnet50.a1_in1k`:\n",
         "![image, map",
+        "| ones |   0.00 |\n\nThe rows below the first are uninformative baselines. Protocol:\n\n",
         "| tame |  12.50 |",
         "- fill: black",
         "    - scale: 0.5, 1.0",
@@ -54,6 +58,7 @@ def test_body_tells_scores_protocol_training_weights_and_papers(config):
         "https://arxiv.org/abs/2301.07407",
         "@misc{ntrougkas2024ttame,",
         "--checkpoint checkpoints/mine ",
+        'from explainers import load_explainer\n\nload_explainer("checkpoints/mine").',
     ):
         assert part in text
 
@@ -81,14 +86,37 @@ def test_figure_that_is_null_in_json_is_shown_as_undefined(config):
     assert "| ones |    nan |" in card("mine", config)
 
 
+def test_protocol_of_a_single_row_stands_apart_from_the_table(config):
+    del config["scores"][1]
+    assert "|  12.50 |\n\nProtocol:\n\n- fill: black\n" in card("mine", config)
+
+
+def test_front_matter_leaves_out_what_is_not_on_the_hub(config):
+    config["hyperparameters"]["classifier"]["model"] = "package:efficientnet_lite0"
+    assert "base_model" not in ModelCard(card("mine", config)).data.to_dict()
+
+
+def test_class_that_is_not_of_this_library_has_nothing_to_cite(config):
+    text = card("mine", config | {"class": "Unheard"})
+    assert "A Unheard explainer of `hf-hub:timm/resnet50.a1_in1k`:\n" in text
+    assert "## Cite" not in text
+    assert text.endswith("SHA-256 `ab12`\n")
+
+
 def test_every_learned_explainer_says_what_to_cite():
+    learned = [kind for kind in METHODS.values() if issubclass(kind, LearnedExplainer)]
+    assert len(learned) >= 4
+    for kind in learned:
+        assert kind.title, kind
+        assert all(paper.url.startswith("https://arxiv.org/abs/2") for paper in kind.papers)
+        assert len(kind.papers) >= 1, kind
 
-    kinds = list(KINDS.values())
-    learned = {kind.__name__ for kind in kinds if issubclass(kind, LearnedExplainer)}
-    assert learned - {"LearnedExplainer"} == METHODS.keys()
+
+def test_two_bundles_or_more_are_published():
+    assert len(PUBLISHED) >= 2
 
 
-@pytest.mark.parametrize("name", ["ptame_plus-efficientnet_lite0", "ptame_plus-efficientnet_lite2"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_published_card_is_that_of_its_config(name, tmp_path):
     published = CHECKPOINTS / name
     folder = tmp_path / name

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import resource, runpy
-keep_freed_memory = runpy.run_path("explainers/allocator.py")["keep_freed_memory"]
+keep_freed_memory = runpy.run_path("explainers/classifier/freed_memory.py")["keep_freed_memory"]
 if {keep}:
     keep_freed_memory()
 faults = []

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from explainers.evaluation.scored import CONFIDENCE_METRICS
 from PIL import Image
 
 from explainers import PTAME
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
 
 @pytest.fixture(scope="module")

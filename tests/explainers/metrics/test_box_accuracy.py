@@ -259,22 +259,6 @@ def test_a_threshold_in_percent_is_refused():
         BoxIoU(50)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_batches_of_unequal_length_give_the_figure_of_one(metric, batch):
-    scores, boxes = batch
-    whole, parts = metric(), metric()
-    whole.update(scores, boxes)
-    parts.update(scores[:20], boxes[:20])
-    parts.update(scores[20:], boxes[20:])
-    assert 0 < whole.compute() < 100
-    assert parts.compute() == whole.compute()
-    parts.reset()
-    parts.update(PICTURE, torch.tensor([[[0, 0, 8, 4]]]))
-    alone = metric()
-    alone.update(PICTURE, torch.tensor([[[0, 0, 8, 4]]]))
-    assert parts.compute() == alone.compute()
-
-
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_each_is_that_of_all_processes_and_leaves_the_figure_alone(batch, in_two_processes):
     scores, boxes = batch

@@ -116,7 +116,7 @@ def test_scores_of_a_real_classifier_are_theirs(metric):
     data = PhotosDataModule(batch_size=2, num_workers=0)
     data.setup("test")
     photographs = next(iter(data.test_dataloader()))["image"]
-    images = nn.functional.interpolate(photographs, (80, 100), mode="bilinear", antialias=True)
-    maps = nn.functional.interpolate(torch.rand(2, 1, 4, 5), (80, 100), mode="bicubic")
+    images = nn.functional.interpolate(photographs, (48, 60), mode="bilinear", antialias=True)
+    maps = nn.functional.interpolate(torch.rand(2, 1, 4, 5), (48, 60), mode="bicubic")
     classifier = FrozenClassifier("package:efficientnet_lite0")
     assert_agree(metric, images, ordered(maps), classifier, repeats=5)

@@ -147,18 +147,3 @@ def test_empty_masks_and_maps_with_nan_are_left_out(batch):
 def test_transposed_masks_are_refused():
     with pytest.raises(ValueError, match=r"got \(1, 1, 3, 2\)"):
         PixelAccuracy().update(SCORES, MASKS.mT)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_batches_of_unequal_length_give_the_figure_of_one(metric, batch):
-    scores, masks = batch
-    whole, parts = metric(), metric()
-    whole.update(scores, masks)
-    parts.update(scores[:20], masks[:20])
-    parts.update(scores[20:], masks[20:])
-    assert parts.compute() == whole.compute()
-    parts.reset()
-    parts.update(SCORES, MASKS)
-    alone = metric()
-    alone.update(SCORES, MASKS)
-    assert parts.compute() == alone.compute()

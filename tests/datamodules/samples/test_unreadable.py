@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from datamodules import PairsDataModule
+from datamodules.samples.order import ShuffledShards
 from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.index import index_of
-from datamodules.shards import Shards, ShuffledShards
+from datamodules.shards import Shards
 
 
 class Explosive:

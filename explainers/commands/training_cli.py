@@ -1,0 +1,129 @@
+"""The command line of `train.py`: its options, checks before a run, and one-line errors."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser
+
+from datamodules.errors import DataError
+from explainers.errors import InputError
+
+LEAST = {
+    "max_epochs": (1, (-1,)),
+    "min_epochs": (1, ()),
+    "max_steps": (1, (-1,)),
+    "accumulate_grad_batches": (1, ()),
+    "num_nodes": (1, ()),
+    "log_every_n_steps": (1, ()),
+    "check_val_every_n_epoch": (1, ()),
+    "devices": (1, (-1,)),
+}
+"""Least value of the trainer's whole numbers, and what stands for no limit."""
+
+SHARES = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
+"""Batches, or a share of them, of which there has to be something."""
+
+
+class OneLineParser(LightningArgumentParser):
+    """Reports a bad argument or config key in one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the message and exit with 2."""
+        refuse(message)
+
+
+def refuse(message: str) -> NoReturn:
+    """Print an error in one line, and exit with 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def run_in_one_line(run: Callable[[], object]) -> None:
+    """Run a command; what the user has to change is one line and exit code 2, a Ctrl-C is 130."""
+    try:
+        run()
+    except (InputError, DataError, MisconfigurationException) as error:
+        refuse(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def reason_of(error: BaseException) -> str:
+    """The user's error, out of what jsonargparse wrapped it in; a bug is raised."""
+    chain = [error]
+    while inner := chain[-1].__cause__:
+        chain.append(inner)
+    for link in chain:
+        if isinstance(link, InputError | DataError):
+            return str(link)
+    if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
+        return str(chain[-1])
+    raise chain[-1]
+
+
+def check_trainer(config: Mapping[str, Any]) -> None:
+    """Refuse numbers of a run that none can have.
+
+    Args:
+        config: of the subcommand: `trainer` and `seed_everything`.
+
+    Raises:
+        InputError: one is out of its range, or the folder of the run is a file.
+    """
+    seed = config.get("seed_everything")
+    if isinstance(seed, int) and not isinstance(seed, bool) and not 0 <= seed < 2**32:
+        raise InputError(f"seed_everything must be 0 to {2**32 - 1}, got {seed}")
+    options = config.get("trainer") or {}
+    for name, (least, special) in LEAST.items():
+        value = options.get(name)
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if number and value < least and value not in special:  # type: ignore[operator]
+            more = "".join(f", or {one} for no limit" for one in special)
+            raise InputError(f"trainer.{name} must be at least {least}{more}, got {value}")
+    for name in SHARES:
+        value = options.get(name)
+        if isinstance(value, int | float) and not value > 0:
+            raise InputError(f"trainer.{name} must be above 0, got {value}; leave it out for all")
+    folder = options.get("default_root_dir")
+    if folder and Path(folder).is_file():
+        raise InputError(f"trainer.default_root_dir {folder} is a file; name a folder")
+
+
+def require_writable(folder: str) -> None:
+    """Refuse a folder for a bundle that cannot be written, before anything is trained.
+
+    Raises:
+        InputError: it is a file, or cannot be made or written.
+    """
+    path = Path(folder)
+    missing = [parent for parent in (path, *path.parents) if not parent.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"the bundle cannot be written to {path.absolute()} ({error.strerror or error}); name "
+            "another --bundle"
+        ) from error
+    finally:
+        for made in missing:  # nothing is left of a run that ends with an error
+            if made.is_dir():
+                made.rmdir()
+
+
+def plain_data_settings(data: Any) -> dict[str, Any]:  # noqa: ANN401  jsonargparse's own
+    """A datamodule's settings, without those that change nothing about its test split."""
+    settings = {
+        name: value for name, value in dict(data["init_args"]).items() if name != "num_workers"
+    }
+    plain: dict[str, Any] = json.loads(
+        json.dumps({"class_path": data["class_path"], "init_args": settings}, default=str)
+    )
+    return plain
