@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from webdataset import TarWriter
 
 from explainers.cli import main
 from explainers.evaluation.records import write_records
@@ -17,6 +18,7 @@ from explainers.moved import MOVED
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "checkpoints/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = {
+    '"resnet50.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',
     '"resnet50"': '{"model": "test_resnet", "pretrained": False}',
     '"vit_base_patch16_224"': '{"model": "test_vit", "pretrained": False}',
 }
@@ -45,6 +47,10 @@ def folder(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     for path in ("photo.jpg", "photos/photo.jpg"):
         Image.fromarray(noise).save(tmp_path / path)
+    (tmp_path / "imagenet").mkdir()
+    with TarWriter(str(tmp_path / "imagenet/imagenet1k-validation-00.tar")) as tar:
+        for key in ("x", "y"):
+            tar.write({"__key__": key, "jpg": noise, "cls": 3})
     values = [(name, key) for name in ("grad_cam", "edges") for key in ("x", "y")]
     records = [{"explainer": name, "key": key, "insertion": 50.0} for name, key in values]
     write_records(records, tmp_path / "OUT/records.csv")
@@ -66,6 +72,7 @@ def folder(tmp_path, monkeypatch):
     [
         "maps",
         "measuring",
+        "reproduce",
         "README",
         "ptame_plus",
         pytest.param("training", marks=pytest.mark.slow),

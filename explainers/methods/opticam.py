@@ -58,7 +58,12 @@ class OptiCAM(Explainer):
         classifier: the model to explain; see `FrozenClassifier.of`.
         preset: number of steps by name, a key of `PRESETS`.
         steps: of Adam; by default the preset's.
-        stage: which of the classifier's `stages` to weight; by default as `channel_maps` says.
+        stage: which of the classifier's `stages` to weight; by default the last feature maps:
+            before the last max-pool where one ends them (VGG, as published; -2 is after it), and
+            `norm1` of the last block of a transformer.
+        positive_part: leave out negative features, as the authors' code does; False mixes them in,
+            as the paper writes of transformers, whose tokens have either sign. Where a ReLU ends
+            the layer, as in VGG and ResNet, there is no difference.
         selector: the target score that is maximised, a key of `TARGET_SCORES`; references have but
             one, the cosine similarity.
         objective: `mask` maximises the masked image's score, `difference` brings it near the whole
@@ -71,7 +76,8 @@ class OptiCAM(Explainer):
         area_budget: share of the image in [0, 1] that a mask may cover without penalty.
         keep_best: answer with the best of all steps instead of the last, for one more pass.
         patience: stop an image when its objective has not risen by more than `tolerance` for as
-            many steps; None takes all steps. Its batch mates go on without it.
+            many steps; None takes all steps. Its batch mates go on without it; the authors' code
+            stops a batch by its sum instead.
         tolerance: see `patience`; in units of the objective.
         lr: learning rate of Adam.
         chunk_size: images optimised in one batch; lower it if memory runs out.
@@ -99,6 +105,7 @@ class OptiCAM(Explainer):
         preset: str = "released",
         steps: int | None = None,
         stage: int | None = None,
+        positive_part: bool = True,
         selector: str = "logit",
         objective: str = "mask",
         normalisation: str = "minmax",
@@ -116,6 +123,11 @@ class OptiCAM(Explainer):
         require_known("selector", selector, TARGET_SCORES)
         require_known("objective", objective, ["mask", "difference"])
         require_known("normalisation", normalisation, NORMALISATIONS)
+        if normalisation == "max" and not positive_part:
+            raise InputError(
+                "normalisation 'max' divides by the maximum, which keeps negative features "
+                "negative; use 'minmax', or positive_part=True"
+            )
         steps = PRESETS[preset] if steps is None else steps
         counts = {"steps": steps, "chunk_size": chunk_size, "patience": patience}
         for what, count in counts.items():
@@ -123,6 +135,7 @@ class OptiCAM(Explainer):
                 raise InputError(f"{what} must be at least 1, got {count}")
         self.adam = BatchedAdam(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
         self.stage = stage
+        self.positive_part = positive_part
         self.selector = selector
         self.objective = objective
         self.normalisation = normalisation
@@ -180,7 +193,7 @@ class OptiCAM(Explainer):
 
     @torch.no_grad()
     def _rows(self, images: Tensor, target: Tensor) -> Rows:
-        features = channel_maps(self.classifier, images, self.stage).to(images)
+        features = channel_maps(self.classifier, images, self.stage, self.positive_part).to(images)
         rows = {"images": images, "target": target, "features": features}
         if self.objective == "difference":
             rows["whole"] = self._score(images, target)

@@ -5,7 +5,6 @@ R-Cut: Enhancing Explainability in Vision Transformers with Relationship Weighte
 """
 
 import logging
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -19,6 +18,7 @@ from explainers.classifier import ClassifierSource
 from explainers.errors import InputError, require_known
 from explainers.images.pixel_removal import keep
 from explainers.methods.cam.channel_maps import min_to_max
+from explainers.methods.vit.channel_relations import GRADIENTS, RELATIONS, VECTORS
 from explainers.methods.vit.normalised_cut import affinities, correlated, cut, seed_positive
 from explainers.methods.vit.transformer import LastBlock, Transformer
 
@@ -27,30 +27,6 @@ logger = logging.getLogger(__name__)
 ARMS = {"out": 0.0, "cut": 0.25, "rcut": 0.2}
 """Default tau of each arm; `out` cuts nothing."""
 SIGNS = ("seed", "out")
-VECTORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "probabilities": lambda logits: logits.softmax(dim=1),
-    "logits": lambda logits: logits,
-}
-"""Class vectors (b classes) of logits (b classes), by name."""
-
-
-def cosine_full(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
-    """Cosine (b) of class vectors (b classes) and those of the whole images, whatever the label."""
-    return F.cosine_similarity(vectors, whole)
-
-
-def cosine_target(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
-    """Cosine (b) of class vectors (b classes) with nothing but the class: p_c / |p|."""
-    return score(F.normalize(vectors), whole, labels)
-
-
-def score(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
-    """The entry (b) of the class in class vectors (b classes)."""
-    return vectors.gather(1, labels[:, None])[:, 0]
-
-
-RELATIONS = {function.__name__: function for function in (cosine_full, cosine_target, score)}
-"""Weights (b) of channels, from the class vectors of the image masked by each, by name."""
 
 
 class RCut(Explainer):
@@ -63,7 +39,8 @@ class RCut(Explainer):
     another, and the map is that of `out`; a warning says so once.
 
     The graph depends on the squares of the weights only: they are clamped at 0, or negative
-    attribution would count as positive. A cosine within rounding of tau may fall on either side of
+    attribution would count as positive. The authors' code weights by Grad-CAM of the probability
+    and does not clamp: `relation="probability_gradient", clamp=False`. A cosine within rounding of tau may fall on either side of
     it. Ours, where the paper leaves it open: every relation but `cosine_full`, the class vector,
     the sign `out`, and that `out` is stretched from its own minimum.
 
@@ -72,9 +49,11 @@ class RCut(Explainer):
         arm: `rcut`; `out`, the weighted sum of the channels alone; or `cut`, the graph alone: that
             of TokenCut, the same for every target, without passes for channels.
         relation: `cosine_target`; `cosine_full`, the paper's, to which a class other than the
-            prediction makes no difference; `score`, the class's probability; or `gradient`, the
-            weights of Grad-CAM, for one pass instead of one a channel.
+            prediction makes no difference; `score`, the class's probability; or, for one pass
+            instead of one a channel, the weights of Grad-CAM: `gradient` of the class's logit, or
+            `probability_gradient`.
         vector: the class vector that relations compare, a key of `VECTORS`.
+        clamp: set negative weights to 0; only gradients have any.
         sign: foreground is the side of the token with the largest entry (`seed`), or the one that
             correlates with the map of `out`.
         binary: two patches are alike or not; False keeps the cosine of those that are.
@@ -113,6 +92,7 @@ class RCut(Explainer):
         arm: str = "rcut",
         relation: str = "cosine_target",
         vector: str = "probabilities",
+        clamp: bool = True,
         sign: str = "seed",
         binary: bool = True,
         channels: int | None = None,
@@ -123,7 +103,7 @@ class RCut(Explainer):
         self.transformer = Transformer(self.classifier)
         self.transformer.require_pre_norm()
         require_known("arm", arm, ARMS)
-        require_known("relation", relation, [*RELATIONS, "gradient"])
+        require_known("relation", relation, [*RELATIONS, *GRADIENTS])
         require_known("vector", vector, VECTORS)
         require_known("sign", sign, SIGNS)
         width: int = self.transformer.model.embed_dim
@@ -145,6 +125,7 @@ class RCut(Explainer):
         self.reads_target = arm != "cut"
         self.relation = relation
         self.vector = vector
+        self.clamp = clamp
         self.sign = sign
         self.binary = binary
         self.channels = channels
@@ -197,19 +178,20 @@ class RCut(Explainer):
         return torch.where(arbitrary[:, None], out, vectors.relu())
 
     def _weights(self, last: LastBlock, images: Tensor, labels: Tensor) -> Tensor:
-        """Weights (b d) of the channels, the largest 1, those that are left out 0; float64."""
+        """Weights (b d) of the channels, the largest of size 1, those left out 0; float64."""
         tokens = last.normed(last.inputs)[:, self.transformer.prefix :]
         count = tokens.shape[2] if self.channels is None else self.channels
         chosen = tokens.var(dim=1).topk(count).indices.sort().values  # (b count)
-        if self.relation == "gradient":
+        if self.relation in GRADIENTS:
             weights = self._gradients(last, labels).gather(1, chosen)
         else:
             weights = self._relations(
                 last, tokens.take_along_dim(chosen[:, None], 2), images, labels
             )
-        weights = weights.clamp(min=0)
+        if self.clamp:
+            weights = weights.clamp(min=0)
         # A class that the network rules out has weights whose squares are lost in rounding.
-        highest = weights.amax(dim=1, keepdim=True)
+        highest = weights.abs().amax(dim=1, keepdim=True)
         weights = weights / torch.where(highest > 0, highest, 1)
         return torch.zeros_like(tokens[:, 0]).double().scatter(1, chosen, weights)
 
@@ -233,8 +215,8 @@ class RCut(Explainer):
 
     @torch.enable_grad()
     def _gradients(self, last: LastBlock, labels: Tensor) -> Tensor:
-        """Mean over the patches (b d) of the logit's gradient; Grad-CAM, arXiv:1610.02391."""
+        """Mean over the patches (b d) of the target score's gradient; Grad-CAM, arXiv:1610.02391."""
         leaf = last.normed(last.inputs).detach().requires_grad_()
         logits = self.transformer.model.forward_head(last.read(leaf, last.inputs))
-        (gradient,) = torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), leaf)
+        (gradient,) = torch.autograd.grad(GRADIENTS[self.relation](logits, labels).sum(), leaf)
         return gradient[:, self.transformer.prefix :].mean(dim=1).double()

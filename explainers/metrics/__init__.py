@@ -11,7 +11,7 @@ from explainers.metrics.average_increase import AverageIncrease
 from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy
 from explainers.metrics.box_sensitivity import BoxSensitivity
 from explainers.metrics.class_sensitivity import ClassSensitivity
-from explainers.metrics.compactness import Compactness
+from explainers.metrics.compactness import Compactness, CompactnessOfPositive
 from explainers.metrics.deletion import Deletion
 from explainers.metrics.energy_pointing import EnergyPointing
 from explainers.metrics.fidelity import Fidelity
@@ -39,6 +39,7 @@ __all__ = [
     "BoxSensitivity",
     "ClassSensitivity",
     "Compactness",
+    "CompactnessOfPositive",
     "Deletion",
     "EnergyOnOther",
     "EnergyPointing",
@@ -70,17 +71,28 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "average_increase_50": partial(AverageIncrease, 50),
     "average_increase_15": partial(AverageIncrease, 15),
     "average_gain": AverageGain,
+    "average_gain_50": partial(AverageGain, 50),
+    "average_gain_15": partial(AverageGain, 15),
     "insertion": Insertion,
     "deletion": Deletion,
     "road_morf": RoadMoRF,
     "road_lerf": RoadLeRF,
     "road_morf_probability": RoadMoRFProbability,
     "road_lerf_probability": RoadLeRFProbability,
+    "road_morf_10": partial(RoadMoRF, (10,)),
+    "road_morf_30": partial(RoadMoRF, (30,)),
+    "road_morf_50": partial(RoadMoRF, (50,)),
+    "road_morf_70": partial(RoadMoRF, (70,)),
+    "road_lerf_10": partial(RoadLeRF, (10,)),
+    "road_lerf_30": partial(RoadLeRF, (30,)),
+    "road_lerf_50": partial(RoadLeRF, (50,)),
+    "road_lerf_70": partial(RoadLeRF, (70,)),
     "fidelity": Fidelity,
     "box_sensitivity": BoxSensitivity,
     "box_sensitivity_16": partial(BoxSensitivity, 16),
     "box_sensitivity_64": partial(BoxSensitivity, 64),
     "compactness": Compactness,
+    "compactness_of_positive": CompactnessOfPositive,
     "max_sensitivity": MaxSensitivity,
     "class_sensitivity_second": ClassSensitivity,
     "class_sensitivity_random": partial(ClassSensitivity, "random"),

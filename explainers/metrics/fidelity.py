@@ -61,7 +61,7 @@ def fidelity(least_first: Tensor, most_first: Tensor) -> Tensor:
 class Fidelity(ResponseMetric):
     """Mean area between the LeRF and the MoRF curve of the target, in logits; higher is better.
 
-    The perturbation correctness of CDAM (https://arxiv.org/abs/2405.20012). A map that is the same
+    The perturbation correctness of CDAM (https://arxiv.org/abs/2312.02364). A map that is the same
     everywhere scores 0.
 
     Args:

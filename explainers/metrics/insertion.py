@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from explainers.images.pixel_removal import Fill
 from explainers.metrics.image_mean import ResponseMetric
 from explainers.metrics.perturbations import mark_undefined, ranks
 
@@ -24,6 +25,7 @@ class Inserted:
         step: pixels that come in at a time, at most.
         sigma: standard deviation of the Gaussian, in pixels of an image whose shorter side is
             224; it grows with the image.
+        start: the first version, instead of the blurred image.
 
     Raises:
         ValueError: there is no such step or no such Gaussian.
@@ -31,6 +33,7 @@ class Inserted:
 
     step: int = 224 * 8
     sigma: float = 5.0
+    start: Fill | None = None
 
     def __post_init__(self) -> None:
         check_step(self.step)
@@ -40,9 +43,9 @@ class Inserted:
     def __call__(self, images: Tensor, maps: Tensor) -> Iterator[Tensor]:
         """Yield ceil(h w / step) + 1 versions (b 3 h w); all NaN for a map that has a NaN."""
         images, order = mark_undefined(images, maps), ranks(maps)
-        blurred = blur(images, self.sigma)
+        start = self.start(images) if self.start else blur(images, self.sigma)
         for count in counts(order[0].numel(), self.step):
-            yield torch.where(order < count, images, blurred)
+            yield torch.where(order < count, images, start)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
@@ -86,12 +89,13 @@ class Insertion(ResponseMetric):
         step: pixels that come in at a time, at most.
         sigma: standard deviation of the Gaussian that the image starts from, in pixels of an
             image whose shorter side is 224.
+        start: the image that pixels come into, instead of the blurred one.
     """
 
     higher_is_better = True
     is_area = True
     per_image = staticmethod(area_under_curve)
 
-    def __init__(self, step: int = 224 * 8, sigma: float = 5.0) -> None:
+    def __init__(self, step: int = 224 * 8, sigma: float = 5.0, start: Fill | None = None) -> None:
         super().__init__()
-        self.needs = (Inserted(step, sigma),)
+        self.needs = (Inserted(step, sigma, start),)

@@ -4,40 +4,58 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.features import require_timm
 
 
-def channel_maps(classifier: FrozenClassifier, images: Tensor, stage: int | None = None) -> Tensor:
-    """Positive part of a layer's feature maps (b channels _ _) for images (b 3 h w) in [0, 1].
+def channel_maps(
+    classifier: FrozenClassifier,
+    images: Tensor,
+    stage: int | None = None,
+    positive_part: bool = True,
+) -> Tensor:
+    """Feature maps (b channels _ _) of a layer for images (b 3 h w) in [0, 1].
 
     Args:
         classifier: a timm model.
         images: RGB in [0, 1].
-        stage: one of the classifier's `stages`. By default the last of timm's own, before any layer
-            that only widens it for the head; of a transformer with one sequence of tokens, what
-            the last block's attention reads: the patch tokens after `norm1`.
+        stage: one of the classifier's `stages`. By default `default_stage`; of a transformer with
+            one sequence of tokens, what the last block's attention reads: the patch tokens after
+            `norm1`.
+        positive_part: set negative values to 0.
 
     Raises:
         InputError: the classifier is no timm model.
     """
     model = require_timm(classifier.model, "features")
     blocks: Any = getattr(model, "blocks", ())
+    norm = None
     if stage is None and hasattr(model, "num_prefix_tokens") and len(blocks) > 1:
         norm = getattr(blocks[-1], "norm1", None)
-        if norm is not None:
-            (tokens,) = model.forward_intermediates(
-                classifier.prepare(images),
-                indices=[len(blocks) - 2],
-                output_fmt="NCHW",
-                intermediates_only=True,
-                stop_early=True,
-            )
-            maps: Tensor = norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-            return maps.relu()
-    return classifier.features(images, [-2 if stage is None else stage])[0].relu()
+    if norm is not None:
+        (tokens,) = model.forward_intermediates(
+            classifier.prepare(images),
+            indices=[len(blocks) - 2],
+            output_fmt="NCHW",
+            intermediates_only=True,
+            stop_early=True,
+        )
+        maps: Tensor = norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    else:
+        (maps,) = classifier.features(images, [default_stage(model) if stage is None else stage])
+    return maps.relu() if positive_part else maps
+
+
+def default_stage(model: nn.Module) -> int:
+    """Position of the last of timm's own stages, before any layer that only widens it for the head.
+
+    Where that stage is a max-pool (VGG), the convolution that it reads: the finest of the last
+    feature maps, and the layer of the published VGG-16.
+    """
+    last: str = require_timm(model, "features").feature_info[-1]["module"]
+    return -3 if isinstance(dict(model.named_modules()).get(last), nn.MaxPool2d) else -2
 
 
 def combine(features: Tensor, logits: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from timm.models.vgg import VGG
 from torch.utils.data import Subset
 
 import explainers.methods.opticam
@@ -13,7 +15,12 @@ from explainers import FrozenClassifier, OptiCAM
 from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
-from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
+from explainers.methods.cam.channel_maps import (
+    NORMALISATIONS,
+    channel_maps,
+    combine,
+    default_stage,
+)
 from explainers.methods.cam.target_scores import TARGET_SCORES
 
 LABELS = torch.tensor([0, 2, 3])
@@ -120,6 +127,64 @@ def test_equals_the_slow_loop_for_a_reference(classifier, images):
     )
 
 
+def published_opticam(classifier, layer, images, labels, rectify):
+    """Masks (b 1 h w) after the 100 steps of the paper: one Adam on the sum over the batch.
+
+    Args:
+        classifier: the model.
+        layer: module whose output is mixed: maps (b channels _ _), or tokens after a class token.
+        images: (b 3 h w).
+        labels: the classes (b).
+        rectify: leave out negative features.
+    """
+    read = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: read.append(output.clone()))
+    classifier(images)
+    handle.remove()
+    (features,) = read
+    if features.ndim == 3:
+        rows = images.shape[2] // classifier.model.patch_embed.patch_size[0]
+        features = features[:, 1:].transpose(1, 2).unflatten(2, (rows, -1))
+    features = features.clamp(min=0) if rectify else features
+    u = torch.zeros(*features.shape[:2], 1, 1, dtype=images.dtype, requires_grad=True)
+    adam = torch.optim.Adam([u], lr=0.1)
+
+    def masks():
+        mixed = (torch.softmax(u, dim=1) * features).sum(dim=1, keepdim=True)
+        large = F.interpolate(mixed, images.shape[2:], mode="bilinear", align_corners=False)
+        low, high = large.amin((2, 3), keepdim=True), large.amax((2, 3), keepdim=True)
+        return (large - low) / (high - low)
+
+    for _ in range(100):
+        adam.zero_grad()
+        (-classifier(images * masks()).gather(1, labels[:, None]).sum()).backward()
+        adam.step()
+    return masks().detach()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("network", ["VGG, before its last pool", "ViT", "ViT, as the paper"])
+def test_equals_the_published_loop_after_100_steps(network, count, images):
+    torch.manual_seed(1)
+    if network.startswith("VGG"):
+        model = VGG([8, "M", 16, 16, "M"], num_classes=4, mlp_ratio=0.01)
+        layer = model.features[6]  # the activation of the last convolution; a max-pool follows
+    else:
+        model = timm.create_model("test_vit", num_classes=4)
+        layer = model.blocks[-1].norm1
+        # As drawn, a norm leaves each token a mean of 0: the equal mix would be rounding noise.
+        torch.nn.init.normal_(layer.weight, std=1.0)
+    classifier = FrozenClassifier(model, mean=[0.5] * 3, std=[0.5] * 3, size=(64, 96))
+    torch.nn.init.normal_(classifier.model.get_classifier().weight, std=1.0)
+    classifier.double()
+    rectify = network != "ViT, as the paper"
+    explainer = OptiCAM(classifier, preset="paper", positive_part=rectify)
+    expected = published_opticam(classifier, layer, images[:count], LABELS[:count], rectify)
+    actual = exact(explainer, images[:count], LABELS[:count])
+    assert expected.std() > 0.05
+    torch.testing.assert_close(actual, expected, rtol=0, atol=4e-14)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -159,6 +224,31 @@ def test_weighs_the_last_block_and_not_what_widens_it_for_the_head(images):
     classifier = FrozenClassifier("tf_efficientnet_lite0", pretrained=False)
     assert channel_maps(classifier, images[:1].float()).shape == (1, 320, 2, 3)
     assert channel_maps(classifier, images[:1].float(), stage=-1).shape == (1, 1280, 2, 3)
+
+
+def test_weighs_the_last_convolution_of_vgg_before_its_max_pool():
+    with torch.device("meta"):
+        model = timm.create_model("vgg16_bn")
+        resnet = timm.create_model("resnet50")
+    stage = default_stage(model)
+    assert model.feature_info[stage + 1]["module"] == "features.42"  # the stages have one more
+    assert model.feature_info[stage + 1]["reduction"] * 14 == 224
+    assert default_stage(resnet) == -2
+
+
+def test_layer_after_the_pool_can_be_chosen(images):
+    model = VGG([8, "M", 16, 16, "M"], num_classes=4, mlp_ratio=0.01)
+    classifier = FrozenClassifier(model, mean=[0.5] * 3, std=[0.5] * 3, size=(64, 96))
+    before, after = (channel_maps(classifier, images.float(), stage) for stage in (None, -2))
+    assert before.shape == (3, 16, 32, 48)
+    torch.testing.assert_close(after, F.max_pool2d(before, 2))
+
+
+def test_negative_features_are_left_out_unless_asked_for(images):
+    classifier = FrozenClassifier("test_vit", pretrained=False)
+    kept = channel_maps(classifier, images.float(), positive_part=False)
+    assert (kept < 0).any()
+    assert torch.equal(channel_maps(classifier, images.float()), kept.clamp(min=0))
 
 
 def test_starts_from_the_mean_of_the_channels(classifier, images):
@@ -274,6 +364,7 @@ def test_reference_of_another_width_is_refused(classifier, images):
         ({"selector": "logits"}, "unknown selector 'logits'; did you mean logit"),
         ({"objective": "masks"}, "unknown objective 'masks'; did you mean mask"),
         ({"normalisation": "min"}, "unknown normalisation 'min'"),
+        ({"normalisation": "max", "positive_part": False}, "keeps negative features negative"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"patience": 0}, "patience must be at least 1, got 0"),
         ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),

@@ -15,7 +15,7 @@ from explainers.errors import ArchitectureError, InputError, TargetError
 LABELS = torch.tensor([1, 3])
 RED, BLUE = torch.tensor([0]), torch.tensor([1])
 ARMS = ["out", "cut", "rcut"]
-RELATIONS = ["cosine_full", "cosine_target", "score", "gradient"]
+RELATIONS = ["cosine_full", "cosine_target", "score", "gradient", "probability_gradient"]
 
 
 @pytest.fixture
@@ -70,12 +70,15 @@ def slow_rcut(classifier, prefix, image, label, tau, relation):
     """R-Cut of one image, channel by channel, through a hook: patches (n) before their min-max."""
     kept = []
     handle = classifier.model.blocks[-1].norm1.register_forward_hook(lambda *p: kept.append(p[-1]))
-    whole = classifier(image[None])[0].softmax(dim=0)
+    whole = classifier(image[None].clone().requires_grad_())[0].softmax(dim=0)
     handle.remove()
-    tokens = kept[0][0, prefix:]
+    if relation == "released":  # Grad-CAM of the probability, unclamped
+        (gradient,) = torch.autograd.grad(whole[label], kept[0])
+    tokens, whole = kept[0][0, prefix:].detach(), whole.detach()
     rows = image.shape[1] // classifier.model.patch_embed.patch_size[0]
-    weights = []
-    for channel in tokens.T:
+    weights = list(gradient[0, prefix:].mean(dim=0)) if relation == "released" else []
+    weights = [torch.tensor(1.0)] * tokens.shape[1] if relation == "uniform" else weights
+    for channel in [] if weights else tokens.T:
         mask = (channel - channel.min()) / (channel.max() - channel.min())
         mask = F.interpolate(mask.view(1, 1, rows, -1), image.shape[-2:], mode="bilinear")[0]
         answer = classifier((image * mask)[None])[0].softmax(dim=0)
@@ -98,13 +101,22 @@ def slow_rcut(classifier, prefix, image, label, tau, relation):
     return torch.from_numpy(np.maximum(vector * np.sign(vector[np.abs(vector).argmax()]), 0))
 
 
-@pytest.mark.parametrize("relation", ["cosine_full", "cosine_target", "score"])
+@pytest.mark.parametrize(
+    ("relation", "options"),
+    [
+        ("cosine_full", {"relation": "cosine_full"}),
+        ("cosine_target", {"relation": "cosine_target"}),
+        ("score", {"relation": "score"}),
+        ("released", {"relation": "probability_gradient", "clamp": False}),
+        ("uniform", {"arm": "cut"}),
+    ],
+)
 @pytest.mark.parametrize("name", ["class token", "registers", "mean"])
-def test_equals_a_slow_one_by_the_text(name, relation, build, pictures):
+def test_equals_a_slow_one_by_the_text(name, relation, options, build, pictures):
     classifier, prefix = build(name)
     images = pictures[..., :64] if name != "registers" else pictures[:, :, :56, :70]
     images = F.interpolate(images, classifier.size)  # so that the classifier resizes nothing
-    maps = RCut(classifier, relation=relation, tau=0.3, chunk_size=7).attribute(images, LABELS)
+    maps = RCut(classifier, **options, tau=0.3, chunk_size=7).attribute(images, LABELS)
     for index, label in enumerate(LABELS):
         vector = slow_rcut(classifier, prefix, images[index], label, 0.3, relation)
         vector = (vector - vector.min()) / (vector.max() - vector.min())
@@ -124,7 +136,7 @@ def test_cut_finds_a_planted_object(colours, two_objects):
 
 def test_relation_to_the_class_moves_the_map_with_the_class(colours, two_objects):
     image, red, blue = two_objects
-    for relation in ("cosine_target", "score", "gradient"):
+    for relation in ("cosine_target", "score", "gradient", "probability_gradient"):
         out = RCut(colours, "out", relation)
         assert overlap(out.attribute(image, RED), red) == 1, relation
         assert overlap(out.attribute(image, BLUE), blue) == 1, relation
@@ -222,6 +234,38 @@ def test_counter_evidence_is_no_evidence(colours, two_objects):
     for label, expected in ((RED, [1.0, 0, 0]), (BLUE, [0.0, 0, 1])):
         weights = explainer._weights(last, two_objects[0], label)
         torch.testing.assert_close(weights, torch.tensor([expected], dtype=torch.float64))
+
+
+def test_counter_evidence_stays_where_it_is_not_clamped(colours, two_objects):
+    # The gradient of 40 red - 5 blue, its largest 1.
+    explainer = RCut(colours, relation="gradient", clamp=False)
+    last = explainer.transformer.last_block(two_objects[0])
+    weights = explainer._weights(last, two_objects[0], RED)
+    torch.testing.assert_close(weights, torch.tensor([[1.0, 0, -1 / 8]], dtype=torch.float64))
+
+
+def test_gradient_of_the_probability_is_that_of_the_logit_less_the_mean_of_all(
+    colours, two_objects
+):
+    # dp_red = p_red p_blue (d red - d blue): 40 red - 5 blue less 40 blue - 5 red, over 45.
+    explainer = RCut(colours, relation="probability_gradient", clamp=False)
+    last = explainer.transformer.last_block(two_objects[0])
+    weights = explainer._weights(last, two_objects[0], RED)
+    torch.testing.assert_close(weights, torch.tensor([[1.0, 0, -1]], dtype=torch.float64))
+
+
+def test_softmax_over_the_channels_leaves_the_plain_cut(build, pictures, monkeypatch):
+    # Weights that span 0.0101 to 0.0108, as a softmax of scores does, cut as equal ones do.
+    classifier, _ = build("class token")
+    plain = RCut(classifier, arm="cut", tau=0.2).attribute(pictures, LABELS)
+
+    def flat(self, last, tokens, *_):
+        return torch.linspace(0.0101, 0.0108, tokens.shape[2]).expand(len(tokens), -1).double()
+
+    monkeypatch.setattr(RCut, "_relations", flat)
+    weighed = RCut(classifier, tau=0.2).attribute(pictures, LABELS)
+    pairs = torch.stack([plain.flatten(1), weighed.flatten(1)], dim=1)
+    assert all(torch.corrcoef(pair)[0, 1] > 0.97 for pair in pairs)
 
 
 def test_a_class_that_is_ruled_out_has_weights_all_the_same(colours, two_objects):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explainers.metrics.compactness import Compactness, compactness
+from explainers.metrics.compactness import Compactness, CompactnessOfPositive, compactness
 
 
 def test_known_value():
@@ -53,3 +53,24 @@ def test_batches_of_unequal_length_weigh_by_image_and_leave_out_what_is_undefine
     parts.reset()
     parts.update(scores[:1])
     assert parts.compute() == compactness(scores[:1])
+
+
+def test_of_the_largest_positive_entry_as_in_the_code_of_cdam():
+    # Of 2 as the largest in size, 0.1 and less is nearly 0; of 1, the maximum, 0.05 and less is.
+    scores = torch.tensor([[[[1.0, 0.1, -0.1, 0.05], [0.0, -2.0, 0.5, -0.04]]]])
+    metric, plain = CompactnessOfPositive(), Compactness()
+    metric.update(scores)
+    plain.update(scores)
+    assert metric.compute() == 37.5
+    assert plain.compute() == 62.5
+
+
+def test_maps_without_a_negative_entry_are_as_compact_by_either():
+    scores = torch.rand(4, 1, 6, 9) ** 5
+    assert torch.equal(compactness(scores, of_positive=True), compactness(scores))
+
+
+def test_a_map_without_a_positive_entry_has_no_largest_of_them():
+    scores = -torch.rand(2, 1, 6, 9)
+    assert compactness(scores, of_positive=True).isnan().all()
+    assert compactness(scores).isfinite().all()

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from explainers.metrics import AverageDrop, AverageGain, AverageIncrease
+from explainers import FrozenClassifier
+from explainers.evaluation.responses import sweep
+from explainers.metrics import CHOICES, AverageDrop, AverageGain, AverageIncrease
 from explainers.metrics.average_drop import average_drop
 from explainers.metrics.average_gain import average_gain
 from explainers.metrics.average_increase import average_increase
@@ -77,3 +79,33 @@ def test_batches_of_unequal_length_weigh_by_image(metric):
     parts.update(before[:4], after[:4])
     parts.update(before[4:], after[4:])
     assert parts.compute() == whole.compute()
+
+
+@pytest.mark.parametrize("percent", [100, 50, 15])
+@pytest.mark.parametrize("name", ["average_drop", "average_increase", "average_gain"])
+def test_value_at_a_share_is_that_of_pixels_kept_one_by_one(name, percent):
+    classifier = FrozenClassifier("test_resnet", pretrained=False, num_classes=5)
+    torch.nn.init.normal_(classifier.model.get_classifier().weight, std=1.0)
+    images, maps = torch.rand(6, 3, 32, 40), torch.rand(6, 1, 32, 40)
+    labels = torch.arange(6) % 5  # some of them rise, some fall
+    terms = []
+    with torch.no_grad():
+        for image, scores, label in zip(images, maps, labels, strict=True):
+            values = sorted(scores.flatten().tolist(), reverse=True)
+            lowest = values[round(len(values) * percent / 100) - 1]
+            weights = torch.where(scores >= lowest, scores, 0.0)
+            p = classifier(image[None]).double().softmax(dim=1)[0, label].item()
+            o = classifier((image * weights)[None]).double().softmax(dim=1)[0, label].item()
+            terms.append(
+                {
+                    "average_drop": max(p - o, 0) / p,
+                    "average_increase": float(p < o),
+                    "average_gain": max(o - p, 0) / (1 - p),
+                }[name]
+            )
+        metric = CHOICES[name if percent == 100 else f"{name}_{percent}"]()
+        answers = sweep(classifier, metric.needs, images, maps, labels)
+        metric.update(*(answers[need].probability for need in metric.needs))
+    expected = 100 * sum(terms) / len(terms)
+    assert 0 < expected < 100
+    assert metric.compute().item() == pytest.approx(expected, rel=0, abs=2e-5)

@@ -106,3 +106,19 @@ def test_equal_deletions_are_shown_once():
 def test_a_step_of_nothing_is_refused():
     with pytest.raises(ValueError, match="got 0"):
         Deletion(step=0)
+
+
+def test_area_of_the_mean_colour_of_the_data_is_that_of_rise(weights):
+    # RISE deletes to 0 of normalised images: the mean colour of the data set, whatever the image.
+    colour = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    images, maps = torch.rand(2, 3, 6, 8), torch.rand(2, 1, 6, 8)
+    areas = []
+    for image, scores in zip(images, maps.flatten(1), strict=True):
+        order = scores.argsort(descending=True).tolist()
+        shown, curve = image.double().flatten(1), []
+        for done in range(0, len(order) + 6, 6):
+            curve.append((shown.mean(0) * weights.double().flatten()).sum().item())
+            shown[:, order[done : done + 6]] = colour[:, 0].double()
+        areas.append((sum(curve) - curve[0] / 2 - curve[-1] / 2) / (len(curve) - 1))
+    metric = scored(Deletion(step=6, baseline=lambda images: colour), weights, (images, maps))
+    assert metric.compute().item() / 100 == pytest.approx(sum(areas) / 2, rel=0, abs=3e-7)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from explainers.metrics.insertion import Inserted, Insertion, area_under_curve, blur
 
@@ -127,3 +128,25 @@ def test_a_step_of_nothing_is_refused():
 def test_a_blur_of_nothing_is_refused():
     with pytest.raises(ValueError, match="got 0"):
         Insertion(sigma=0.0)
+
+
+@pytest.mark.parametrize("step", [40, 60])
+def test_area_of_a_given_start_is_that_of_rise(step):
+    # Blurred with 11 x 11 pixels of a Gaussian, as published, and the pixels' share in double.
+    def narrow(images):
+        return gaussian_blur(images, [11, 11], [5.0, 5.0])
+
+    weights = torch.rand(20, 24).flatten().softmax(0).view(20, 24)
+    images, maps = torch.rand(2, 3, 20, 24), torch.rand(2, 1, 20, 24)
+    areas = []
+    for image, scores in zip(images, maps.flatten(1), strict=True):
+        order = scores.argsort(descending=True).tolist()
+        shown, curve = narrow(image[None])[0].double().flatten(1), []
+        for done in range(0, len(order) + step, step):
+            curve.append((shown.mean(0) * weights.double().flatten()).sum().item())
+            taken = order[done : done + step]
+            shown[:, taken] = image.double().flatten(1)[:, taken]
+        # Their area: the trapezoid over equally spaced steps.
+        areas.append((sum(curve) - curve[0] / 2 - curve[-1] / 2) / (len(curve) - 1))
+    metric = scored(Insertion(step=step, start=narrow), weights, (images, maps))
+    assert metric.compute().item() / 100 == pytest.approx(sum(areas) / 2, rel=0, abs=3e-7)

@@ -98,3 +98,15 @@ def test_metric_is_the_mean_over_the_images_that_have_a_value():
     metric.update(torch.tensor([0.1, torch.nan]))
     metric.update(torch.tensor([0.4]))
     assert metric.compute() == pytest.approx(0.25)  # of 0.1 and 0.4
+
+
+def test_radius_and_number_of_copies_can_be_those_of_quantus(images, labels):
+    generator = torch.Generator().manual_seed(0)
+    largest = torch.zeros(3, dtype=torch.float64)
+    before = images.double().mean(dim=1).flatten(1)
+    for _ in range(200):
+        noise = torch.rand(3, 96, 128, generator=generator).double() * 0.4 - 0.2
+        change = noise.mean(dim=0).flatten()
+        largest = torch.maximum(largest, change.norm() / before.norm(dim=1))
+    values = max_sensitivity(_brightness, images, labels + 1, radius=0.2, count=200)
+    torch.testing.assert_close(values.double(), largest, rtol=1e-5, atol=0)

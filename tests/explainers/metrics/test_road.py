@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from explainers.metrics import CHOICES
 from explainers.metrics.road import (
     Imputed,
     RoadLeRF,
@@ -93,6 +95,26 @@ def test_agrees_with_a_direct_solver_at_90_percent_of_64_pixels_a_side(kind):
     torch.testing.assert_close(
         interpolate(images, removed)[0].double(), expected, atol=1e-3, rtol=0
     )
+
+
+@pytest.mark.parametrize("percent", [10, 30, 50, 70])
+@pytest.mark.parametrize("kind", [scattered, contiguous])
+def test_shares_that_p_tame_reports_are_imputed_as_published_on_smooth_images(kind, percent):
+    images = F.interpolate(torch.rand(1, 3, 12, 12), (48, 48), mode="bilinear")
+    removed = removal(kind(48, 48)[None, None], percent)
+    expected = solved(images[0], removed[0, 0])
+    actual = interpolate(images, removed)[0].double()
+    torch.testing.assert_close(actual, expected, atol=3e-4, rtol=0)
+
+
+@pytest.mark.parametrize("percent", [10, 30, 50, 70])
+@pytest.mark.parametrize(("end", "metric"), [("morf", RoadMoRF), ("lerf", RoadLeRF)])
+def test_a_metric_of_one_share_shows_that_share_alone(end, metric, percent):
+    assert CHOICES[f"road_{end}_{percent}"]().needs == metric((percent,)).needs
+    (imputed,) = metric((percent,)).needs
+    (version,) = imputed(torch.rand(1, 3, 10, 10), torch.rand(1, 1, 10, 10))
+    assert version.shape == (1, 3, 10, 10)
+    assert imputed.percents == (percent,)
 
 
 def test_linear_ramps_are_restored():
