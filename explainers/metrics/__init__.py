@@ -70,6 +70,8 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "average_increase_50": partial(AverageIncrease, 50),
     "average_increase_15": partial(AverageIncrease, 15),
     "average_gain": AverageGain,
+    "average_gain_50": partial(AverageGain, 50),
+    "average_gain_15": partial(AverageGain, 15),
     "insertion": Insertion,
     "deletion": Deletion,
     "road_morf": RoadMoRF,
