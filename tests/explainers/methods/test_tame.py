@@ -66,6 +66,20 @@ def test_tame_reads_what_the_last_three_max_pools_of_a_vgg_give(vgg, images):
         torch.testing.assert_close(one, expected)
 
 
+def test_tame_reads_the_last_three_layers_of_a_resnet_and_lcam_the_last(images):
+    source = FrozenClassifier("test_resnet", pretrained=False)
+    model = source.model
+    features = model.maxpool(model.act1(model.bn1(model.conv1(source.prepare(images)))))
+    outputs = []
+    for layer in (model.layer1, model.layer2, model.layer3, model.layer4):
+        features = layer(features)
+        outputs.append(features)
+    for one, expected in zip(TAME(source).network.read(images), outputs[1:], strict=True):
+        torch.testing.assert_close(one, expected, rtol=0, atol=5e-5)
+    (one,) = LCAM(source).network.read(images)
+    torch.testing.assert_close(one, outputs[3], rtol=0, atol=5e-5)
+
+
 def test_lcam_reads_what_the_last_max_pool_of_a_vgg_takes(vgg, images):
     expected = vgg.model.features[:-1]((images - 0.5) / 0.5)
     (actual,) = LCAM(vgg).network.read(images)
