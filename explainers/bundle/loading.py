@@ -37,8 +37,9 @@ def load_explainer(
             f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], list(learned))}"
         )
     kind = learned[config["class"]]
-    # Those that an older bundle lacks get their defaults, which mean what it was trained with.
-    settings = config["hyperparameters"] | overrides
+    earlier = kind.earlier_settings if config["format"] < 2 else {}
+    # Others that an older bundle lacks get their defaults, with which its maps are the same.
+    settings = earlier | config["hyperparameters"] | overrides
     known = inspect.signature(kind).parameters
     for name in settings.keys() - known.keys():
         raise InputError(

@@ -22,6 +22,7 @@ from explainers.evaluation.records import Row, as_json
 from explainers.images.drawing import save_picture
 from explainers.training.bundle_files import FORMAT
 from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.masking_network import NORMALISATIONS
 from explainers.training.trained_weights import STARTING_POINT
 
 
@@ -57,7 +58,7 @@ def save_bundle(
         "hyperparameters": settings,
         "fingerprints": explainer.fingerprints(),
         "training": training | start,
-        "protocol": protocol or PROTOCOL,
+        "protocol": (protocol or PROTOCOL) | _normalisation(settings),
         "scores": scores,
         "versions": _versions(),
         "license": license,
@@ -77,6 +78,12 @@ def _hyperparameters(explainer: LearnedExplainer) -> dict[str, Any]:
     """The arguments of its constructor, without what the command line adds to them."""
     known = inspect.signature(type(explainer).__init__).parameters
     return {name: value for name, value in explainer.hparams.items() if name in known}
+
+
+def _normalisation(settings: dict[str, Any]) -> dict[str, str]:
+    """A line of the protocol on the normalisation of maps, where the explainer has a choice."""
+    known = settings.get("normalisation")
+    return {} if known is None else {"normalisation": f"{known}: {NORMALISATIONS[known]}"}
 
 
 def _versions() -> dict[str, str]:

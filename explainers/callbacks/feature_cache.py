@@ -164,5 +164,6 @@ def _identity(explainer: LearnedExplainer, precision: object) -> str:
         for network in frozen_networks(explainer).values()
     ]
     network = explainer.network
-    what = [networks, type(network).__name__, network.stages, precision]
+    read = [network.read_stages, network.final_norm]
+    what = [networks, type(network).__name__, *read, precision]
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

@@ -24,28 +24,31 @@ def stages_of(model: nn.Module) -> list[Stage]:
     return [*listed, Stage(timm_model.num_features, listed[-1].reduction)]
 
 
-def read_features(model: nn.Module, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+def read_features(
+    model: nn.Module, images: Tensor, stages: Sequence[int], norm: bool = True
+) -> list[Tensor]:
     """Map normalised images (b 3 h w) to feature maps (b channels _ _), in the order asked.
 
     Args:
         model: timm's.
         images: of a size that the model takes.
         stages: positions in `stages_of`; negative counts from the last.
+        norm: pass a transformer's tokens of inner stages through its final norm.
     """
-    return _read(model, images, stages, to_the_end=False)[0]
+    return _read(model, images, stages, norm, to_the_end=False)[0]
 
 
 def read_logits_and_features(
-    model: nn.Module, images: Tensor, stages: Sequence[int]
+    model: nn.Module, images: Tensor, stages: Sequence[int], norm: bool = True
 ) -> tuple[Tensor, list[Tensor]]:
     """Logits (b classes) and, of the same pass, what `read_features` gives."""
-    maps, last = _read(model, images, stages, to_the_end=True)
+    maps, last = _read(model, images, stages, norm, to_the_end=True)
     logits: Tensor = require_timm(model, "features").forward_head(last)
     return logits, maps
 
 
 def _read(
-    model: nn.Module, images: Tensor, stages: Sequence[int], to_the_end: bool
+    model: nn.Module, images: Tensor, stages: Sequence[int], norm: bool, to_the_end: bool
 ) -> tuple[list[Tensor], Tensor | None]:
     """Maps, and what the head reads, if the pass has to or is to go that far."""
     timm_model = require_timm(model, "features")
@@ -54,7 +57,7 @@ def _read(
     indices = sorted({stage for stage in wanted if stage < count - 1})
     options: dict[str, Any] = {"indices": indices, "output_fmt": "NCHW"}
     if hasattr(model, "num_prefix_tokens"):  # a transformer
-        options["norm"] = True  # the tokens that the head would read at that depth
+        options["norm"] = norm  # if so, the tokens that the head would read at that depth
     last: Any = None
     intermediates: list[Tensor] = []
     if count - 1 not in wanted and not to_the_end:

@@ -124,21 +124,22 @@ class FrozenClassifier(nn.Module):
         )
         return pooled
 
-    def features(self, images: Tensor, stages: Sequence[int]) -> list[Tensor]:
+    def features(self, images: Tensor, stages: Sequence[int], norm: bool = True) -> list[Tensor]:
         """Map images (b 3 h w) in [0, 1] to feature maps (b channels _ _), in the order asked.
 
         Args:
             images: RGB in [0, 1].
             stages: positions in `stages`; negative counts from the last, which is what the
                 network pools for its decision.
+            norm: pass a transformer's tokens of inner stages through its final norm.
         """
-        return read_features(self.model, self.prepare(images), stages)
+        return read_features(self.model, self.prepare(images), stages, norm)
 
     def logits_and_features(
-        self, images: Tensor, stages: Sequence[int]
+        self, images: Tensor, stages: Sequence[int], norm: bool = True
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits and feature maps, as `forward` and `features` give them, in one pass."""
-        return read_logits_and_features(self.model, self.prepare(images), stages)
+        return read_logits_and_features(self.model, self.prepare(images), stages, norm)
 
     @property
     def stages(self) -> list[Stage]:

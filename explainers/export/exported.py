@@ -60,7 +60,9 @@ def write(
 def metadata_of(explainer: Explainer, half: bool) -> dict[str, str]:
     """Metadata of an exported explainer; lists and mappings as JSON."""
     classifier = explainer.classifier
-    return {
+    normalisation = explainer.hparams.get("normalisation")
+    chosen = {} if normalisation is None else {"normalisation": normalisation}
+    return chosen | {
         "class": type(explainer).__name__,
         "classifier": classifier.name,
         "fingerprints": json.dumps(explainer.fingerprints()),

@@ -7,8 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
+from explainers.errors import require_known
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork, squash
+from explainers.training.masking_network import MaskingNetwork
+
+UPSAMPLINGS = ("direct", "cascade")
 
 
 class Branch(nn.Module):
@@ -39,6 +42,11 @@ class AttentionHead(nn.Module):
         bias: give each class a bias, as TAME does and P-TAME does not.
         branch: what refines the features of one depth, built from their channels; `nn.Identity`
             leaves them as they are.
+        upsampling: how branches reach the finest size, bilinearly: `direct`, in one step, or
+            `cascade`, by `double_up_to`.
+
+    Raises:
+        InputError: the upsampling is unknown.
     """
 
     def __init__(
@@ -47,8 +55,11 @@ class AttentionHead(nn.Module):
         num_classes: int,
         bias: bool = False,
         branch: type[nn.Module] = Branch,
+        upsampling: str = "direct",
     ) -> None:
         super().__init__()
+        require_known("upsampling", upsampling, UPSAMPLINGS)
+        self.upsampling = upsampling
         self.channels = list(channels)
         self.branches = nn.ModuleList(branch(count) for count in channels)
         self.fuser = nn.Linear(sum(channels), num_classes, bias=bias)
@@ -98,7 +109,11 @@ class AttentionHead(nn.Module):
                 scores = F.conv2d(branch(maps), weights[0][..., None, None])
             else:
                 scores = torch.einsum("bchw,bnc->bnhw", branch(maps), weights)
-            total = total + F.interpolate(scores, size, mode="bilinear", align_corners=False)
+            if self.upsampling == "cascade":
+                scores = double_up_to(scores, size)
+            else:
+                scores = F.interpolate(scores, size, mode="bilinear", align_corners=False)
+            total = total + scores
         if self.fuser.bias is not None:
             total = total + self.fuser.bias[labels][..., None, None]
         if self.gain is not None and self.offset is not None:
@@ -115,6 +130,8 @@ class AttentionNetwork(MaskingNetwork):
         num_classes: classes of the classifier that is explained.
         bias: as `AttentionHead` takes it.
         branch: likewise.
+        upsampling: likewise.
+        normalisation: as `MaskingNetwork` takes it.
     """
 
     def __init__(
@@ -124,14 +141,40 @@ class AttentionNetwork(MaskingNetwork):
         num_classes: int,
         bias: bool = False,
         branch: type[nn.Module] = Branch,
+        upsampling: str = "direct",
+        normalisation: str = "sigmoid",
     ) -> None:
-        super().__init__(backbone, stages)
+        super().__init__(backbone, stages, normalisation)
         channels = [backbone.stages[stage].channels for stage in stages]
-        self.head = AttentionHead(channels, num_classes, bias, branch)
+        self.head = AttentionHead(channels, num_classes, bias, branch, upsampling)
 
-    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Masks at the size of the largest features; labels as `AttentionHead` takes them."""
-        return squash(self.head(features, labels))
+    @property
+    def upsampling(self) -> str:
+        """The upsampling of the head."""
+        return self.head.upsampling
+
+    @upsampling.setter
+    def upsampling(self, value: str) -> None:
+        self.head.upsampling = value
+
+    def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Scores at the size of the largest features; labels as `AttentionHead` takes them."""
+        scores: Tensor = self.head(features, labels)
+        return scores
+
+
+def double_up_to(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Enlarge maps (b n _ _) bilinearly by steps of x2, as long as none goes beyond `size`.
+
+    One more step brings them to `size` where it is no power of two times theirs.
+    """
+    height, width = maps.shape[-2:]
+    while 2 * height <= size[0] and 2 * width <= size[1]:
+        height, width = 2 * height, 2 * width
+        maps = F.interpolate(maps, [height, width], mode="bilinear", align_corners=False)
+    if [height, width] == list(size):
+        return maps
+    return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)
 
 
 def default_stages(backbone: FrozenClassifier) -> list[int]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork, squash
+from explainers.training.masking_network import MaskingNetwork
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.
@@ -89,8 +89,8 @@ class ConditionedNetwork(MaskingNetwork):
         super().__init__(backbone, stages)
         self.head = head
 
-    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Masks at the size that the head draws them at."""
+    def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Scores at the size that the head draws at; see `MaskingNetwork.score`."""
         if labels.ndim == 1:
             labels = labels[:, None]
         deepest = features[-1]
@@ -100,7 +100,8 @@ class ConditionedNetwork(MaskingNetwork):
             self.backbone.class_bias,
             labels.expand(deepest.shape[0], -1),
         )
-        return squash(self.head(features, rows))
+        scores: Tensor = self.head(features, rows)
+        return scores
 
 
 def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:

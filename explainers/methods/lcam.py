@@ -4,6 +4,7 @@ Gkartzonika, Gkalelis, Mezaris: L-CAM (https://arxiv.org/abs/2209.11189).
 """
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,7 +15,7 @@ from explainers.heads.attention_head import AttentionNetwork
 from explainers.methods.tame import stages_before_pools
 from explainers.training import LearnedExplainer
 from explainers.training.masking_objective import MaskingObjective
-from explainers.training.optimisers import sgd
+from explainers.training.optimisers import exponential, sgd
 
 L_CAM = Paper(
     "gkartzonika2022lcam",
@@ -37,10 +38,15 @@ class LCAM(LearnedExplainer):
         area_weight: weight of the masks' area; raise it if masks flood the image.
         area_power: under 1, pushes the mask's values to 0 and 1.
         variation_weight: weight of `losses.variation`: the published 0.01 times
-            `losses.published_variation_factor` of 32 images and masks of 14 x 14 pixels.
+            `losses.published_variation_factor` of 64 images and masks of 14 x 14 pixels.
         variation_border: weight of the pixels at the image's border, within the above.
-        lr: peak learning rate of the one-cycle schedule.
-        weight_decay: of SGD, on all but biases.
+        variation_corners_twice: count the corners twice among these, as published.
+        normalisation: of the map: `sigmoid`, as in training, which keeps maps of classes that an
+            image does not show low; or `minmax`, the published one, of the scores before it.
+        lr: learning rate of the first epoch.
+        bias_lr_factor: the learning rate of biases is so many times `lr`.
+        lr_decay_per_epoch: factor of the learning rates after each epoch.
+        weight_decay: of SGD, on biases too.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
             name and shape.
         freeze_taken: leave these as they are.
@@ -48,8 +54,7 @@ class LCAM(LearnedExplainer):
 
     title = "L-CAM"
     papers = (L_CAM,)
-    # That the schedule cycles it is published for P-TAME only.
-    cycle_momentum = False
+    earlier_settings: ClassVar[dict[str, Any]] = {"normalisation": "sigmoid"}
 
     def __init__(
         self,
@@ -58,20 +63,36 @@ class LCAM(LearnedExplainer):
         classification_weight: float = 1.5,
         area_weight: float = 2.0,
         area_power: float = 0.3,
-        variation_weight: float = 31.36,
+        variation_weight: float = 62.72,
         variation_border: float = 0.3,
-        lr: float = 1e-3,
+        variation_corners_twice: bool = True,
+        normalisation: str = "sigmoid",
+        lr: float = 1e-2,
+        bias_lr_factor: float = 2.0,
+        lr_decay_per_epoch: float = 0.75,
         weight_decay: float = 5e-4,
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
         self.objective = MaskingObjective(
-            classification_weight, area_weight, area_power, variation_weight, variation_border
+            classification_weight,
+            area_weight,
+            area_power,
+            variation_weight,
+            variation_border,
+            variation_corners_twice,
         )
+        self.bias_lr_factor = bias_lr_factor
+        self.lr_decay_per_epoch = lr_decay_per_epoch
         chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
         self.network = AttentionNetwork(
-            self.classifier, chosen, self.classifier.num_classes, bias=True, branch=nn.Identity
+            self.classifier,
+            chosen,
+            self.classifier.num_classes,
+            bias=True,
+            branch=nn.Identity,
+            normalisation=normalisation,
         )
         self.start_from(init_from, freeze_taken)
 
@@ -82,8 +103,18 @@ class LCAM(LearnedExplainer):
         return self.objective.losses(self.classifier, images, labels, masks)
 
     def build_optimizer(self) -> Optimizer:
-        """SGD without weight decay on biases."""
-        return sgd(self.named_parameters(), self.lr, self.weight_decay)
+        """SGD with a learning rate of their own for biases."""
+        return sgd(
+            self.named_parameters(),
+            self.lr,
+            self.weight_decay,
+            self.bias_lr_factor,
+            decay_biases=True,
+        )
+
+    def build_schedule(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Learning rates that fall after each epoch."""
+        return {"scheduler": exponential(optimizer, self.lr_decay_per_epoch), "interval": "epoch"}
 
 
 def last_convolution(backbone: FrozenClassifier) -> int:

@@ -4,6 +4,7 @@ Ntrougkas, Mezaris, Patras: P-TAME (https://arxiv.org/abs/2501.17813).
 """
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -46,6 +47,11 @@ class PTAME(LearnedExplainer):
         variation_weight: weight of `losses.variation`; a published coefficient
             is to be multiplied with `losses.published_variation_factor`.
         variation_border: weight of the pixels at the image's border, within the above.
+        variation_corners_twice: count the corners twice among these, as published.
+        upsampling: how branches reach the finest size: `cascade`, by steps of x2 as published, or
+            `direct`, in one.
+        normalisation: of the map: `sigmoid`, as in training, which keeps maps of classes that an
+            image does not show low; or `minmax`, the published one, of the scores before it.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
@@ -55,6 +61,10 @@ class PTAME(LearnedExplainer):
 
     title = "P-TAME"
     papers = (P_TAME,)
+    earlier_settings: ClassVar[dict[str, Any]] = {
+        "normalisation": "sigmoid",
+        "upsampling": "direct",
+    }
 
     def __init__(
         self,
@@ -67,6 +77,9 @@ class PTAME(LearnedExplainer):
         area_power: float = 0.3,
         variation_weight: float = 5.0176,
         variation_border: float = 0.3,
+        variation_corners_twice: bool = True,
+        upsampling: str = "cascade",
+        normalisation: str = "sigmoid",
         lr: float = 1e-4,
         weight_decay: float = 0.13324,
         init_from: str | None = None,
@@ -74,14 +87,25 @@ class PTAME(LearnedExplainer):
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
         self.objective = MaskingObjective(
-            classification_weight, area_weight, area_power, variation_weight, variation_border
+            classification_weight,
+            area_weight,
+            area_power,
+            variation_weight,
+            variation_border,
+            variation_corners_twice,
         )
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
         chosen = list(stages) if stages is not None else default_stages(backbone)
         if cam_start:
             chosen[-1] = -1
-        self.network = AttentionNetwork(backbone, chosen, self.classifier.num_classes)
+        self.network = AttentionNetwork(
+            backbone,
+            chosen,
+            self.classifier.num_classes,
+            upsampling=upsampling,
+            normalisation=normalisation,
+        )
         if cam_start:
             if backbone.num_classes != self.classifier.num_classes:
                 raise InputError(

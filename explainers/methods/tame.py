@@ -4,15 +4,18 @@ Ntrougkas, Gkalelis, Mezaris: TAME (https://arxiv.org/abs/2301.07407), for convo
 and T-TAME (https://arxiv.org/abs/2403.04523), for transformers too.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.errors import InputError, require_known
 from explainers.heads.attention_head import AttentionNetwork, default_stages
+from explainers.methods.vit.transformer import PRE_NORM_BLOCKS
 from explainers.training import LearnedExplainer
 from explainers.training.masking_objective import MaskingObjective
 from explainers.training.optimisers import sgd
@@ -32,14 +35,73 @@ T_TAME = Paper(
     "2403.04523",
 )
 
+TOKENS = ("norm1", "norm")
+
 
 class TAMENetwork(AttentionNetwork):
-    """Features of the classifier, where a max-pool follows a stage after it, and their head."""
+    """The classifier's features after max-pools, or the inputs of its blocks, and their head.
+
+    Args:
+        backbone: the classifier.
+        stages: which of its stages, in the order of the head's branches.
+        tokens: as `TAME` takes it.
+        normalisation: as `MaskingNetwork` takes it.
+
+    Raises:
+        InputError: the tokens are unknown, or the first block's input is asked for.
+    """
+
+    def __init__(
+        self, backbone: FrozenClassifier, stages: Sequence[int], tokens: str, normalisation: str
+    ) -> None:
+        require_known("tokens", tokens, TOKENS)
+        super().__init__(
+            backbone, stages, backbone.num_classes, bias=True, normalisation=normalisation
+        )
+        self.tokens = tokens
+        if 0 in self._blocks():
+            raise InputError(
+                f"stage 0 of {backbone.name} is its first block, whose input no stage hands out; "
+                "choose later stages, or tokens: norm"
+            )
+
+    def _blocks(self) -> list[int | None]:
+        """The block whose normalised input each stage stands for; None where it does not."""
+        blocks: Any = getattr(self.backbone.model, "blocks", ())
+        if self.tokens == "norm" or not (len(blocks) and isinstance(blocks[-1], PRE_NORM_BLOCKS)):
+            return [None] * len(self.stages)
+        positions = [stage % len(self.backbone.stages) for stage in self.stages]
+        return [position if position < len(blocks) else None for position in positions]
+
+    @property
+    def read_stages(self) -> list[int]:
+        """The stages themselves, or those before them, whose outputs are the blocks' inputs."""
+        return [
+            stage if block is None else block - 1
+            for stage, block in zip(self.stages, self._blocks(), strict=True)
+        ]
+
+    @property
+    def final_norm(self) -> bool:
+        """Blocks' inputs do not pass through the final norm."""
+        return self._blocks() == [None] * len(self.stages)
 
     def adapt(self, features: list[Tensor]) -> list[Tensor]:
-        """Pool the features (b channels _ _) of each stage that a max-pool follows."""
-        pools = [pool_after(self.backbone, stage) for stage in self.stages]
-        return [pool(one) if pool else one for pool, one in zip(pools, features, strict=True)]
+        """Pool or normalise features (b channels _ _) as the layers after their stages do."""
+        return [
+            one if layer is None else layer(one)
+            for layer, one in zip(self._layers(), features, strict=True)
+        ]
+
+    def _layers(self) -> list[Callable[[Tensor], Tensor] | None]:
+        """The max-pool or the block's norm that follows what is read of each stage."""
+        model: Any = self.backbone.model
+        return [
+            pool_after(self.backbone, stage)
+            if block is None
+            else partial(normalise_channels, model.blocks[block].norm1)
+            for stage, block in zip(self.stages, self._blocks(), strict=True)
+        ]
 
 
 class TAME(LearnedExplainer):
@@ -58,7 +120,15 @@ class TAME(LearnedExplainer):
         variation_weight: weight of `losses.variation`: the published 0.01 times
             `losses.published_variation_factor` of 32 images and masks of 28 x 28 pixels.
         variation_border: weight of the pixels at the image's border, within the above.
+        variation_corners_twice: count the corners twice among these, as published.
+        tokens: what stands for a transformer's block (of ViT, BEiT or EVA): `norm1`, as published,
+            its input, normalised as its attention reads it; or `norm`, its output, by the
+            transformer's final norm.
+        normalisation: of the map: `sigmoid`, as in training, which keeps maps of classes that an
+            image does not show low; or `minmax`, the published one, of the scores before it.
         lr: peak learning rate of the one-cycle schedule.
+        bias_lr_factor: the learning rate of biases is so many times `lr`: 2 as published for
+            TAME, 1 for T-TAME.
         weight_decay: of SGD, on all but biases.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
             name and shape.
@@ -67,8 +137,7 @@ class TAME(LearnedExplainer):
 
     title = "TAME, or T-TAME on a transformer"
     papers = (TAME_PAPER, T_TAME)
-    # That the schedule cycles it is published for P-TAME only.
-    cycle_momentum = False
+    earlier_settings: ClassVar[dict[str, Any]] = {"normalisation": "sigmoid", "tokens": "norm"}
 
     def __init__(
         self,
@@ -79,17 +148,27 @@ class TAME(LearnedExplainer):
         area_power: float = 0.3,
         variation_weight: float = 125.44,
         variation_border: float = 0.3,
+        variation_corners_twice: bool = True,
+        tokens: str = "norm1",
+        normalisation: str = "sigmoid",
         lr: float = 1e-3,
+        bias_lr_factor: float = 2.0,
         weight_decay: float = 5e-4,
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
         self.objective = MaskingObjective(
-            classification_weight, area_weight, area_power, variation_weight, variation_border
+            classification_weight,
+            area_weight,
+            area_power,
+            variation_weight,
+            variation_border,
+            variation_corners_twice,
         )
+        self.bias_lr_factor = bias_lr_factor
         chosen = list(stages) if stages is not None else last_three(self.classifier)
-        self.network = TAMENetwork(self.classifier, chosen, self.classifier.num_classes, bias=True)
+        self.network = TAMENetwork(self.classifier, chosen, tokens, normalisation)
         self.start_from(init_from, freeze_taken)
 
     def losses(
@@ -100,7 +179,13 @@ class TAME(LearnedExplainer):
 
     def build_optimizer(self) -> Optimizer:
         """SGD without weight decay on biases."""
-        return sgd(self.named_parameters(), self.lr, self.weight_decay)
+        return sgd(self.named_parameters(), self.lr, self.weight_decay, self.bias_lr_factor)
+
+
+def normalise_channels(norm: nn.Module, maps: Tensor) -> Tensor:
+    """Apply a norm of tokens to every place of maps (b channels _ _)."""
+    normed: Tensor = norm(maps.permute(0, 2, 3, 1))
+    return normed.permute(0, 3, 1, 2)
 
 
 def last_three(backbone: FrozenClassifier) -> list[int]:

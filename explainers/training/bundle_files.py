@@ -8,8 +8,12 @@ from huggingface_hub import snapshot_download
 
 from explainers.errors import InputError
 
-FORMAT = 1
-"""Rises when older versions would misread a bundle; what is only added leaves it as it is."""
+FORMAT = 2
+"""Rises when older versions would misread a bundle; what is only added leaves it as it is.
+
+1: learned explainers without `normalisation`, `upsampling` and `tokens` are those of
+`LearnedExplainer.earlier_settings`. 2: they have their defaults.
+"""
 
 FILES = ("config.json", "model.safetensors", "README.md", "panel.png")
 """Files of a bundle; nothing else is fetched from the hub, or sent there."""

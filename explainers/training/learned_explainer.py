@@ -7,7 +7,7 @@ which it does not show.
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
@@ -21,8 +21,7 @@ from explainers.errors import InputError
 from explainers.training import trained_weights
 from explainers.training.bundle_files import bundle_folder
 from explainers.training.distributed import means, of_all
-from explainers.training.losses import mean_areas
-from explainers.training.mask_collapse import CollapseDetector, constant_share
+from explainers.training.mask_collapse import CollapseDetector, mask_statistics
 from explainers.training.masking_network import MaskingNetwork, Readings
 from explainers.training.optimisers import adamw, one_cycle
 
@@ -37,15 +36,15 @@ class LearnedExplainer(Explainer):
 
     Attributes:
         network: the network that is trained.
-        cycle_momentum: as `optimisers.one_cycle` takes it.
+        earlier_settings: what weights from before a hyperparameter came were trained with.
         feature_cache: answers for frozen networks on images that it knows, and asks `read` for
             others; None without a cache.
     """
 
     needs_training = True
     export_obstacle = None
+    earlier_settings: ClassVar[dict[str, Any]] = {}
     network: MaskingNetwork
-    cycle_momentum = True
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
         super().__init__(classifier)
@@ -71,7 +70,7 @@ class LearnedExplainer(Explainer):
         """
 
     def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Answer with the masks that training shapes, in one pass."""
+        """Answer with normalised masks, in one pass."""
         return self._scores(images, target, self.network.read(images))
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,7 +91,7 @@ class LearnedExplainer(Explainer):
         return masks
 
     def to_maps(self, scores: Tensor) -> Tensor:
-        """Masks are maps already: training and inference mean the same by a value."""
+        """Masks are maps already: the network normalises them."""
         return scores
 
     @torch.no_grad()
@@ -125,10 +124,7 @@ class LearnedExplainer(Explainer):
     def _log_training(
         self, labels: Tensor, classes: Tensor, masks: Tensor, losses: dict[str, Tensor]
     ) -> None:
-        on_target, off_target = mean_areas(masks, labels, classes)
-        own = masks[(classes == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
-        state = {"target_area": on_target, "constant_share": constant_share(own)}
-        state["off_target_area"] = off_target
+        state = mask_statistics(masks, labels, classes)
         values = means({name: value.detach() for name, value in losses.items()} | state)
         known = {name: values[name] for name in state if not values[name].isnan()}
         for message in self._collapse.update(known):
@@ -143,15 +139,15 @@ class LearnedExplainer(Explainer):
         """AdamW, as published for P-TAME, on what is trainable."""
         return adamw(self.named_parameters(), self.lr, self.weight_decay)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
-        """The optimiser on the one-cycle schedule of all papers of the TAME family."""
-        optimizer = self.build_optimizer()
+    def build_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """One cycle over the steps of the fit, as Lightning takes a schedule."""
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = one_cycle(optimizer, self.lr, steps, self.cycle_momentum)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"scheduler": one_cycle(optimizer, steps), "interval": "step"}
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
+        """The optimiser and its schedule."""
+        optimizer = self.build_optimizer()
+        return {"optimizer": optimizer, "lr_scheduler": self.build_schedule(optimizer)}
 
     def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
         """Initialise from a bundle by name and shape, and log what does not fit.
@@ -244,6 +240,9 @@ class LearnedExplainer(Explainer):
         checkpoint.get("hyper_parameters", {}).update(trained_weights.STARTING_POINT)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint that does not fit; raises as `load_trained_state`."""
+        """Refuse a checkpoint that does not fit, and set the settings that it is too old to name."""
         self._require_fit(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+        for name in self.earlier_settings.keys() - checkpoint.get("hyper_parameters", {}).keys():
+            value = self.hparams[name] = self.earlier_settings[name]
+            setattr(self.network, name, value)
         self._freeze(checkpoint.get("kept", []))

@@ -16,16 +16,25 @@ def area(maps: Tensor, power: float = 1.0, epsilon: float = 5e-4) -> Tensor:
     return (maps + epsilon).pow(power).mean()
 
 
-def variation(maps: Tensor, border: float = 0.0) -> Tensor:
+def variation(maps: Tensor, border: float = 0.0, corners_twice: bool = False) -> Tensor:
     """Squared steps between neighbours plus `border` times squared border pixels, a pixel.
 
-    The mean over maps and pixels. TAME publishes the sum over the b * b maps of a batch divided
-    by 2 b, which is `published_variation_factor` times this.
+    The mean over maps and pixels. The TAME family publishes the sum over the b * b maps of a batch
+    divided by 2 b, which is `published_variation_factor` times this.
+
+    Args:
+        maps: (b n h w).
+        border: weight of the border pixels.
+        corners_twice: count the four corners with their rows and again with their columns, as
+            the published term does; otherwise every border pixel counts once.
     """
     vertical = (maps[..., 1:, :] - maps[..., :-1, :]).square().sum()
     horizontal = (maps[..., :, 1:] - maps[..., :, :-1]).square().sum()
     total = vertical + horizontal
-    if border:
+    if border and corners_twice:
+        sides = (maps[..., :1, :], maps[..., -1:, :], maps[..., :1], maps[..., -1:])
+        total = total + border * sum(side.square().sum() for side in sides)
+    elif border:
         edge = torch.ones_like(maps[0, 0], dtype=torch.bool)
         edge[1:-1, 1:-1] = False
         total = total + border * maps[..., edge].square().sum()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from explainers.training.losses import mean_areas
+
 # Mean mask value of the target. Objects fill 5 to 60 % of most photographs: a mean over a hundred
 # batches outside of this band is no longer about objects.
 LEAST_AREA, GREATEST_AREA = 0.02, 0.9
@@ -20,6 +22,20 @@ def constant_share(masks: Tensor) -> Tensor:
     """Share of the images whose mask (b _ _) for its own class is the same everywhere."""
     values = masks.flatten(1)
     return ((values.amax(dim=1) - values.amin(dim=1)) < CONSTANT_RANGE).float().mean()
+
+
+def mask_statistics(masks: Tensor, labels: Tensor, classes: Tensor) -> dict[str, Tensor]:
+    """Values that a `CollapseDetector` takes; `off_target_area` is NaN where there is none.
+
+    Args:
+        masks: (b n _ _).
+        labels: each image's own class (b).
+        classes: of the masks, (b n) or (1 n).
+    """
+    on_target, off_target = mean_areas(masks, labels, classes)
+    own = masks[(classes == labels[:, None]).expand(masks.shape[:2])]  # (_ h w)
+    state = {"target_area": on_target, "constant_share": constant_share(own)}
+    return state | {"off_target_area": off_target}
 
 
 class CollapseDetector:

@@ -30,6 +30,7 @@ class MaskingObjective:
         variation_weight: weight of `losses.variation`; a published coefficient is to be multiplied
             with `losses.published_variation_factor`.
         variation_border: weight of the pixels at the image's border, within the above.
+        variation_corners_twice: count the corners twice among these; see `losses.variation`.
     """
 
     classification_weight: float
@@ -37,6 +38,7 @@ class MaskingObjective:
     area_power: float
     variation_weight: float
     variation_border: float
+    variation_corners_twice: bool
 
     def losses(
         self,
@@ -53,5 +55,7 @@ class MaskingObjective:
             "area": self.area_weight * area(masks, self.area_power),
         }
         if self.variation_weight:
-            terms["variation"] = self.variation_weight * variation(masks, self.variation_border)
+            terms["variation"] = self.variation_weight * variation(
+                masks, self.variation_border, self.variation_corners_twice
+            )
         return terms

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import PTAME, FrozenClassifier
+from explainers import LCAM, PTAME, TAME, FrozenClassifier
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
@@ -99,7 +99,7 @@ def test_damaged_config_is_named(bundle, content, message):
 
 def test_newer_format_says_how_to_upgrade(bundle):
     path = bundle / "config.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
     with pytest.raises(InputError, match="pip install --upgrade"):
         load_explainer(bundle)
 
@@ -189,3 +189,46 @@ def test_bundle_that_is_not_in_the_cache_is_named_offline(tmp_path, monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="the bundle 'hf-hub:org/none' cannot be fetched"):
         load_explainer("hf-hub:org/none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "earlier"),
+    [
+        (PTAME, "test_resnet", {"upsampling": "direct", "normalisation": "sigmoid"}),
+        (TAME, "test_vit", {"tokens": "norm", "normalisation": "sigmoid"}),
+        (LCAM, "test_resnet", {"normalisation": "sigmoid"}),
+    ],
+)
+def test_bundle_of_format_1_keeps_the_maps_that_it_was_trained_for(
+    kind, model, earlier, tmp_path, images, labels
+):
+    torch.save(
+        FrozenClassifier.of(
+            {"model": model, "pretrained": False, "num_classes": 4}
+        ).model.state_dict(),
+        tmp_path / "weights.pth",
+    )
+    source = {"model": model, "weights": str(tmp_path / "weights.pth"), "num_classes": 4}
+    networks = [source, source] if kind is PTAME else [source]
+    explainer = kind(*networks, **earlier)
+    bundle = write(explainer, tmp_path / "bundle")
+    settings = json.loads((bundle / "config.json").read_text())["hyperparameters"]
+    newer = [*earlier, "variation_corners_twice", "bias_lr_factor", "lr_decay_per_epoch"]
+    former = {name: value for name, value in settings.items() if name not in newer}
+    edit(bundle, format=1, hyperparameters=former)
+    loaded = load_explainer(bundle)
+    torch.testing.assert_close(loaded(images, labels), explainer(images, labels), rtol=0, atol=0)
+    assert loaded.hparams.items() >= earlier.items()
+    edit(bundle, format=2)
+    if kind is not LCAM:
+        assert not torch.equal(load_explainer(bundle)(images, labels), loaded(images, labels))
+
+
+def test_bundle_names_the_normalisation_of_its_maps(networks, tmp_path):
+    bundle = write(PTAME(*networks, normalisation="minmax"), tmp_path / "bundle")
+    config = json.loads((bundle / "config.json").read_text())
+    assert config["hyperparameters"]["normalisation"] == "minmax"
+    told = "minmax: min-max of the head's scores, before any sigmoid"
+    assert config["protocol"]["normalisation"] == told
+    assert told in (bundle / "README.md").read_text()
+    assert load_explainer(bundle).network.normalisation == "minmax"

@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from explainers import LCAM, PTAME, TAME, OptiCAM, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, FrozenClassifier, OptiCAM, PTAMEPlus
 from explainers.callbacks.feature_cache import FeatureCache, Memory
 from explainers.errors import InputError
 
@@ -193,3 +193,15 @@ def test_only_what_trains_has_use_for_it(fit, tmp_path):
         FeatureCache(str(tmp_path)).on_fit_start(None, OptiCAM(RESNET))
     with pytest.raises(InputError, match="limit must be over 0 GiB, got 0"):
         FeatureCache(str(tmp_path), limit=0)
+
+
+def test_other_tokens_of_the_same_blocks_are_other_readings(fit, tmp_path):
+    vit = FrozenClassifier("test_vit", pretrained=False, num_classes=4)
+    for options in (
+        {"tokens": "norm"},
+        {"tokens": "norm1"},
+        {"tokens": "norm", "stages": [2, 3, 4]},
+    ):
+        trainer = fit(TAME(vit, **options), FeatureCache(str(tmp_path / "cache")), epochs=1)
+        assert trainer.callback_metrics["train/feature_cache_hits"] == 0, options
+    assert len(list((tmp_path / "cache").iterdir())) == 3

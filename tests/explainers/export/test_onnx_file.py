@@ -83,11 +83,30 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "name"), [(TAME, "test_resnet"), (LCAM, "test_vit"), (PTAMEPlus, "test_resnet")]
+    ("kind", "name"),
+    [(TAME, "test_resnet"), (TAME, "test_vit"), (LCAM, "test_vit"), (PTAMEPlus, "test_resnet")],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):
     explainer = kind(source(name)).eval()
     assert_same(explainer, export_onnx(explainer, tmp_path / "one.onnx").path, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("export", [export_onnx, export_torch])
+def test_published_normalisation_is_exported_and_named(export, tmp_path):
+    explainer = PTAME(source(), source(), normalisation="minmax").eval()
+    path = tmp_path / ("one.onnx" if export is export_onnx else "one.pt2")
+    written = export(explainer, path)
+    assert written.metadata["normalisation"] == "minmax"
+    images, labels = examples(explainer, 3)
+    expected = explainer.explain(images, labels).maps
+    assert torch.equal(expected.amax((1, 2, 3)), torch.ones(3))
+    if export is export_torch:
+        (maps,) = torch.export.load(path).module()(images, labels)
+    else:
+        inputs = {"image": images.numpy(), "label": labels.numpy()}
+        maps = torch.from_numpy(session_of(path).run(None, inputs)[0])
+    torch.testing.assert_close(maps, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow

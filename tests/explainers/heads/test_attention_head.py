@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from explainers.heads.attention_head import AttentionHead
+from explainers.errors import InputError
+from explainers.heads.attention_head import AttentionHead, double_up_to
 
 CHANNELS = [3, 5, 4]
 
@@ -20,19 +21,29 @@ def features():
 
 
 def literal(head, features):
-    """Upsample, concatenate, and compute the maps of all classes."""
+    """Upsample in the head's way, concatenate, and compute the maps of all classes."""
     branches = []
     for branch, maps in zip(head.branches, features, strict=True):
         out = F.relu(maps + branch.norm(branch.convolution(maps)))
-        branches.append(F.interpolate(out, (12, 16), mode="bilinear", align_corners=False))
+        if head.upsampling == "cascade":
+            while out.shape[-2:] != (12, 16):
+                out = F.interpolate(out, scale_factor=2, mode="bilinear", align_corners=False)
+        else:
+            out = F.interpolate(out, (12, 16), mode="bilinear", align_corners=False)
+        branches.append(out)
     together = torch.cat(branches, dim=1)
     weight = head.fuser.weight[:, :, None, None]
     return F.conv2d(together, weight, head.fuser.bias)
 
 
+@pytest.fixture(params=["direct", "cascade"])
+def upsampling(request):
+    return request.param
+
+
 @pytest.fixture(params=[False, True], ids=["no bias", "bias"])
-def head(request):
-    return AttentionHead(CHANNELS, num_classes=7, bias=request.param).double()
+def head(request, upsampling):
+    return AttentionHead(CHANNELS, 7, bias=request.param, upsampling=upsampling).double()
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -80,3 +91,30 @@ def test_starts_from_cam_as_sigmoid_logits_of_the_class_activation_map(features)
     expected = 0.5 * F.interpolate(cam, (12, 16), mode="bilinear") - 2.0
     actual = head(features, torch.tensor([3, 3]))
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_cascade_doubles_twice_where_the_size_is_four_times_as_large():
+    maps = torch.randn(1, 1, 3, 4, dtype=torch.float64)
+    twice = maps
+    for _ in range(2):
+        twice = F.interpolate(twice, scale_factor=2, mode="bilinear", align_corners=False)
+    assert torch.equal(double_up_to(maps, (12, 16)), twice)
+    direct = F.interpolate(maps, (12, 16), mode="bilinear", align_corners=False)
+    assert (twice - direct).abs().max() > 0.05
+
+
+def test_cascade_ends_with_one_step_to_a_size_that_doubling_does_not_reach():
+    maps = torch.randn(1, 1, 3, 5, dtype=torch.float64)
+    once = F.interpolate(maps, (6, 10), mode="bilinear", align_corners=False)
+    expected = F.interpolate(once, (13, 19), mode="bilinear", align_corners=False)
+    assert torch.equal(double_up_to(maps, (13, 19)), expected)
+
+
+def test_cascade_leaves_maps_of_the_size_as_they_are():
+    maps = torch.randn(1, 1, 3, 5)
+    assert double_up_to(maps, (3, 5)) is maps
+
+
+def test_unknown_upsampling_is_named():
+    with pytest.raises(InputError, match="unknown upsampling 'cascades'; did you mean cascade"):
+        AttentionHead(CHANNELS, 7, upsampling="cascades")

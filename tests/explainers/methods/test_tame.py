@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from timm.models.vgg import VGG
 
 from explainers import LCAM, TAME, FrozenClassifier
+from explainers.errors import InputError
 from explainers.methods.tame import pool_after, stages_before_pools
 
 
@@ -64,6 +66,20 @@ def test_tame_reads_what_the_last_three_max_pools_of_a_vgg_give(vgg, images):
         torch.testing.assert_close(one, expected)
 
 
+def test_tame_reads_the_last_three_layers_of_a_resnet_and_lcam_the_last(images):
+    source = FrozenClassifier("test_resnet", pretrained=False)
+    model = source.model
+    features = model.maxpool(model.act1(model.bn1(model.conv1(source.prepare(images)))))
+    outputs = []
+    for layer in (model.layer1, model.layer2, model.layer3, model.layer4):
+        features = layer(features)
+        outputs.append(features)
+    for one, expected in zip(TAME(source).network.read(images), outputs[1:], strict=True):
+        torch.testing.assert_close(one, expected, rtol=0, atol=5e-5)
+    (one,) = LCAM(source).network.read(images)
+    torch.testing.assert_close(one, outputs[3], rtol=0, atol=5e-5)
+
+
 def test_lcam_reads_what_the_last_max_pool_of_a_vgg_takes(vgg, images):
     expected = vgg.model.features[:-1]((images - 0.5) / 0.5)
     (actual,) = LCAM(vgg).network.read(images)
@@ -71,7 +87,7 @@ def test_lcam_reads_what_the_last_max_pool_of_a_vgg_takes(vgg, images):
 
 
 def test_ttame_reads_the_normalised_patch_tokens_of_the_last_three_blocks(images):
-    explainer = TAME({"model": "test_vit", "pretrained": False})
+    explainer = TAME({"model": "test_vit", "pretrained": False}, tokens="norm")
     classifier = explainer.classifier
     model = classifier.model
     tokens = []
@@ -90,8 +106,57 @@ def test_ttame_reads_the_normalised_patch_tokens_of_the_last_three_blocks(images
         torch.testing.assert_close(one, expected)
 
 
+def literal_norm1(model, images):
+    """What the attention of each block reads, of a forward pass that is written out."""
+    tokens = model._pos_embed(model.patch_embed(images))
+    read = []
+    for block in model.blocks:
+        normed = F.layer_norm(tokens, tokens.shape[-1:], block.norm1.weight, block.norm1.bias, 1e-6)
+        read.append(normed)
+        heads = block.attn.num_heads
+        parts = F.linear(normed, block.attn.qkv.weight, block.attn.qkv.bias)
+        query, key, value = parts.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)
+        mixed = (weights @ value).transpose(1, 2).flatten(2)
+        tokens = tokens + F.linear(mixed, block.attn.proj.weight, block.attn.proj.bias)
+        normed = F.layer_norm(tokens, tokens.shape[-1:], block.norm2.weight, block.norm2.bias, 1e-6)
+        hidden = F.gelu(F.linear(normed, block.mlp.fc1.weight, block.mlp.fc1.bias))
+        tokens = tokens + F.linear(hidden, block.mlp.fc2.weight, block.mlp.fc2.bias)
+    return read
+
+
+@pytest.mark.parametrize("stages", [None, [1, 4, -1]])
+def test_ttame_reads_the_normalised_inputs_of_blocks(stages, images):
+    explainer = TAME({"model": "test_vit", "pretrained": False}, stages=stages).double()
+    for weight in explainer.classifier.parameters():
+        weight.add_(0.1 * torch.randn_like(weight))
+    model, prepared = explainer.classifier.model, explainer.classifier.prepare(images.double())
+    inputs = literal_norm1(model, prepared)
+    last = model.forward_features(prepared)
+    expected = inputs[3:6] if stages is None else [inputs[1], inputs[4], last]
+    logits, actual = explainer.network.read_with_logits(images.double())
+    torch.testing.assert_close(logits, explainer.classifier(images.double()))
+    for one, again, tokens in zip(
+        actual, explainer.network.read(images.double()), expected, strict=True
+    ):
+        patches = tokens[:, 1:].transpose(1, 2).reshape(3, -1, 96 // 16, 128 // 16)
+        torch.testing.assert_close(one, patches, rtol=0, atol=1e-10)
+        torch.testing.assert_close(again, one)
+
+
+def test_the_first_blocks_input_is_refused():
+    with pytest.raises(InputError, match=r"stage 0 of test_vit is its first block.*tokens: norm"):
+        TAME({"model": "test_vit", "pretrained": False}, stages=[0, 1])
+
+
+@pytest.mark.parametrize("option", ["tokens", "normalisation"])
+def test_unknown_options_are_named(option):
+    with pytest.raises(InputError, match=f"unknown {option} 'nrm'"):
+        TAME({"model": "test_vit", "pretrained": False}, **{option: "nrm"})
+
+
 def test_stages_of_ones_own_choice_are_read(source, images):
-    explainer = TAME(source, stages=[1, -1])
+    explainer = TAME(source, stages=[1, -1], tokens="norm")
     expected = explainer.classifier.features(images, [1, -1])
     for one, maps in zip(explainer.network.read(images), expected, strict=True):
         torch.testing.assert_close(one, maps)

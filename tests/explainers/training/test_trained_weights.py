@@ -162,3 +162,31 @@ def test_freezing_nothing_or_everything_is_refused(bundle):
 def test_nothing_that_fits_is_refused():
     with pytest.raises(InputError, match="no weight in there has the name and shape"):
         fitting({"a": torch.zeros(2)}, {"a": torch.zeros(3), "b": torch.zeros(2)}, "there")
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "option", "earlier", "now"),
+    [
+        (PTAME, "test_resnet", "upsampling", "direct", "cascade"),
+        (TAME, "test_vit", "tokens", "norm", "norm1"),
+    ],
+)
+def test_a_checkpoint_from_before_an_option_means_what_there_was(
+    kind, model, option, earlier, now, images, tmp_path
+):
+    classifier = FrozenClassifier.of(RESNET | {"model": model})
+    torch.save(classifier.model.state_dict(), tmp_path / "weights.pth")
+    source = {"model": model, "weights": str(tmp_path / "weights.pth"), "num_classes": 4}
+    networks = [source, source] if kind is PTAME else [source]
+    trained = kind(*networks, **{option: earlier})
+    checkpoint = {"hyper_parameters": dict(trained.hparams), "state_dict": {}}
+    trained.on_save_checkpoint(checkpoint)
+    checkpoint["pytorch-lightning_version"] = "2.6.0"
+    del checkpoint["hyper_parameters"][option]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    loaded = kind.load_from_checkpoint(tmp_path / "old.ckpt")
+    torch.testing.assert_close(loaded(images), trained(images), rtol=0, atol=0)
+    assert loaded.hparams[option] == earlier
+    changed = kind.load_from_checkpoint(tmp_path / "old.ckpt", **{option: now})
+    assert changed.hparams[option] == now
+    assert not torch.equal(changed(images), trained(images))
