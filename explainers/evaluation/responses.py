@@ -52,6 +52,7 @@ def sweep(
     maps: Tensor,
     labels: Tensor,
     chunk_size: int = 64,
+    whole: Responses | Similarities | None = None,
 ) -> Known:
     """Show a network every perturbation of every image, in float32.
 
@@ -66,6 +67,8 @@ def sweep(
         maps: (b 1 h w) in [0, 1].
         labels: the target (b) of each image, or its reference embedding (b d).
         chunk_size: images in the network at once; lower it if memory runs out.
+        whole: responses (b 1) to the images themselves. Versions that are equal to their image get
+            these: rounding differs between passes of other sizes, and no metric may see it.
 
     Returns:
         Similarities for references, else responses.
@@ -74,6 +77,7 @@ def sweep(
     pending: list[Tensor] = []
     answered: list[Tensor] = []
     counts = []
+    unchanged: list[Tensor] = []
 
     def show(least: int) -> None:
         """Show what is pending, as long as there are `least` images of it."""
@@ -87,6 +91,8 @@ def sweep(
             count = 0
             for version in perturbation(images, maps):
                 pending.append(version.float())
+                if whole is not None:
+                    unchanged.append((version == images).flatten(1).all(dim=1))
                 count += 1
                 show(chunk_size)
             counts.append(count)
@@ -95,8 +101,19 @@ def sweep(
         return {}
     answers = torch.cat(answered).unflatten(0, (sum(counts), len(images)))  # (versions b _)
     read = _similarities if labels.is_floating_point() else _responses
-    parts = zip(distinct, answers.split(counts), strict=True)
-    return {perturbation: read(part, labels) for perturbation, part in parts}
+    found = [read(part, labels) for part in answers.split(counts)]
+    if whole is not None:
+        same = torch.stack(unchanged, dim=1).split(counts, dim=1)  # each (b n)
+        found = [_replaced(one, whole, where) for one, where in zip(found, same, strict=True)]
+    return dict(zip(distinct, found, strict=True))
+
+
+def _replaced(
+    found: Responses | Similarities, whole: Responses | Similarities, where: Tensor
+) -> Responses | Similarities:
+    """Responses (b n), those of `whole` (b 1) where a mask (b n) is true."""
+    parts = (one.where(~where, other) for one, other in zip(found, whole, strict=True))
+    return type(found)(*parts)
 
 
 def _responses(logits: Tensor, labels: Tensor) -> Responses:

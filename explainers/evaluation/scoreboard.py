@@ -11,6 +11,7 @@ from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.responses import Known, Responses, Similarities, sweep
 from explainers.metrics import CHOICES
 from explainers.metrics.image_mean import ImageMean, Perturbation, ResponseMetric
+from explainers.metrics.perturbations import Whole
 
 
 class Scoreboard(nn.Module):
@@ -94,9 +95,17 @@ class Scoreboard(nn.Module):
         network: Callable[[Tensor], Tensor] = batch.classifier
         if batch.labels.is_floating_point() and batch.embed is not None:
             network = batch.embed
+        known = {need: _selected(answer, usable) for need, answer in known.items()}
         needs = [need for need in self.needs if need not in known]
-        asked = sweep(network, needs, batch.images, batch.maps, batch.labels, self.chunk_size)
-        responses = {need: _selected(answer, usable) for need, answer in known.items()} | asked
+        responses = known | sweep(
+            network,
+            needs,
+            batch.images,
+            batch.maps,
+            batch.labels,
+            self.chunk_size,
+            known.get(Whole()),
+        )
         for name, metric in self.items():
             arguments = []
             if isinstance(metric, ResponseMetric):

@@ -151,3 +151,22 @@ def test_a_test_writes_a_record_an_image_and_row(explainer, data, tmp_path):
     assert len(read) == len(records) == len(rows) * data.length
     assert {record["explainer"] for record in read} == set(rows)
     assert {"key", "target", "average_drop", "map_area", "map_left_out"} <= read[0].keys()
+
+
+def test_an_image_that_a_map_leaves_as_it_is_gains_and_loses_nothing(explainer, data):
+    """Passes of other sizes round otherwise, which the average increase would count."""
+    data.setup("test")
+    batch = next(iter(data.test_dataloader()))
+    images = batch["image"]
+
+    def rounding(shown):  # a classifier whose rounding depends on how many images it is shown
+        return explainer.classifier(shown) * (1 + len(shown) * 1e-6)
+
+    evaluator = Evaluator(explainer.classifier, ["ones"], ["average_increase", "average_drop"])
+    evaluator.classifier = rounding
+    labels, known = evaluator.unmasked(images)
+    ones = torch.ones_like(images[:, :1])
+    evaluator.scoreboards["ones"].chunk_size = 3
+    records = evaluator.update("ones", lambda images, target: ones, batch, labels, ones, known)
+    assert [record["average_increase"] for record in records] == [0] * len(images)
+    assert [record["average_drop"] for record in records] == [0] * len(images)
