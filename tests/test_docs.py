@@ -20,6 +20,8 @@ PAGES = [ROOT / "README.md", ROOT / "checkpoints/README.md", *sorted((ROOT / "do
 TINY = {
     '"resnet50.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',
     '"resnet50"': '{"model": "test_resnet", "pretrained": False}',
+    '"resnet18.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',
+    'weights="IMAGENET1K_V1"': "weights=None",
     '"vit_base_patch16_224"': '{"model": "test_vit", "pretrained": False}',
 }
 
