@@ -206,7 +206,7 @@ def _reason(error: BaseException) -> str:
     while inner := chain[-1].__cause__:
         chain.append(inner)
     for link in chain:
-        if isinstance(link, InputError):
+        if isinstance(link, (InputError, DataError)):
             return str(link)
     if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
         return str(chain[-1])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> None
     Raises:
         DataError: it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{name} must be a whole number, got {value!r}; give {least} or more")
     if value < least:
         raise DataError(f"{name} must be at least {least}, got {value}; raise it")

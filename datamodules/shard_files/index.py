@@ -132,9 +132,13 @@ def index_of(path: Path) -> Index:
         with _reading(path):
             members = scan_tar(path)
     except tarfile.TarError as error:
-        raise DataError(
-            f"{path} is not a readable tar file ({error}); remove it, and fetch or pack it again"
-        ) from error
+        fetched = path.with_suffix(".lock").exists()  # it is in a cache
+        way_out = (
+            "remove it, and it is fetched again"
+            if fetched
+            else "fetch or pack it again, or name another"
+        )
+        raise DataError(f"{path} is not a readable tar file ({error}); {way_out}") from error
     index = Index()
     current: tuple[str, Sizes] | None = None
     for name, start, size in members:
