@@ -23,8 +23,7 @@ def check_split(name: str) -> None:
 
 def leads_outside(name: str) -> bool:
     """Whether a path, followed from a folder, may leave it."""
-    plain = name.replace("\\", "/")
-    return plain.startswith("/") or ".." in plain.split("/") or "\0" in name
+    return name.startswith("/") or ".." in re.split(r"[/\\]", name) or "\0" in name
 
 
 def check_key(key: str) -> None:
