@@ -32,6 +32,7 @@ from datamodules.shard_files.info import INFO
 from datamodules.shard_files.tar_scan import scan_tar
 from datamodules.shard_files.writing import ShardWriter
 from datamodules.shards import Shards
+from train import _reason
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
@@ -419,6 +420,14 @@ def test_errors_of_the_system_name_file_reason_and_way_out(tmp_path):
         system_errors_named(tmp_path),
     ):
         raise OSError("odd")
+
+
+def test_train_names_the_file_of_a_data_error_and_not_what_lies_beneath():
+    error = DataError("a.tar is not a readable tar file")
+    error.__cause__ = tarfile.ReadError("unexpected end of data")
+    wrapped = RuntimeError("class_path cannot be instantiated")
+    wrapped.__cause__ = error
+    assert _reason(wrapped) == "a.tar is not a readable tar file"
 
 
 @pytest.mark.slow

@@ -56,6 +56,14 @@ def read(path):
     ]
 
 
+def outcome(path):
+    """What is read of a shard, and how it is refused."""
+    try:
+        return read(path), ""
+    except DataError as error:
+        return None, str(error)
+
+
 @generated
 @given(batch_size=NUMBERS, num_workers=NUMBERS, samples_per_epoch=NUMBERS, size=NUMBERS)
 def test_numbers_of_a_datamodule(batch_size, num_workers, samples_per_epoch, size):
@@ -140,12 +148,12 @@ def test_any_info_beside_a_shard(info, content, tmp_path):
     (tmp_path / "x.tar").write_bytes(content)
     text = info if isinstance(info, bytes) else info.encode(errors="surrogatepass")
     (tmp_path / "_info.json").write_bytes(text)
-    try:
-        found = read(tmp_path / "x.tar")
-    except DataError as error:
-        assert "_info.json" in str(error) or "x.tar" in str(error)
-        return
-    assert found == [(f"s{i}", i) for i in range(COUNT)]
+    found, refusal = outcome(tmp_path / "x.tar")
+    assert (
+        "_info.json" in refusal
+        or "x.tar" in refusal
+        or found == [(f"s{i}", i) for i in range(COUNT)]
+    )
 
 
 @pytest.mark.parametrize("recorded", [False, True])
@@ -157,11 +165,12 @@ def test_any_damage_to_the_headers_of_a_shard(data, recorded, content, tmp_path,
         headers = [member.offset for member in tar]
         end = tar.offset
     damaged = bytearray(content)
-    start = data.draw(st.sampled_from([*headers, end])) + data.draw(st.integers(0, 511))
+    inside = data.draw(st.integers(0, 511))
+    start = data.draw(st.sampled_from([*headers, end])) + inside
     for kind in data.draw(
         st.lists(st.sampled_from(["write", "cut", "insert", "drop"]), min_size=1)
     ):
-        replacement = data.draw(st.binary(min_size=1, max_size=20))
+        replacement = data.draw(st.binary(min_size=1, max_size=20))[: 512 - inside]
         if kind == "cut":
             del damaged[start:]
         elif kind == "insert":
@@ -170,16 +179,12 @@ def test_any_damage_to_the_headers_of_a_shard(data, recorded, content, tmp_path,
             del damaged[start : start + len(replacement)]
         else:
             damaged[start : start + len(replacement)] = replacement
-    assume(bytes(damaged) != content)
+    assume(len(damaged) != len(content) or sum(damaged) != sum(content))  # all a header can tell
     (tmp_path / "x.tar").write_bytes(damaged)
     if recorded:
         write_info(tmp_path, {"x": {"x.tar": COUNT}})
-    try:
-        found = read(tmp_path / "x.tar")
-    except DataError as error:
-        assert "x.tar" in str(error)
-        return
-    assert found == [(f"s{i}", i) for i in range(COUNT)]
+    found, refusal = outcome(tmp_path / "x.tar")
+    assert "x.tar" in refusal or found == [(f"s{i}", i) for i in range(COUNT)]
 
 
 @generated
