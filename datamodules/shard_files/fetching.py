@@ -51,6 +51,13 @@ class Shard:
             return self.address
         return PurePosixPath(urlsplit(self.address).path if self.is_remote else self.address).name
 
+    def check_address(self) -> None:
+        """Refuse an address without a server, or without a command; ValueError says so."""
+        if self.address.startswith(PIPE) and not self.address.removeprefix(PIPE).strip():
+            raise ValueError("no command after pipe:")
+        if self.address.startswith(REMOTE) and not urlsplit(self.address).hostname:
+            raise ValueError("no server in the address")
+
     @property
     def is_remote(self) -> bool:
         """Whether it has to be fetched."""

@@ -83,7 +83,8 @@ def find_shards(patterns: str | Sequence[str], cache: str | Path = CACHE) -> lis
         try:
             _check_ranges(pattern)
             names = [Shard(name, Path(cache)) for name in expand_urls(pattern)]
-            _ = [shard.name for shard in names]  # which not every address has
+            for shard in names:
+                shard.check_address()
         except ValueError as error:
             raise DataError(
                 f"{pattern!r} cannot be read as a list of shards ({error}); correct the pattern"

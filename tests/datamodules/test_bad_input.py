@@ -135,6 +135,8 @@ def test_the_other_datamodules_refuse_as_much(make, message, tmp_path, monkeypat
         ("a\0b", "{split} must be paths, globs"),
         ("{", "cannot be read as a list of shards .Unbalanced braces"),
         ("x-{0..99999999999}.tar", "99999999999 are more than 1000000 shards"),
+        ("pipe: ", "cannot be read as a list of shards .no command after pipe:"),
+        ("http://", "cannot be read as a list of shards .no server in the address"),
         ("http://[", "cannot be read as a list of shards .Invalid IPv6 URL"),
         ("text", "text is not a readable tar file .* or name another"),
         (".", "no shard at .* which is a folder; name those in it: "),

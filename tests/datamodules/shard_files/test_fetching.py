@@ -117,7 +117,6 @@ def test_a_source_that_goes_on_failing_is_named_and_leaves_nothing(server, tmp_p
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
 OTHERS = [b"<html>Sign in</html>", b"", b"<html>" * 300, b"half"]
 
 
@@ -154,7 +153,7 @@ def test_a_shard_that_was_damaged_in_the_cache_is_to_be_removed(server, tmp_path
     (kept,) = (tmp_path / "cache").glob("*.tar")
     kept.write_bytes(kept.read_bytes()[:1000])
     index_of.cache_clear()
-    with pytest.raises(DataError, match="not a readable tar file .* remove it, and it is fetched"):
+    with pytest.raises(DataError, match=r"not a readable tar file .* remove it, and it is fetched"):
         shards[0]
     kept.unlink()
     assert keys(shards) == ["0-0", "0-1"]
@@ -173,6 +172,7 @@ def test_a_cache_that_cannot_be_made_is_named(server, tmp_path):
         shards[0]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_a_shard_that_a_server_does_not_have_stops_the_run_at_once(
     server, folder, tmp_path, workers
 ):
