@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
+from datamodules.samples.checks import MOST_WORKERS, check_count
 from datamodules.samples.unreadable import (
     CountingLoader,
     ReplaceUnreadable,
@@ -47,6 +48,9 @@ class ImageDataModule(LightningDataModule):
         samples_per_epoch: length of a training epoch, over all processes; at least one batch.
         max_bad: unreadable samples that are left out, on each process, before a run stops; a
             training batch gets others in their place.
+
+    Raises:
+        DataError: a setting is out of range.
     """
 
     train_set: Dataset[Sample]
@@ -57,14 +61,10 @@ class ImageDataModule(LightningDataModule):
         self, batch_size: int, num_workers: int, samples_per_epoch: int, max_bad: int = 0
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("samples_per_epoch", samples_per_epoch, 1),
-            ("max_bad", max_bad, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        check_count("batch_size", batch_size)
+        check_count("num_workers", num_workers, least=0, most=MOST_WORKERS)
+        check_count("samples_per_epoch", samples_per_epoch)
+        check_count("max_bad", max_bad, least=0)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch

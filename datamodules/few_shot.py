@@ -6,8 +6,12 @@ import torch
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule, Sample
+from datamodules.errors import DataError
 from datamodules.image_sets import classes_of
+from datamodules.samples.checks import check_count, check_seed
 from datamodules.samples.seeding import seeded
+
+MOST_OF_A_CLASS = 5_000  # shots, and queries
 
 
 class Episodes(Dataset[Sample]):
@@ -40,18 +44,16 @@ class Episodes(Dataset[Sample]):
         episodes: int,
         seed: int,
     ) -> None:
-        numbers = {"ways": ways, "shots": shots, "queries": queries, "episodes": episodes}
-        for name, value in numbers.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        _check(ways, shots, queries, episodes)
+        check_seed(seed)
         members: dict[int, list[int]] = {}
         for index, label in enumerate(labels):
             members.setdefault(label, []).append(index)
         self.classes = [one for one in members.values() if len(one) >= shots + queries]
         if len(self.classes) < ways:
-            raise ValueError(
+            raise DataError(
                 f"{ways} ways need as many classes of {shots + queries} images (shots and "
-                f"queries), got {len(self.classes)} of {len(members)} classes"
+                f"queries), got {len(self.classes)} of {len(members)} classes; lower ways, shots or queries"
             )
         self.images = images
         self.ways = ways
@@ -127,10 +129,11 @@ class FewShotDataModule(ImageDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch=batch_size)
+        _check(ways, shots, queries, episodes)
         source = classes_of(images, shots + queries, size, crop_fraction, scale, seed)
         labels = source.labels
         if labels is None:
-            raise ValueError(
+            raise DataError(
                 f"the images of {images} have no classes; put those of each class into a folder of "
                 "its own, or KEY.cls beside each KEY.jpg"
             )
@@ -139,3 +142,11 @@ class FewShotDataModule(ImageDataModule):
     def setup(self, stage: str) -> None:
         """Give every split the same episodes."""
         self.train_set = self.val_set = self.test_set = self.set
+
+
+def _check(ways: int, shots: int, queries: int, episodes: int) -> None:
+    """Refuse numbers below 1, and more of a class than views of an image that there may be."""
+    for name, value in (("shots", shots), ("queries", queries)):
+        check_count(name, value, most=MOST_OF_A_CLASS)
+    for name, value in (("ways", ways), ("episodes", episodes)):
+        check_count(name, value)

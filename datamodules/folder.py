@@ -8,6 +8,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import DataError, UnreadableError
+from datamodules.samples.checks import check_count, check_path
 from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_listing import find_images
 from datamodules.samples.order import ShuffledShards
@@ -22,6 +23,7 @@ class Files(Dataset[Sample]):
         transform: of a PIL image and, where there is one, its mask with it; makes the image
             (3 h w) in [0, 1].
         at_least: as `Shards` takes it.
+        num_classes: as `Shards` takes it.
 
     Attributes:
         classes: the folders of the classes, in the order of their labels; None without them.
@@ -31,8 +33,16 @@ class Files(Dataset[Sample]):
     """
 
     def __init__(
-        self, source: str | Path, transform: v2.Transform, at_least: int | None = None
+        self,
+        source: str | Path,
+        transform: v2.Transform,
+        at_least: int | None = None,
+        num_classes: int | None = None,
     ) -> None:
+        check_path("the source of the images", source)
+        if num_classes is not None:
+            check_count("num_classes", num_classes)
+        self.num_classes = num_classes
         self.source = Path(source)
         self.images, self.classes = find_images(self.source)
         self.transform = transform
@@ -61,7 +71,7 @@ class Files(Dataset[Sample]):
                 content["mask.png"] = image.mask.read_bytes()
             if image.label is not None:
                 content["cls"] = str(image.label).encode()
-            parts = decode_sample(content, self.at_least)
+            parts = decode_sample(content, self.at_least, self.num_classes)
         except (ValueError, OSError) as error:
             raise UnreadableError(str(self.source), str(image.path), str(error)) from error
         return {"key": image.key} | parts.transformed(self.transform)
@@ -94,10 +104,12 @@ class FolderDataModule(ImageDataModule):
         draft: for training, decode large JPEGs at a half, a quarter or an eighth of their size,
             whichever still has the pixels that a crop needs; faster, and slightly other pixels.
         max_bad: unreadable images that are left out, on each process, before a run stops.
+        num_classes: of the classifier; an image of a class beyond them counts as unreadable. By
+            default, every class is taken.
 
     Raises:
         DataError: there is no image, or which class it is of is not clear.
-        ValueError: a setting is out of range.
+        DataError: a setting is out of range.
     """
 
     def __init__(
@@ -117,11 +129,16 @@ class FolderDataModule(ImageDataModule):
         seed: int = 0,
         draft: bool = False,
         max_bad: int = 10,
+        num_classes: int | None = None,
     ) -> None:
+        for name, source in (("train", train), ("val", val), ("test", test)):
+            check_path(name, source)
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
         training, needed = training_crops(size, resize, scale, interpolation)
-        self.training_files = Files(train, training, needed if draft else None)
-        self.val_files, self.test_files = Files(val, evaluation), Files(test, evaluation)
+        self.training_files = Files(train, training, needed if draft else None, num_classes)
+        self.val_files, self.test_files = (
+            Files(source, evaluation, None, num_classes) for source in (val, test)
+        )
         _check_same([self.training_files, self.val_files, self.test_files])
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_files)

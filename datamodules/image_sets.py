@@ -8,13 +8,23 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from datamodules.base import Sample
+from datamodules.errors import DataError
 from datamodules.photos import Photographs, package_photographs
+from datamodules.samples.checks import check_count, check_path, check_seed
 from datamodules.samples.image_listing import image_paths
 from datamodules.samples.seeding import drawing_from
 from datamodules.samples.transforms import evaluation_transform, view_transform
 from datamodules.shards import Shards
 
+MOST_OF_AN_IMAGE = 10_000  # views
 Source = str | Sequence[str] | None
+
+
+class NoImageError(DataError, FileNotFoundError):
+    """A folder without images."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
@@ -31,12 +41,16 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
     """
     if source is None:
         return Photographs(package_photographs(), None, transform)
+    if isinstance(source, str):
+        check_path("images", source)
     if not isinstance(source, str) or not Path(source).is_dir():
         return Shards(source, transform)
     folder = Path(source)
     files = image_paths(folder)
     if not files:
-        raise FileNotFoundError(f"no image file in {folder.resolve()}")
+        raise NoImageError(
+            f"no image file in {folder.resolve()}; name a folder of images, or shards"
+        )
     parents = [path.relative_to(folder).parts[0] for path in files if path.parent != folder]
     if len(parents) < len(files):
         return Photographs(files, None, transform)
@@ -72,6 +86,8 @@ class Views(Dataset[Sample]):
     """
 
     def __init__(self, images: Photographs | Shards, count: int, seed: int) -> None:
+        check_count("views", count, most=MOST_OF_AN_IMAGE)
+        check_seed(seed)
         self.images = images
         self.count = count
         self.seed = seed

@@ -79,6 +79,8 @@ class Maps(Dataset[Sample]):
             content = members_of(path, position, [kinds[0], "json"])
             values = _read(kinds[0], content[kinds[0]])
             described: Sample = json.loads(content["json"])
+        except DataError:
+            raise
         except (ValueError, OSError) as error:
             raise UnreadableError(str(path), key, f"cannot be read ({error})") from error
         return {"key": key, "map": values[None]} | described

@@ -8,17 +8,20 @@ shuffled order that is the same in every run. Run it again to go on after an int
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, system_error, system_errors_named
+from datamodules.samples.checks import check_path, check_seed
 from datamodules.samples.image_listing import find_images
 from datamodules.shard_files.audit import Audit, audit_shard, shards_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
-from datamodules.shard_files.durable import partial_path
+from datamodules.shard_files.durable import new_folder, partial_path
 from datamodules.shard_files.info import Info, SplitInfo, read_info, write_info
+from datamodules.shard_files.names import check_split
 from datamodules.shard_files.packing import Packed, Plan, pack, shuffled, split_into_shards
 from datamodules.shard_files.process_pool import exclusive_lock, in_parallel
 
@@ -39,9 +42,9 @@ def pack_all(
     Raises:
         DataError: the images or what is in the output cannot be used.
     """
+    check_split(split)
     found, classes = find_images(images)
-    output.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(output):
+    with system_errors_named(output), new_folder(output), exclusive_lock(output):
         info = read_info(output)
         _check_classes(info, split, classes)
         ordered = found if seed is None else shuffled(found, seed)
@@ -50,6 +53,8 @@ def pack_all(
         done = dict(in_parallel(pack, plans, workers, lambda plan: len(plan.images)))
         packed = [done[number] for number in range(len(plans))]
         if not any(one.length for one in packed):
+            for plan in plans:
+                plan.path.unlink()  # they hold nothing
             raise packed[0].left_out[0]
         entry: SplitInfo = {
             "name": split,
@@ -78,7 +83,7 @@ def _check_classes(info: Info, split: str, classes: list[str] | None) -> None:
     for name, other in info["splits"].items():
         theirs = other.get("classes")
         if name != split and classes and theirs and theirs != classes:
-            differing = sorted(set(theirs) ^ set(classes)) or classes
+            differing = sorted(set(map(str, theirs)) ^ set(classes)) or classes
             raise DataError(
                 f"the split {name} has other folders of classes ({differing[0]!r} is in one "
                 "only), so that labels would not mean the same; give both the same folders"
@@ -111,19 +116,35 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _path(text: str) -> Path:
+    try:
+        check_path("it", text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)
+
+
+def _seed(text: str) -> int:
+    try:
+        check_seed(int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return int(text)
+
+
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:  # noqa: ANN401  never returns
-        raise DataError(message)
+        raise DataError(f"{message}; see {self.prog} --help")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _OneLineParser(prog="python -m datamodules.pack", description=__doc__)
-    parser.add_argument("--images", type=Path, metavar="FOLDER", help="a folder or a list")
-    parser.add_argument("--output", type=Path, metavar="SHARDS", help="folder of the shards")
+    parser.add_argument("--images", type=_path, metavar="FOLDER", help="a folder or a list")
+    parser.add_argument("--output", type=_path, metavar="SHARDS", help="folder of the shards")
     parser.add_argument("--split", help="how their names begin; by default the images' folder")
     parser.add_argument("--max-size", type=_bytes, default="256M", help="of a shard in bytes")
     parser.add_argument("--workers", type=_count, default=os.cpu_count(), help="processes")
-    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the order")
     parser.add_argument("--in-order", action="store_true", help="do not shuffle")
     parser.add_argument("--check", nargs="+", metavar="SHARDS", help="folders, paths, patterns")
     arguments = parser.parse_args(argv)
@@ -140,13 +161,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             faults = check_all(arguments.check, arguments.workers)
             print(*faults, sep="\n", end="\n" if faults else "")
             return _end(f"faults: {len(faults)}" if faults else None)
-        split = arguments.split or arguments.images.absolute().stem
+        split = arguments.images.absolute().stem if arguments.split is None else arguments.split
         seed = None if arguments.in_order else arguments.seed
         packed = pack_all(
             arguments.images, arguments.output, split, arguments.max_size, arguments.workers, seed
         )
-    except (DataError, OSError) as error:
+    except DataError as error:
         return _end(str(error))
+    except OSError as error:
+        return _end(str(system_error(error, Path.cwd())))
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
         return 130

@@ -10,10 +10,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.errors import UnreadableError
+from datamodules.errors import DataError, UnreadableError
+from datamodules.samples.checks import check_patterns
 from datamodules.samples.image_files import decode_image
 from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.index import find_shards, index_of, members_of
+from datamodules.shard_files.names import check_key
 
 OBJECTS = ("a", "b")
 
@@ -40,6 +42,8 @@ class Pairs(Dataset[Sample]):
             for shard in find_shards(patterns)
             for position in range(len(index_of(shard.path)))
         ]
+        if not self.images:
+            raise DataError(f"no sample in {patterns}; name shards that hold some")
         self.transform = transform
 
     def __len__(self) -> int:
@@ -53,7 +57,10 @@ class Pairs(Dataset[Sample]):
         (other,) = set(OBJECTS) - {target}
         key, _ = index_of(path)[position]
         try:
+            check_key(key)
             parts = self._parts(path, position, target, other)
+        except DataError:
+            raise
         except ValueError as error:
             raise UnreadableError(str(path), key, str(error)) from error
         image, mask, other_mask = self.transform(*parts[:3])
@@ -109,6 +116,7 @@ class PairsDataModule(ImageDataModule):
         max_bad: int = 10,
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch=batch_size, max_bad=max_bad)
+        check_patterns("test", test)
         self.pairs = Pairs(test, evaluation_transform(size, crop_fraction))
 
     def setup(self, stage: str) -> None:

@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import UnreadableError
+from datamodules.samples.checks import check_seed
 from datamodules.samples.image_files import decode_image
 from datamodules.samples.seeding import drawing_from, seeded
 from datamodules.samples.transforms import evaluation_transform, random_scale_transform
@@ -120,6 +121,7 @@ class PhotosDataModule(ImageDataModule):
         super().__init__(batch_size, num_workers, samples_per_epoch)
         self.training = random_scale_transform(size, scale)
         self.evaluation = evaluation_transform(size, crop_fraction)
+        check_seed(seed)
         self.seed = seed
         self.training_files = _training_photographs()
         self.evaluation_files = _imagenet_photographs()

@@ -4,6 +4,8 @@ import torch
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageDataModule, Sample
+from datamodules.errors import DataError
+from datamodules.samples.checks import check_count, check_side
 from datamodules.samples.seeding import seeded
 
 
@@ -18,6 +20,8 @@ class Shapes(Dataset[Sample]):
 
     def __init__(self, length: int | None, size: int, seed: int) -> None:
         _check(size)
+        if length is not None:
+            check_count("length", length)
         self.length = length
         self.size = size
         self.seed = seed
@@ -62,6 +66,7 @@ class ShapesDataModule(ImageDataModule):
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch)
         _check(size)
+        check_count("length", length)
         self.length = length
         self.size = size
 
@@ -73,5 +78,6 @@ class ShapesDataModule(ImageDataModule):
 
 
 def _check(size: int) -> None:
+    check_side("size", size)
     if size % 2:
-        raise ValueError(f"size must be even to have four quadrants, got {size}")
+        raise DataError(f"size must be even to have four quadrants, got {size}; add one")

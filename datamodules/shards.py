@@ -13,12 +13,14 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
-from datamodules.errors import DataError, UnreadableError
+from datamodules.errors import DataError, DuplicateKeyError, UnreadableError
+from datamodules.samples.checks import check_count, check_patterns
 from datamodules.samples.decoding import decode_sample
 from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.labels import label_of
 from datamodules.samples.order import ShuffledShards, within
 from datamodules.samples.transforms import evaluation_transform, training_crops
+from datamodules.samples.unreadable import DUPLICATE
 from datamodules.shard_files.fetching import CACHE
 from datamodules.shard_files.index import (
     Sizes,
@@ -28,6 +30,7 @@ from datamodules.shard_files.index import (
     members_of,
 )
 from datamodules.shard_files.info import recorded_lengths
+from datamodules.shard_files.names import check_key
 
 
 class Shards(Dataset[Sample]):
@@ -41,10 +44,11 @@ class Shards(Dataset[Sample]):
         at_least: decode large JPEGs at a fraction of their size that leaves this many pixels a
             side; None to decode all of every image.
         cache: folder that shards are fetched to that are not on a disk.
+        num_classes: labels from this number on make a sample unreadable; None to take them all.
 
     Raises:
         MissingShardError: a shard is missing, or a glob finds none.
-        DataError: the `_info.json` beside a shard cannot be used.
+        DataError: the `_info.json` beside a shard cannot be used, or there is no sample.
     """
 
     def __init__(
@@ -53,7 +57,11 @@ class Shards(Dataset[Sample]):
         transform: v2.Transform,
         at_least: int | None = None,
         cache: str | Path = CACHE,
+        num_classes: int | None = None,
     ) -> None:
+        if num_classes is not None:
+            check_count("num_classes", num_classes)
+        self.num_classes = num_classes
         self.shards = find_shards(patterns, cache)
         self.transform = transform
         self.at_least = at_least
@@ -62,6 +70,10 @@ class Shards(Dataset[Sample]):
             for shard, length in zip(self.shards, recorded_lengths(self.shards), strict=True)
         )
         self._ends = list(accumulate(self.lengths))
+        if not len(self):
+            named = ", ".join(shard.address for shard in self.shards[:3])
+            more = ", …" if len(self.shards) > 3 else ""
+            raise DataError(f"no sample in {named}{more}; fetch or pack it again, or name others")
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -76,10 +88,14 @@ class Shards(Dataset[Sample]):
         """The class of each sample, read without its image; None if one has none."""
         labels = []
         for path in (shard.path for shard in self.shards):
-            for position, (_, members) in enumerate(index_of(path)):
+            for position, (key, members) in enumerate(index_of(path)):
                 if "cls" not in members:
                     return None
-                labels.append(label_of(members_of(path, position, ["cls"])["cls"]))
+                content = members_of(path, position, ["cls"])["cls"]
+                try:
+                    labels.append(label_of(content, self.num_classes))
+                except ValueError as error:
+                    raise UnreadableError(str(path), key, str(error)) from error
         return labels
 
     def read(self, shard: int, position: int) -> Sample:
@@ -99,10 +115,20 @@ class Shards(Dataset[Sample]):
         key, members = index[position]
         try:
             content = members_of(path, position, _wanted(path, key, members))
-            parts = decode_sample(content, self.at_least)
+            parts = decode_sample(content, self.at_least, self.num_classes)
+        except DataError:
+            raise
         except ValueError as error:
             raise UnreadableError(self.shards[shard].address, key, str(error)) from error
-        return {"key": key} | parts.transformed(self.transform)
+        sample = {"key": key} | parts.transformed(self.transform)
+        if key in index.repeated:
+            sample[DUPLICATE] = DuplicateKeyError(
+                self.shards[shard].address,
+                key,
+                "is there more than once; all are used (python -m datamodules.pack --check names "
+                "every such key)",
+            )
+        return sample
 
 
 class ShardsDataModule(ImageDataModule):
@@ -136,10 +162,12 @@ class ShardsDataModule(ImageDataModule):
             whichever still has the pixels that a crop needs; faster, and slightly other pixels.
         max_bad: unreadable samples that are left out, on each process, before a run stops.
         cache: folder that shards are fetched to that are not on a disk; it needs room for all.
+        num_classes: of the classifier; a sample of a class beyond them counts as unreadable. By
+            default, every class is taken.
 
     Raises:
         MissingShardError: a shard is missing, or a glob finds none.
-        ValueError: a setting is out of range, or an `_info.json` cannot be used.
+        DataError: a setting is out of range, an `_info.json` cannot be used, or a split is empty.
     """
 
     def __init__(
@@ -161,12 +189,16 @@ class ShardsDataModule(ImageDataModule):
         draft: bool = False,
         max_bad: int = 10,
         cache: str = str(CACHE),
+        num_classes: int | None = None,
     ) -> None:
+        for name, patterns in (("train", train), ("val", val), ("test", test)):
+            check_patterns(name, patterns)
         evaluation = evaluation_transform(size, crop_fraction, interpolation)
         training, needed = training_crops(size, resize, scale, interpolation)
-        self.training_shards = Shards(train, training, needed if draft else None, cache)
-        self.val_shards = Shards(val, evaluation, cache=cache)
-        self.test_shards = Shards(test, evaluation, cache=cache)
+        at_least = needed if draft else None
+        self.training_shards = Shards(train, training, at_least, cache, num_classes)
+        self.val_shards = Shards(val, evaluation, None, cache, num_classes)
+        self.test_shards = Shards(test, evaluation, None, cache, num_classes)
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)
         super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
@@ -180,8 +212,7 @@ class ShardsDataModule(ImageDataModule):
 
 def _wanted(path: Path, key: str, members: Sizes) -> list[str]:
     """The members of a sample to read; ValueError if one that it should have is missing."""
-    if key.startswith("/") or ".." in key.split("/"):
-        raise ValueError("has a name that leads outside")
+    check_key(key)
     image = next((name for name in EXTENSIONS if name in members), None)
     if image is None:
         raise ValueError(f"has no jpg or other image, only {', '.join(members)}")

@@ -41,18 +41,21 @@ class DecodedSample:
         return sample | {"image": image.as_subclass(Tensor)}
 
 
-def decode_sample(content: dict[str, bytes], at_least: int | None = None) -> DecodedSample:
+def decode_sample(
+    content: dict[str, bytes], at_least: int | None = None, num_classes: int | None = None
+) -> DecodedSample:
     """Decode `cls`, `mask.png` and the remaining member, the image.
 
     Args:
         content: the members by their extensions.
         at_least: as `decode_image` takes it; of no effect where there is a mask.
+        num_classes: as `label_of` takes it.
 
     Raises:
         ValueError: one of them cannot be decoded, or the mask is of another size than the image.
     """
     rest = dict(content)
-    label = label_of(rest.pop("cls")) if "cls" in rest else None
+    label = label_of(rest.pop("cls"), num_classes) if "cls" in rest else None
     mask = rest.pop("mask.png", None)
     ((extension, file),) = rest.items()
     image = _picture(extension, file, "RGB", at_least if mask is None else None)

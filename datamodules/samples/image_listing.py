@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, system_errors_named
 from datamodules.samples.image_files import EXTENSIONS
+from datamodules.samples.labels import label_of
 
 MASK = ".mask.png"
 
@@ -40,12 +41,13 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
     Raises:
         DataError: there is no image, or its class is not clear.
     """
-    if source.is_file():
-        images, classes = _listed(source), None
-    elif source.is_dir():
-        images, classes = _found(source)
-    else:
-        raise DataError(f"no folder or list of images at {source.absolute()}")
+    with system_errors_named(source):
+        if source.is_file():
+            images, classes = _listed(source), None
+        elif source.is_dir():
+            images, classes = _found(source)
+        else:
+            raise DataError(f"no folder or list of images at {source.absolute()}; name one")
     if not images:
         raise DataError(
             f"no image in {source.absolute()}; files that end in "
@@ -67,7 +69,7 @@ def all_images(folder: Path) -> list[ImageFile]:
     """
     paths = image_paths(folder)
     if not paths:
-        raise DataError(f"no image in {folder.absolute()} or below it")
+        raise DataError(f"no image in {folder.absolute()} or below it; name a folder of images")
     return _images(paths, folder, [None] * len(paths))
 
 
@@ -107,18 +109,43 @@ def _is_image(name: str) -> bool:
 def _listed(source: Path) -> list[ImageFile]:
     paths: list[Path] = []
     labels: list[int | None] = []
-    for line in filter(None, map(str.strip, source.read_text().splitlines())):
+    for line in filter(None, map(str.strip, _text(source).splitlines())):
         name, _, label = line.replace("\t", " ").rpartition(" ")
         known = bool(name) and label.isascii() and label.isdecimal()
         path = source.parent / (name.strip() if known else line)
+        try:
+            if known or (name and (source.parent / name.strip()).is_file() and not path.is_file()):
+                label_of(label.encode())
+        except ValueError as error:
+            raise DataError(
+                f"{source.absolute()}: the image {name.strip()!r} {error}; correct the line"
+            ) from error
         if not path.is_file():
-            raise DataError(f"{source.absolute()} names {path}, which is not there")
+            raise DataError(
+                f"{source.absolute()} names {str(path)!r:.200}, which is not there; a list has a "
+                "path a line, relative to its folder"
+            )
         paths.append(path)
         labels.append(int(label) if known else None)
     if len({label is None for label in labels}) > 1:
         without = paths[labels.index(None)]
         raise DataError(f"{source.absolute()} gives some images a class and {without} none")
     return _images(paths, source.parent, labels)
+
+
+def _text(source: Path) -> str:
+    if source.suffix[1:].lower() in EXTENSIONS:
+        raise DataError(f"{source.absolute()} is an image; name its folder, or a list of images")
+    try:
+        text = source.read_text()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source.absolute()} is no list of images, as it is no text; name a folder, or a file "
+            "with a path a line"
+        ) from error
+    if "\0" in text:
+        raise DataError(f"{source.absolute()} is no list of images, as it holds bytes of 0")
+    return text
 
 
 def _images(paths: list[Path], folder: Path, labels: list[int | None]) -> list[ImageFile]:

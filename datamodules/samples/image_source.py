@@ -6,7 +6,8 @@ from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 
-from datamodules.errors import UnreadableError
+from datamodules.errors import DataError, UnreadableError
+from datamodules.samples.checks import check_path
 from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.image_listing import all_images, find_images
 from datamodules.samples.order import within
@@ -96,6 +97,8 @@ class ShardSource(ImageSource):
         self.paths = shards_of([source])
         self.lengths = [len(index_of(path)) for path in self.paths]
         self._ends = list(accumulate(self.lengths))
+        if not len(self):
+            raise DataError(f"no sample in {source}; name shards that hold some")
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -120,6 +123,8 @@ class ShardSource(ImageSource):
             if image is None:
                 raise ValueError(f"has no jpg or other image, only {', '.join(members)}")
             return members_of(path, position, [image])[image]
+        except DataError:
+            raise
         except ValueError as error:
             raise UnreadableError(str(path), key, str(error)) from error
 
@@ -137,6 +142,7 @@ def image_source_of(source: str) -> ImageSource:
     Raises:
         DataError: there is no such thing, or no image in it.
     """
+    check_path("the source of the images", source)
     path = Path(source)
     remote = source.startswith((*REMOTE, PIPE))
     if remote or path.suffix == ".tar" or (has_magic(source) and not path.exists()):

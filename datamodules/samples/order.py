@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.samples.checks import check_count, check_seed
 from datamodules.samples.seeding import drawing_from, seeded
 from datamodules.samples.unreadable import Sample
 
@@ -40,13 +41,14 @@ class ShuffledShards(Dataset[Sample]):
         crops: number of different crops of a sample, one a run; by default, each is a new one.
 
     Raises:
-        ValueError: `together` or `crops` is less than 1.
+        DataError: a setting is out of range.
     """
 
     def __init__(self, shards: Parts, together: int, seed: int, crops: int | None = None) -> None:
-        for name, value in (("together", together), ("crops", crops)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_count("together", together)
+        check_seed(seed)
+        if crops is not None:
+            check_count("crops", crops)
         self.shards = shards
         self.together = together
         self.seed = seed

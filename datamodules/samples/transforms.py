@@ -5,6 +5,17 @@ from collections.abc import Sequence
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
+from datamodules.errors import DataError
+from datamodules.samples.checks import (
+    MOST_SIDE,
+    check_known,
+    check_scale,
+    check_share,
+    check_side,
+)
+
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact", "box", "hamming", "lanczos")
+
 
 def evaluation_transform(
     size: int, crop_fraction: float, interpolation: str = "bicubic"
@@ -17,11 +28,16 @@ def evaluation_transform(
         interpolation: of the resizing.
 
     Raises:
-        ValueError: the fraction is not in (0, 1].
+        DataError: a setting is out of range.
     """
-    if not 0 < crop_fraction <= 1:
-        raise ValueError(f"crop_fraction must be in (0, 1], got {crop_fraction}")
-    resize = v2.Resize(int(size / crop_fraction), InterpolationMode(interpolation))
+    check_side("size", size)
+    check_share("crop_fraction", crop_fraction)
+    if size / crop_fraction > MOST_SIDE:
+        raise DataError(
+            f"size {size} at crop_fraction {crop_fraction} needs images of over {MOST_SIDE} "
+            "pixels a side; lower the size, or raise the fraction"
+        )
+    resize = v2.Resize(int(size / crop_fraction), _mode(interpolation))
     return v2.Compose([resize, v2.CenterCrop(size), *_to_tensor()])
 
 
@@ -34,16 +50,26 @@ def training_transform(size: int, resize: int, interpolation: str = "bicubic") -
         interpolation: of the resizing.
 
     Raises:
-        ValueError: the crop does not fit.
+        DataError: a setting is out of range, or the crop does not fit.
     """
+    check_side("size", size)
+    check_side("resize", resize)
     if resize < size:
-        raise ValueError(f"resize must be at least the size of the crop, {size}, got {resize}")
-    scaled = v2.Resize(resize, InterpolationMode(interpolation))
+        raise DataError(
+            f"resize must be at least the size of the crop, {size}, got {resize}; raise it"
+        )
+    scaled = v2.Resize(resize, _mode(interpolation))
     return v2.Compose([scaled, v2.RandomCrop(size), v2.RandomHorizontalFlip(), *_to_tensor()])
 
 
 def random_scale_transform(size: int, scale: Sequence[float]) -> v2.Compose:
-    """Crop a random share between two of the image, resize it, and flip half of the images."""
+    """Crop a random share between two of the image, resize it, and flip half of the images.
+
+    Raises:
+        DataError: a setting is out of range.
+    """
+    check_side("size", size)
+    check_scale(scale)
     crop = v2.RandomResizedCrop(size, tuple(scale), interpolation=InterpolationMode.BICUBIC)
     return v2.Compose([crop, v2.RandomHorizontalFlip(), *_to_tensor()])
 
@@ -54,12 +80,10 @@ def training_crops(
     """The training transform, of random scales if one is given; and the side in pixels it needs.
 
     Raises:
-        ValueError: the crop does not fit, or the scale is not two shares in (0, 1].
+        DataError: a setting is out of range, or the crop does not fit.
     """
     if scale is None:
         return training_transform(size, resize, interpolation), resize
-    if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale must be two shares in (0, 1], least first, got {list(scale)}")
     return random_scale_transform(size, scale), round(size / scale[0] ** 0.5)
 
 
@@ -71,6 +95,11 @@ def view_transform(size: int, scale: Sequence[float]) -> v2.Compose:
     """
     colours = v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
     return v2.Compose([random_scale_transform(size, scale), colours])
+
+
+def _mode(interpolation: str) -> InterpolationMode:
+    check_known("interpolation", interpolation, INTERPOLATIONS)
+    return InterpolationMode(interpolation)
 
 
 def _to_tensor() -> list[v2.Transform]:

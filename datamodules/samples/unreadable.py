@@ -7,13 +7,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from datamodules.errors import DataError, UnreadableError
+from datamodules.errors import DataError, DuplicateKeyError, UnreadableError
 
 Sample = dict[str, Any]
 FAR = 2**40  # items ahead in a stream, more than any training reads
+MOST_ATTEMPTS = 1000  # to replace a sample: enough if one in a hundred can be read
+DUPLICATE = "duplicate"  # where a sample says that another of its shard has its key
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,10 @@ class UnreadableSamples:
     def __init__(self, max_bad: int) -> None:
         self.max_bad = max_bad
         self.found: dict[tuple[str, str], str] = {}
+        self.warned = False
 
     def add(self, failures: Sequence[DataError]) -> None:
-        """Count the failures of a batch.
+        """Count the failures of a batch, and warn of the first duplicate key.
 
         Raises:
             DataError: it was more than a sample, or one too many.
@@ -38,6 +40,11 @@ class UnreadableSamples:
         for failure in failures:
             if not isinstance(failure, UnreadableError):
                 raise failure
+            if isinstance(failure, DuplicateKeyError):
+                if not self.warned:
+                    logger.warning("%s", failure)
+                self.warned = True
+                continue
             name = (failure.source, failure.key)
             if name in self.found:
                 continue
@@ -85,16 +92,29 @@ class SkipUnreadable(Dataset[Sample]):
                 samples.append(self[place])
             except DataError as error:
                 failures.append(error)
-        return _batch(samples or self._example(), failures, slice(None if samples else 0))
+        if samples or len(failures) > self.unreadable.max_bad:
+            return _batch(samples, failures)
+        return _batch(self._example(failures), failures, slice(0))
 
-    def _example(self) -> list[Sample]:
-        """A sample that can be read, for the shape of an empty batch."""
-        for index in range(len(self.split)):  # type: ignore[arg-type]
+    def _example(self, failures: list[DataError]) -> list[Sample]:
+        """A sample that can be read, for the shape of an empty batch; a failure if none can."""
+        count = len(self.split)  # type: ignore[arg-type]
+        last = None
+        for index in range(count):
             try:
                 return [self.split[index]]
-            except UnreadableError:
-                continue
-        return [{"image": torch.zeros(3, 1, 1), "key": ""}]
+            except UnreadableError as error:
+                last = error
+            except DataError as error:
+                failures.append(error)
+                return []
+        failures.append(
+            DataError(
+                f"none of the {count} samples of this split can be read, so there is nothing to "
+                f"evaluate; {f'the last: {last}' if last else 'name a split that has samples'}"
+            )
+        )
+        return []
 
 
 class ReplaceUnreadable(Dataset[Sample]):
@@ -119,7 +139,7 @@ class ReplaceUnreadable(Dataset[Sample]):
         return _batch([sample for sample in samples if sample], failures)
 
     def _sample(self, item: int, failures: list[DataError]) -> Sample | None:
-        attempts = self.unreadable.max_bad + 2
+        attempts = min(self.unreadable.max_bad + 2, MOST_ATTEMPTS)
         for attempt in range(attempts):
             try:
                 return self.stream[item + attempt * FAR]
@@ -136,6 +156,7 @@ class ReplaceUnreadable(Dataset[Sample]):
 
 def _batch(samples: list[Sample], failures: list[DataError], kept: slice = slice(None)) -> Sample:
     batch: Sample = {}
+    failures += [sample.pop(DUPLICATE) for sample in samples if DUPLICATE in sample]
     for sample in samples[1:]:
         if differing := sorted(sample.keys() ^ samples[0].keys()):
             names = f"{samples[0].get('key')!r} and {sample.get('key')!r}"

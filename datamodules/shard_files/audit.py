@@ -1,15 +1,18 @@
 """Audit of shards: unreadable samples, duplicate keys, wrong counts."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, system_errors_named
+from datamodules.samples.checks import check_patterns
 from datamodules.samples.image_files import EXTENSIONS, decode_image
 from datamodules.samples.labels import label_of
 from datamodules.shard_files.index import find_shards, index_of, members_of
-from datamodules.shard_files.info import INFO, lengths_of, parse_info
+from datamodules.shard_files.info import INFO, Info, lengths_of, parse_info
+from datamodules.shard_files.names import check_key
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def audit_shard(path: Path) -> ShardReport:
     for position, (key, members) in enumerate(index):
         pictures = [name for name in members if name.rpartition(".")[2] in EXTENSIONS]
         try:
+            check_key(key)
             if not any(name in EXTENSIONS for name in pictures):
                 raise ValueError(f"has no image, only {', '.join(members)}")
             content = members_of(path, position, [*pictures, *(members.keys() & {"cls"})])
@@ -73,25 +77,53 @@ class Audit:
         self.samples = sum(len(report.keys) for report in reports)
         self.labelled = sum(report.labelled for report in reports)
         faults = [fault for report in reports for fault in report.faults]
-        counted = Counter(key for report in reports for key in report.keys)
-        for path, report in zip(self.paths, reports, strict=True):
-            twice = sorted({key for key in report.keys if counted[key] > 1})
-            faults += [f"{path}: sample {key!r} is there {counted[key]} times" for key in twice]
-        lengths = {path: len(report.keys) for path, report in zip(self.paths, reports, strict=True)}
+        keys = {path: report.keys for path, report in zip(self.paths, reports, strict=True)}
+        lengths = {path: len(ours) for path, ours in keys.items()}
         for folder in sorted({path.parent for path in self.paths}):
-            faults += _faults_of_info(folder / INFO, lengths)
+            info, faults_of_info = _read_info(folder / INFO)
+            mine = [path for path in keys if path.parent == folder]
+            for paths in _splits(mine, info):
+                faults += _repeated({path: keys[path] for path in paths})
+            faults += faults_of_info or _faults_of_info(folder / INFO, info, lengths)
         return faults
 
 
-def _faults_of_info(path: Path, lengths: dict[Path, int]) -> list[str]:
-    if not path.is_file():
-        return [f"{path} is not there; without it every run has to count the samples"]
+def _read_info(path: Path) -> tuple[Info, list[str]]:
+    """The content of an `_info.json`, or none and its fault."""
+    none: Info = {"splits": {}}
+    try:
+        return parse_info(path.read_bytes()), []
+    except FileNotFoundError:
+        return none, [f"{path} is not there; without it every run has to count the samples"]
+    except (ValueError, OSError) as error:
+        return none, [f"{path} cannot be used ({error})"]
+
+
+def _splits(paths: Sequence[Path], info: Info) -> list[list[Path]]:
+    """The shards of one folder by split: as `_info.json` says, else by their numbered names."""
+    named = [set(lengths_of(split)) for split in info["splits"].values()]
+    splits = [[path for path in paths if path.name in names] for names in named]
+    others: dict[str, list[Path]] = {}
+    for path in paths:
+        if not any(path.name in names for names in named):
+            numbered = re.fullmatch(r"(.+?)[-_]?[0-9]+", path.stem)
+            others.setdefault(numbered[1] if numbered else "", []).append(path)
+    return [*splits, *others.values()]
+
+
+def _repeated(keys: dict[Path, list[str]]) -> list[str]:
+    """A line for each key that is more than once in a split, and each of its shards."""
+    counted = Counter(key for ours in keys.values() for key in ours)
+    return [
+        f"{path}: sample {key!r} is there {counted[key]} times"
+        for path, ours in keys.items()
+        for key in sorted({key for key in ours if counted[key] > 1})
+    ]
+
+
+def _faults_of_info(path: Path, info: Info, lengths: dict[Path, int]) -> list[str]:
     faults = []
     named: set[Path] = set()
-    try:
-        info = parse_info(path.read_bytes())
-    except ValueError as error:
-        return [f"{path} cannot be used ({error})"]
     for name, split in info["splits"].items():
         recorded = lengths_of(split)
         named |= {path.parent / file for file in recorded}
@@ -101,7 +133,7 @@ def _faults_of_info(path: Path, lengths: dict[Path, int]) -> list[str]:
                 faults.append(f"{path} names {file}, which is not there")
             elif shard in lengths and lengths[shard] != length:
                 faults.append(f"{shard} holds {lengths[shard]} samples, {path} says {length}")
-        if split.get("num_samples") != sum(map(int, split["shard_lengths"])):
+        if split.get("num_samples") != sum(split["shard_lengths"]):
             faults.append(f"{path}: num_samples of {name} is not the sum of shard_lengths")
     mine = {shard for shard in lengths if shard.parent == path.parent}
     return faults + [f"{shard} is not in {path}" for shard in sorted(mine - named)]
@@ -113,10 +145,12 @@ def shards_of(patterns: Sequence[str]) -> list[Path]:
     Raises:
         DataError: there are none.
     """
-    paths = []
+    paths: list[Path] = []
     for pattern in patterns:
-        found = sorted(Path(pattern).glob("*.tar")) if Path(pattern).is_dir() else None
+        check_patterns("shards", pattern)
+        with system_errors_named(Path(pattern)):
+            found = sorted(Path(pattern).glob("*.tar")) if Path(pattern).is_dir() else None
         if found == []:
             raise DataError(f"no shard, a file that ends in .tar, in {Path(pattern).absolute()}")
         paths += found or [shard.path for shard in find_shards(pattern)]
-    return paths
+    return list(dict.fromkeys(paths))

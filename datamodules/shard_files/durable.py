@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +10,20 @@ from typing import BinaryIO
 def partial_path(path: Path) -> Path:
     """The path at which a file is written before it takes its name."""
     return path.with_name(f"{path.name}.part")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Make a folder and those above it; take away what is empty of them if the block fails."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty
+            for folder in missing:
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from datamodules.errors import DataError, MissingShardError
-from datamodules.shard_files.durable import atomic_write
+from datamodules.shard_files.durable import atomic_write, partial_path
+from datamodules.shard_files.tar_scan import scan_tar
 
 CACHE = Path("~/.cache/learned-explainers/shards")
 PAUSES = (1.0, 4.0, 15.0, 60.0)  # seconds before each further attempt
@@ -49,6 +51,13 @@ class Shard:
             return self.address
         return PurePosixPath(urlsplit(self.address).path if self.is_remote else self.address).name
 
+    def check_address(self) -> None:
+        """Refuse an address without a server, or without a command; ValueError says so."""
+        if self.address.startswith(PIPE) and not self.address.removeprefix(PIPE).strip():
+            raise ValueError("no command after pipe:")
+        if self.address.startswith(REMOTE) and not urlsplit(self.address).hostname:
+            raise ValueError("no server in the address")
+
     @property
     def is_remote(self) -> bool:
         """Whether it has to be fetched."""
@@ -67,13 +76,21 @@ class Shard:
         folder = self.cache.expanduser()
         digest = sha256(self.address.encode()).hexdigest()[:16]
         path = folder / f"{digest}.tar"
-        if path.is_file():
-            return path
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the process ends, however it does
-            if not path.is_file():
-                self._fetch_to(path)
+        try:
+            if path.is_file():
+                return path
+            folder.mkdir(parents=True, exist_ok=True)
+            with path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the process ends, however it does
+                if not path.is_file():
+                    self._fetch_to(path)
+        except OSError as error:
+            if isinstance(error, MissingShardError):
+                raise
+            raise DataError(
+                f"cannot keep {self.address} in {folder} ({error.strerror or error}); free some "
+                "space, or name another cache"
+            ) from error
         return path
 
     def beside(self, name: str) -> str | None:
@@ -91,16 +108,9 @@ class Shard:
         def attempt() -> None:
             with atomic_write(path) as file:
                 fetch(self.address, file)
+                _check_tar(file, partial_path(path))
 
-        try:
-            persistently(attempt, self.address)
-        except OSError as error:
-            if isinstance(error, (URLError, MissingShardError)):
-                raise
-            raise DataError(
-                f"cannot keep {self.address} in {path.parent} ({error.strerror or error}); free "
-                "some space, or name another cache"
-            ) from error
+        persistently(attempt, self.address)
 
 
 def persistently(attempt: Callable[[], None], address: str) -> None:
@@ -109,6 +119,7 @@ def persistently(attempt: Callable[[], None], address: str) -> None:
     Raises:
         DataError: it did not in the end; MissingShardError, at once, if there is nothing there.
     """
+    others = 0  # answers that are no shard; they seldom change
     for pause in (*PAUSES, None):
         try:
             return attempt()
@@ -119,9 +130,22 @@ def persistently(attempt: Callable[[], None], address: str) -> None:
             reason: Exception = error
         except (URLError, HTTPException, ConnectionError, TimeoutError, _CutOff) as error:
             reason = error
+        except _NotShardError as error:
+            others += 1
+            if others > 1:
+                raise DataError(
+                    f"{address} gave no shard, twice: {error}; open it to see what it answers, and "
+                    "correct the address"
+                ) from error
+            reason = error
+        except DataError:
+            raise
+        except ValueError as error:  # of the address, or of what the server says of its answer
+            raise DataError(f"{address} cannot be fetched ({error}); correct it") from error
         if pause is None:
             raise DataError(
-                f"{address} failed {len(PAUSES) + 1} times, the last time with: {reason}"
+                f"{address} failed {len(PAUSES) + 1} times, the last time with: {reason}; see "
+                "whether it can be reached, and run again"
             ) from reason
         logger.warning("%s: %s; trying again in %g seconds", address, reason, pause)
         time.sleep(pause)
@@ -130,6 +154,26 @@ def persistently(attempt: Callable[[], None], address: str) -> None:
 
 class _CutOff(Exception):
     """Less came than was promised."""
+
+
+class _NotShardError(Exception):
+    """Something else than a shard came."""
+
+
+def _check_tar(file: BinaryIO, path: Path) -> None:
+    """Refuse what was fetched if it is not a whole tar file."""
+    file.flush()
+    try:
+        scan_tar(path)
+    except tarfile.TarError as error:
+        file.seek(0)
+        start = file.read(40)
+        size = path.stat().st_size
+        raise _NotShardError(
+            f"{size} bytes that begin with {start!r} and are no whole tar file ({error})"
+            if size
+            else "an empty answer"
+        ) from error
 
 
 def from_http(address: str, file: BinaryIO) -> None:

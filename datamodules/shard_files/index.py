@@ -1,10 +1,12 @@
 """Index of shards: the tar files that a pattern names, and the place of every member in them."""
 
-import os
+import re
 import tarfile
 from array import array
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 from webdataset.shardlists import expand_urls
 from webdataset.tariterators import base_plus_ext
 
-from datamodules.errors import DataError, MissingShardError
+from datamodules.errors import DataError, MissingShardError, system_errors_named
+from datamodules.samples.checks import check_path, check_patterns
 from datamodules.shard_files.fetching import CACHE, Shard
+from datamodules.shard_files.tar_scan import scan_tar
 
-BLOCK = tarfile.BLOCKSIZE
+MOST_SHARDS = 1_000_000  # of a range in braces
 MOST = 1 << 28  # bytes of a member; a photograph has fewer
 
 Sizes = dict[str, tuple[int, int]]
@@ -45,6 +49,11 @@ class Index(Sequence[tuple[str, Sizes]]):
         pairs = zip(places[::2], places[1::2], strict=True)
         return self._keys[position], dict(zip(self._kinds[position], pairs, strict=True))
 
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """The keys that are there more than once."""
+        return frozenset(key for key, count in Counter(self._keys).items() if count > 1)
+
     def add(self, key: str, members: Sizes) -> None:
         """Append a sample."""
         kind = tuple(members)
@@ -65,19 +74,52 @@ def find_shards(patterns: str | Sequence[str], cache: str | Path = CACHE) -> lis
 
     Raises:
         MissingShardError: one on a disk is missing, or a glob finds none.
+        DataError: these are no patterns.
     """
-    shards = []
+    check_patterns("shards", patterns)
+    check_path("cache", cache)
+    shards: list[Shard] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        for name in expand_urls(pattern):
-            shard = Shard(name, Path(cache))
-            if shard.is_remote:
-                shards.append(shard)
-                continue
-            found = sorted(glob(name)) if has_magic(name) else [name]
-            if not found or not Path(found[0]).is_file():
-                raise MissingShardError(f"no shard at {Path(name).absolute()}")
-            shards += [Shard(path) for path in found]
+        try:
+            _check_ranges(pattern)
+            names = [Shard(name, Path(cache)) for name in expand_urls(pattern)]
+            for shard in names:
+                shard.check_address()
+        except ValueError as error:
+            raise DataError(
+                f"{pattern!r} cannot be read as a list of shards ({error}); correct the pattern"
+            ) from error
+        for shard in names:
+            shards += [shard] if shard.is_remote else _on_disk(shard.address)
     return shards
+
+
+def _check_ranges(pattern: str) -> None:
+    """Refuse ranges in braces that would fill the memory."""
+    for first, last in re.findall(r"(\d+)\.\.(\d+)", pattern):
+        if len(first + last) > 40 or abs(int(last) - int(first)) >= MOST_SHARDS:
+            raise ValueError(f"{first[:40]}..{last[:40]} are more than {MOST_SHARDS} shards")
+
+
+def _on_disk(name: str) -> Iterator[Shard]:
+    found = sorted(glob(name)) if has_magic(name) else [name]
+    if not found:
+        raise MissingShardError(f"no shard at {Path(name).absolute()}")
+    for path in map(Path, found):
+        if not path.is_file():
+            hint = f", which is a folder; name those in it: {path}/*.tar" if path.is_dir() else ""
+            raise MissingShardError(f"no shard at {path.absolute()}{hint}")
+    yield from map(Shard, found)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the shard in errors of the system."""
+    with system_errors_named(path):
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingShardError(f"no shard at {path.absolute()}") from error
 
 
 @lru_cache(maxsize=64)
@@ -88,17 +130,16 @@ def index_of(path: Path) -> Index:
         DataError: it is not a whole tar file.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            members = _plain_members(file.fileno())
-        if members is None:
-            with tarfile.open(path, "r:") as shard:
-                members = [(one.name, one.offset_data, one.size) for one in shard if one.isfile()]
-                if shard.offset + BLOCK > path.stat().st_size:
-                    raise tarfile.ReadError("unexpected end of data")
-    except FileNotFoundError as error:
-        raise MissingShardError(f"no shard at {path.absolute()}") from error
+        with _reading(path):
+            members = scan_tar(path)
     except tarfile.TarError as error:
-        raise DataError(f"{path} is not a readable tar file ({error}); fetch it again") from error
+        fetched = path.with_suffix(".lock").exists()  # it is in a cache
+        way_out = (
+            "remove it, and it is fetched again"
+            if fetched
+            else "fetch or pack it again, or name another"
+        )
+        raise DataError(f"{path} is not a readable tar file ({error}); {way_out}") from error
     index = Index()
     current: tuple[str, Sizes] | None = None
     for name, start, size in members:
@@ -115,30 +156,6 @@ def index_of(path: Path) -> Index:
     return index
 
 
-def _plain_members(handle: int) -> list[tuple[str, int, int]] | None:
-    """Name, start and size of each member; None if any is more than a plain file of a short name.
-
-    30 times as fast as `tarfile`, whose time would show: every worker reads every shard's index.
-    """
-    members = []
-    offset = 0
-    while any(header := os.pread(handle, BLOCK, offset)):
-        if len(header) < BLOCK:
-            break
-        try:
-            one = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        except tarfile.HeaderError:
-            return None
-        if not one.isreg() or one.issparse():
-            return None
-        offset += BLOCK
-        members.append((one.name, offset, one.size))
-        offset += -(-one.size // BLOCK) * BLOCK
-    if len(header) < BLOCK:
-        raise tarfile.ReadError("unexpected end of data")
-    return members
-
-
 @lru_cache(maxsize=64)
 def expected_members(path: Path) -> list[str]:
     """The optional members, `cls` and `mask.png`, of a shard's samples: all have them, or none."""
@@ -151,10 +168,11 @@ def members_of(path: Path, position: int, names: Iterable[str]) -> dict[str, byt
 
     Raises:
         ValueError: one is larger than any photograph, or cut off.
+        DataError: the shard cannot be read.
     """
     _, members = index_of(path)[position]
     content = {}
-    with path.open("rb") as file:
+    with _reading(path), path.open("rb") as file:
         for name in names:
             start, size = members[name]
             if size > MOST:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from datamodules.errors import DataError, MissingShardError
+from datamodules.errors import DataError, MissingShardError, system_errors_named
 from datamodules.shard_files.durable import atomic_write
 from datamodules.shard_files.fetching import REMOTE, Shard, from_http, persistently
+from datamodules.shard_files.names import leads_outside
 
 INFO = "_info.json"
+MOST_SAMPLES = 2**40  # of a shard
 
 
 class SplitInfo(TypedDict):
@@ -47,17 +49,49 @@ def parse_info(text: str | bytes) -> Info:
     """
     try:
         info: Info = json.loads(text)
-        for split in info["splits"].values():
-            lengths_of(split)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from error
+    splits = info.get("splits") if isinstance(info, dict) else None
+    _require(isinstance(splits, dict), "no 'splits', an object with an entry for each split")
+    recorded: dict[str, int] = {}
+    for name, split in info["splits"].items():
+        try:
+            lengths = _checked_lengths(split)
+            for file, length in lengths.items():
+                known = recorded.setdefault(file, length)
+                _require(known == length, f"{file!r} has another length in another split")
+        except ValueError as error:
+            raise ValueError(f"split {name!r}: {error}") from error
     return info
+
+
+def _checked_lengths(split: SplitInfo) -> dict[str, int]:
+    """The lengths of a split's shards; ValueError if the entry does not tell them."""
+    _require(isinstance(split, dict), f"{split!r:.40} is no object")
+    for field in ("filenames", "shard_lengths"):
+        _require(isinstance(split.get(field), list), f"{field} is no list")
+    names, lengths = split["filenames"], split["shard_lengths"]
+    counts = f"{len(names)} filenames and {len(lengths)} shard_lengths"
+    _require(len(names) == len(lengths), counts)
+    for name in names:
+        inside = isinstance(name, str) and bool(name) and not leads_outside(name)
+        _require(inside, f"{name!r:.80} is no file name in this folder")
+    for length in lengths:
+        whole = isinstance(length, int) and not isinstance(length, bool)
+        _require(whole and 0 <= length <= MOST_SAMPLES, f"{length!r:.40} is no number of samples")
+    recorded = lengths_of(split)
+    _require(len(recorded) == len(names), "filenames names a shard twice")
+    return recorded
+
+
+def _require(holds: bool, reason: str) -> None:
+    if not holds:
+        raise ValueError(reason)
 
 
 def lengths_of(split: SplitInfo) -> dict[str, int]:
     """The number of samples in each shard of a split, by the shard's name."""
-    pairs = zip(split["filenames"], split["shard_lengths"], strict=True)
-    return {name: int(length) for name, length in pairs}
+    return dict(zip(split["filenames"], split["shard_lengths"], strict=True))
 
 
 def read_info(folder: Path) -> Info:
@@ -69,8 +103,10 @@ def read_info(folder: Path) -> Info:
     path = folder / INFO
     if not path.is_file():
         return {"splits": {}}
+    with system_errors_named(path):
+        text = path.read_bytes()
     try:
-        return parse_info(path.read_bytes())
+        return parse_info(text)
     except ValueError as error:
         raise DataError(
             f"{path} has no splits to add to ({error}); correct or remove it"
@@ -119,7 +155,8 @@ def _text_at(address: str) -> bytes | None:
     """The content of a file or URL; None if it is not there."""
     if not address.startswith(REMOTE):
         path = Path(address)
-        return path.read_bytes() if path.is_file() else None
+        with system_errors_named(path):
+            return path.read_bytes() if path.is_file() else None
     answer = io.BytesIO()
 
     def attempt() -> None:

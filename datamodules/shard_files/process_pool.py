@@ -4,12 +4,14 @@ import fcntl
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,8 +44,9 @@ def in_parallel(
     Raises:
         DataError: a process was killed; or whatever `work` raises.
     """
-    with ProcessPoolExecutor(min(workers, len(jobs)), initializer=_end_with_parent) as pool:
-        numbers = {pool.submit(work, job): number for number, job in enumerate(jobs)}
+    with ProcessPoolExecutor(min(workers, len(jobs)), initializer=_start) as pool:
+        stoppable = partial(_stoppable, work)
+        numbers = {pool.submit(stoppable, job): number for number, job in enumerate(jobs)}
         try:
             with tqdm(total=sum(map(size, jobs)), unit=unit, disable=None) as progress:
                 for future in as_completed(numbers):
@@ -56,6 +59,20 @@ def in_parallel(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start() -> None:
+    # A Ctrl-C reaches all processes of a terminal; one that waits for work has nothing to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+
+
+def _stoppable(work: Callable[[Job], Answer], job: Job) -> Answer:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return work(job)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:

@@ -1,5 +1,6 @@
 """Writer of shards, sample by sample, that goes on after a run was killed."""
 
+import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -8,9 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from datamodules.errors import DataError
-from datamodules.shard_files.durable import atomic_write, partial_path
+from datamodules.shard_files.durable import atomic_write, new_folder, partial_path
 from datamodules.shard_files.index import index_of
-from datamodules.shard_files.info import INFO, read_info, write_info
+from datamodules.shard_files.info import INFO, SplitInfo, read_info, write_info
+from datamodules.shard_files.names import check_split
 from datamodules.shard_files.process_pool import exclusive_lock
 from datamodules.shard_files.tar_members import packed_size, room_for_samples, write_member
 
@@ -39,11 +41,12 @@ class ShardWriter:
         left_out: units that gave no sample, and why.
 
     Raises:
-        DataError: from `with`, the folder holds shards of other settings, or not those that its
+        DataError: the split's name is none, or, from `with`, the folder holds shards of other settings, or not those that its
             `_info.json` names, or another run writes there.
     """
 
     def __init__(self, folder: Path, split: str, max_size: int, settings: dict[str, Any]) -> None:
+        check_split(split)
         self.folder = folder
         self.split = split
         self.room = room_for_samples(max_size)
@@ -54,6 +57,7 @@ class ShardWriter:
         self._lengths: list[int] = []
         self._open: _OpenShard | None = None
         self._halfway = False
+        self._noted = False
         self._alone = ExitStack()
 
     def __len__(self) -> int:
@@ -66,13 +70,11 @@ class ShardWriter:
         return [self.folder / name for name in self._names]
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._alone.enter_context(exclusive_lock(self.folder))
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(new_folder(self.folder))
+            stack.enter_context(exclusive_lock(self.folder))
             self._take_up()
-        except BaseException:
-            self._alone.close()
-            raise
+            self._alone = stack.pop_all()
         return self
 
     def __exit__(
@@ -81,11 +83,16 @@ class ShardWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._alone:
-            if kind is None or (kind is KeyboardInterrupt and not self._halfway):
+        stopped = kind is KeyboardInterrupt and not self._halfway and self.position > 0
+        try:
+            if kind is None or stopped:
                 self._finish()
             elif self._open is not None:
                 self._open.abandon(kind, error, traceback)
+        except BaseException:
+            self._alone.__exit__(*sys.exc_info())
+            raise
+        self._alone.__exit__(kind, error, traceback)
 
     def add(self, samples: Sequence[NewSample], left_out: Mapping[str, str] | None = None) -> None:
         """Add all that comes of the next unit, which no two shards share.
@@ -113,6 +120,8 @@ class ShardWriter:
     def _finish(self) -> None:
         """Give the open shard its name, and record the progress."""
         if self._open is not None:
+            if not self._noted:
+                self._note()  # or a run killed between the two could not go on
             self._open.close()
             self._names.append(self._open.path.name)
             self._lengths.append(self._open.length)
@@ -131,6 +140,7 @@ class ShardWriter:
             "left_out": self.left_out,
         }
         write_info(self.folder, info)
+        self._noted = True
 
     def _take_up(self) -> None:
         """Read the progress of an earlier run, and check that its shards are there."""
@@ -142,9 +152,14 @@ class ShardWriter:
                     f"{self.folder / min(there)} is of another run; remove it, or choose another "
                     "--output"
                 )
-            self._note()
             return
-        theirs = entry.get("settings", {})
+        if not _goes_on(entry):
+            raise DataError(
+                f"{self.folder / INFO} holds a split {self.split} of which it does not tell how "
+                "far it came; choose another --output"
+            )
+        self._noted = True
+        theirs = entry["settings"]
         for name in theirs.keys() | self.settings.keys():
             if theirs.get(name) != self.settings.get(name):
                 raise DataError(
@@ -161,6 +176,13 @@ class ShardWriter:
                     f"{self.folder / INFO} and the shards to begin anew"
                 )
         partial_path(self._next()).unlink(missing_ok=True)
+
+
+def _goes_on(entry: SplitInfo) -> bool:
+    """Whether an entry of `_info.json` says what `ShardWriter` goes on from."""
+    position, settings, left_out = map(entry.get, ("position", "settings", "left_out"))
+    counted = isinstance(position, int) and not isinstance(position, bool) and position >= 0
+    return counted and isinstance(settings, dict) and isinstance(left_out, dict)
 
 
 class _OpenShard:

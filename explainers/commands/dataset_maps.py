@@ -5,14 +5,17 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from datamodules.errors import UnreadableError
+from datamodules.errors import UnreadableError, system_errors_named
 from datamodules.maps import PRECISIONS
+from datamodules.samples.checks import MOST, MOST_WORKERS
+from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.image_source import ImageSource, image_source_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
@@ -79,7 +82,9 @@ def add_data_set_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size", type=_checked(_count), default=16, help="images explained at once"
     )
-    group.add_argument("--workers", type=int, default=0, help="processes that read images")
+    group.add_argument(
+        "--workers", type=_checked(_workers), default=0, help="processes that read images"
+    )
 
 
 def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse.Namespace) -> int:
@@ -97,7 +102,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         InputError: the target cannot be explained.
         DataError: the images, or the shards in the output, cannot be used.
     """
-    contents = image_source_of(arguments.images)
+    contents = _source(arguments.images)
     size = explainer.classifier.size
     if target is not None:
         target = explainer.resolve_target(torch.zeros(1, 3, *size, device=explainer.device), target)
@@ -113,7 +118,10 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         "precision": arguments.precision,
     }
     try:
-        with ShardWriter(arguments.output, SPLIT, arguments.max_size, settings) as writer:
+        with (
+            system_errors_named(arguments.output),
+            ShardWriter(arguments.output, SPLIT, arguments.max_size, settings) as writer,
+        ):
             _write(explainer, target, images, writer, arguments)
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
@@ -129,6 +137,18 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
     return 0
 
 
+def _source(images: str) -> ImageSource:
+    if not images.strip():
+        raise InputError("--images is empty; name a folder, list or shards")
+    path = Path(images)
+    if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
+        raise InputError(
+            f"{images} is one image, and --images takes a folder, list or shards; give it as "
+            f"--image {images}"
+        )
+    return image_source_of(images)
+
+
 def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
     """A type for argparse, which shows the reason of a ValueError instead of the type's name."""
 
@@ -142,8 +162,14 @@ def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise ValueError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_WORKERS:
+        raise ValueError(f"{text!r} is not a number of processes, from 0 to {MOST_WORKERS}")
     return int(text)
 
 

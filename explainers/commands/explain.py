@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         target = concept_embedding(
             explainer.classifier, arguments.concept, arguments.crop, explainer.embed
         )[None]
-    if arguments.images:
+    if arguments.images is not None:
         return _explain_data_set(explainer, target, arguments)
     matches = _matches(explainer, arguments)
     failed = 0

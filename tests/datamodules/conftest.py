@@ -1,6 +1,7 @@
 """Image files and tar files, made and damaged by hand."""
 
 import io
+import json
 import struct
 import tarfile
 import zlib
@@ -11,6 +12,7 @@ from PIL import Image
 from webdataset import TarWriter
 
 from datamodules import ShardsDataModule
+from datamodules.shard_files.index import expected_members, index_of
 
 
 def _jpeg(value, size=(48, 40)):
@@ -106,3 +108,28 @@ def _write_labelled(path, labels):
 def write_labelled():
     """Write a shard of grey images with these labels."""
     return _write_labelled
+
+
+def _write_info(folder, splits):
+    entries = {
+        name: {
+            "num_samples": sum(lengths.values()),
+            "filenames": list(lengths),
+            "shard_lengths": list(lengths.values()),
+        }
+        for name, lengths in splits.items()
+    }
+    (folder / "_info.json").write_text(json.dumps({"splits": entries}))
+
+
+@pytest.fixture(scope="session")
+def write_info():
+    """Write the `_info.json` of splits: the length of each shard, by its name."""
+    return _write_info
+
+
+@pytest.fixture(autouse=True)
+def _fresh_index():
+    """Forget the shards of other tests, which may have had the same paths."""
+    index_of.cache_clear()
+    expected_members.cache_clear()

@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from datamodules import ShardsDataModule
+from datamodules.errors import DataError
 from datamodules.samples.transforms import evaluation_transform
 from datamodules.shard_files.fetching import Shard
-from datamodules.shard_files.index import find_shards
+from datamodules.shard_files.index import find_shards, index_of
 from datamodules.shards import Shards
 
 TO_TENSOR = evaluation_transform(32, 1.0)
@@ -36,7 +38,8 @@ class Server:
     """Serves a folder; the first answers to each path may go wrong.
 
     Attributes:
-        failures: what goes wrong first, by path: a status, or `cut` for half of the content.
+        failures: what goes wrong first, by path: a status, `cut` for half of the content, or another
+            content.
         asked: the paths that were asked for.
     """
 
@@ -55,6 +58,8 @@ class Server:
                     self.send_error(fault or 404)
                     return
                 content = file.read_bytes()
+                if isinstance(fault, bytes):
+                    content, fault = fault, None
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -110,6 +115,61 @@ def test_a_source_that_goes_on_failing_is_named_and_leaves_nothing(server, tmp_p
     with pytest.raises(ValueError, match=r"/p-0.tar failed 3 times, the last time with: \d+ of"):
         shards[0]
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+OTHERS = [b"<html>Sign in</html>", b"", b"<html>" * 300, b"half"]
+
+
+def other(content, folder):
+    return (folder / "p-0.tar").read_bytes()[:1000] if content == b"half" else content
+
+
+@pytest.mark.parametrize("content", OTHERS)
+def test_what_is_no_shard_is_fetched_again(content, server, folder, tmp_path, caplog):
+    server.failures = {"/p-0.tar": [other(content, folder)]}
+    shards = Shards(f"{server.address}/p-0.tar", TO_TENSOR, cache=tmp_path / "cache")
+    assert keys(shards) == ["0-0", "0-1"]
+    assert server.asked.count("/p-0.tar") == 2
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "trying again in" in message
+
+
+@pytest.mark.parametrize("content", OTHERS)
+def test_what_is_no_shard_again_is_shown_and_not_kept(content, server, folder, tmp_path):
+    came = other(content, folder)
+    server.failures = {"/p-0.tar": [came] * 9}
+    shards = Shards(f"{server.address}/p-0.tar", TO_TENSOR, cache=tmp_path / "cache")
+    shown = f"{len(came)} bytes that begin with {came[:40]!r}" if came else "an empty answer"
+    with pytest.raises(DataError, match=rf"p-0.tar gave no shard, twice: {re.escape(shown)}"):
+        shards[0]
+    assert server.asked.count("/p-0.tar") == 2
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_shard_that_was_damaged_in_the_cache_is_to_be_removed(server, tmp_path):
+    url = f"{server.address}/p-0.tar"
+    shards = Shards(url, TO_TENSOR, cache=tmp_path / "cache")
+    assert keys(shards) == ["0-0", "0-1"]
+    (kept,) = (tmp_path / "cache").glob("*.tar")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    index_of.cache_clear()
+    with pytest.raises(DataError, match=r"not a readable tar file .* remove it, and it is fetched"):
+        shards[0]
+    kept.unlink()
+    assert keys(shards) == ["0-0", "0-1"]
+
+
+@pytest.mark.parametrize("address", ["http://a:b/x.tar", "http://127.0.0.1:1/x y\x7f.tar"])
+def test_an_address_that_is_none_is_named(address, tmp_path):
+    with pytest.raises(DataError, match="http://"):
+        Shards(address, TO_TENSOR, cache=tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_made_is_named(server, tmp_path):
+    (tmp_path / "file").write_text("x")
+    shards = Shards(f"{server.address}/p-0.tar", TO_TENSOR, cache=tmp_path / "file/x")
+    with pytest.raises(DataError, match=r"cannot keep http.* in .*file/x .*name another cache"):
+        shards[0]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -20,6 +20,15 @@ TIMM = {
     },
 }
 
+TWO_LENGTHS = json.dumps(
+    {
+        "splits": {
+            "train": {"filenames": ["a"], "shard_lengths": [6]},
+            "val": {"filenames": ["a"], "shard_lengths": [5]},
+        }
+    }
+)
+
 
 def test_entries_of_others_are_kept_when_a_split_is_added(tmp_path):
     (tmp_path / "_info.json").write_text(json.dumps(TIMM))
@@ -46,11 +55,54 @@ def test_a_folder_without_an_info_has_no_splits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "JSONDecodeError"),
-        ("{}", "KeyError: 'splits'"),
-        ('{"splits": {"train": {"filenames": []}}}', "KeyError: 'shard_lengths'"),
-        ('{"splits": {"train": {"filenames": ["a"], "shard_lengths": []}}}', "ValueError: zip"),
-        ('{"splits": {"train": {"filenames": ["a"], "shard_lengths": ["x"]}}}', "ValueError: inv"),
+        ("{", "no JSON: Expecting property name"),
+        ("[" * 100_000, "no JSON: "),
+        ("{}", "no 'splits', an object with an entry for each split"),
+        ("[]", "no 'splits'"),
+        ('{"splits": []}', "no 'splits'"),
+        ('{"splits": {"train": 3}}', "split 'train': 3 is no object"),
+        ('{"splits": {"train": {"filenames": []}}}', "split 'train': shard_lengths is no list"),
+        (
+            '{"splits": {"train": {"filenames": ["a"], "shard_lengths": []}}}',
+            "split 'train': 1 filenames and 0 ",
+        ),
+        *(
+            (
+                f'{{"splits": {{"train": {{"filenames": ["a"], "shard_lengths": [{length}]}}}}}}',
+                f"split 'train': {shown} is no number of samples",
+            )
+            for length, shown in {
+                '"x"': "'x'",
+                '"6"': "'6'",
+                "-1": "-1",
+                "6.5": r"6\.5",
+                "1e400": "inf",
+                "true": "True",
+                "null": "None",
+                str(2**41): str(2**41),
+            }.items()
+        ),
+        *(
+            (
+                f'{{"splits": {{"train": {{"filenames": [{name}], "shard_lengths": [6]}}}}}}',
+                f"split 'train': {shown} is no file name in this folder",
+            )
+            for name, shown in {
+                '"../a.tar"': r"'\.\./a\.tar'",
+                '"/a.tar"': r"'/a\.tar'",
+                '""': "''",
+                '["a.tar"]': r"\['a\.tar'\]",
+                "7": "7",
+            }.items()
+        ),
+        (
+            '{"splits": {"train": {"filenames": ["a", "a"], "shard_lengths": [6, 6]}}}',
+            "split 'train': filenames names a shard twice",
+        ),
+        (
+            TWO_LENGTHS,
+            "split 'val': 'a' has another length in another split",
+        ),
     ],
 )
 def test_every_reader_says_the_same_of_an_info_that_cannot_be_used(tmp_path, text, reason):

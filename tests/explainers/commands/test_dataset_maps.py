@@ -5,6 +5,7 @@ import json
 import struct
 import tarfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,13 +155,49 @@ def test_crop_is_explained_as_the_model_is_evaluated(config, folder, tmp_path):
         (["--uncertainty"], "--uncertainty is for single images"),
         (["--images", "nowhere"], "no folder or list of images at"),
         (["--images", "nowhere.tar"], "no shard at"),
+        (["--images", ""], "--images is empty; name a folder, list or shards"),
+        (["--images", "one.png"], "one.png is one image, and --images takes a folder, list or"),
+        (["--images", "hollow"], "no image in"),
+        (["--images", "binary"], "binary is no list of images, as it is no text"),
+        (["--images", "empty.tar"], "no sample in empty.tar"),
+        (["--images", "text.tar"], "text.tar is not a readable tar file"),
+        (["--output", "one.png"], "one.png (File exists); a folder is needed there"),
     ],
 )
-def test_what_cannot_be_done_is_said_at_once(config, folder, tmp_path, more, message, capsys):
+def test_what_cannot_be_done_is_said_at_once(
+    config, folder, tmp_path, more, message, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("hollow").mkdir()
+    Path("binary").write_bytes(b"\xff\xfe\x80")
+    Path("text.tar").write_text("no tar file")
+    Path("one.png").write_bytes((folder / "a/0.png").read_bytes())
+    tarfile.open("empty.tar", "w").close()
+    before = sorted(tmp_path.rglob("*"))
     assert explain(config, folder, tmp_path / "out", *more) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--workers", "-1"], "'-1' is not a number of processes, from 0 to 1024"),
+        (["--workers", "2000"], "'2000' is not a number of processes"),
+        (["--batch-size", "0"], "'0' is not a number of at least 1"),
+        (["--max-size", "0"], "'0' is not a size like 256M"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_and_leave_nothing(
+    config, folder, tmp_path, more, message, capsys
+):
+    with pytest.raises(SystemExit) as stop:
+        explain(config, folder, tmp_path / "out", *more)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
     assert not (tmp_path / "out").exists()
 
 
