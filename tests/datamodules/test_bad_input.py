@@ -17,7 +17,7 @@ from datamodules import (
 )
 from datamodules.errors import DataError
 from datamodules.shard_files.index import index_of
-from train import _reason
+from explainers.commands.training_cli import reason_of
 
 NAN = float("nan")
 
@@ -172,4 +172,4 @@ def test_train_names_the_file_of_a_data_error_and_not_what_lies_beneath():
     error.__cause__ = tarfile.ReadError("unexpected end of data")
     wrapped = RuntimeError("class_path cannot be instantiated")
     wrapped.__cause__ = error
-    assert _reason(wrapped) == "a.tar is not a readable tar file"
+    assert reason_of(wrapped) == "a.tar is not a readable tar file"
