@@ -4,7 +4,6 @@ A fit of a learned explainer ends with a test, a table, and the bundle that `--b
 """
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +30,7 @@ from explainers.commands.training_cli import (
     OneLineParser,
     check_trainer,
     plain_data_settings,
+    quiet_libraries,
     reason_of,
     refuse,
     require_writable,
@@ -59,6 +59,12 @@ class ExplainerCLI(LightningCLI):
             type=str | None,
             help="folder to write the trained explainer to, as a bundle",
         )
+        parser.add_argument(
+            "--log_level",
+            type=Literal["error", "warning", "info"],
+            default="warning",
+            help="what Lightning says on the screen, from this level on",
+        )
         parser.add_lightning_class_args(MapWriter, "maps")
         parser.add_argument(
             "--metrics",
@@ -80,6 +86,7 @@ class ExplainerCLI(LightningCLI):
         """Parse, and refuse numbers that no run can have before anything is built."""
         super().parse_arguments(parser, args)
         if subcommand := self.config.get("subcommand"):
+            quiet_libraries(self.config[subcommand]["log_level"])
             check_trainer(self.config[subcommand])
 
     def instantiate_classes(self) -> None:
@@ -239,6 +246,4 @@ def main(args: ArgsType = None) -> LightningCLI:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    # Frozen networks are in eval mode on purpose.
-    warnings.filterwarnings("ignore", message="Found .* module.* in eval mode")
     main()

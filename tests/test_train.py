@@ -282,6 +282,8 @@ def test_a_signal_to_a_real_process_leaves_a_checkpoint(networks, tmp_path, numb
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in printed
+    for chatter in ("litlogger", "GPU available", "LeafSpec"):
+        assert chatter not in printed
     assert f"go on with --ckpt_path {tmp_path / 'checkpoints/interrupted.ckpt'}" in printed
     assert path.parent.joinpath("interrupted.ckpt").is_file()
 

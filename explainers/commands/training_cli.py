@@ -1,8 +1,10 @@
 """The command line of `train.py`: its options, checks before a run, and one-line errors."""
 
 import json
+import logging
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -43,6 +45,19 @@ def refuse(message: str) -> NoReturn:
     """Print an error in one line, and exit with 2."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
+
+
+def quiet_libraries(level: str) -> None:
+    """Keep what libraries say below a level off the screen, and warnings nobody can act on."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(level.upper())
+    for message in (
+        "Found .* module.* in eval mode",  # frozen networks are, on purpose
+        ".*isinstance.treespec, LeafSpec.* is deprecated",
+        ".*does not have many workers",
+        ".* was deprecated in v4.49.0",  # jsonargparse, of what Lightning calls
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def run_in_one_line(run: Callable[[], Result]) -> Result:
