@@ -68,7 +68,10 @@ def test_unknown_tag_is_answered_with_the_known():
 
 
 def test_unknown_package_is_answered_with_the_known():
-    with pytest.raises(InputError, match="unknown packaged network 'efficientnet_lite9'; did you mean efficientnet_lite"):
+    with pytest.raises(
+        InputError,
+        match="unknown packaged network 'efficientnet_lite9'; did you mean efficientnet_lite",
+    ):
         create("package:efficientnet_lite9")
 
 
