@@ -50,15 +50,15 @@ def serve_page(
             missing, or a bundle or config cannot be loaded.
         KeyboardInterrupt: Ctrl-C was pressed; the files are deleted.
     """
-    gradio()
     signal.signal(signal.SIGTERM, _terminate)  # so that the files are deleted
-    with listening(host, port) as sockets:
-        benches = load_workbenches(bundles, configs)
-        with (
-            tempfile.TemporaryDirectory(prefix="explainers-", ignore_cleanup_errors=True) as folder,
-            TemporaryFiles(Path(folder), files_live) as files,
-        ):
-            os.environ["GRADIO_TEMP_DIR"] = folder
+    with (
+        tempfile.TemporaryDirectory(prefix="explainers-", ignore_cleanup_errors=True) as folder,
+        TemporaryFiles(Path(folder), files_live) as files,
+    ):
+        os.environ["GRADIO_TEMP_DIR"] = folder  # it looks at the import
+        gradio()
+        with listening(host, port) as sockets:
+            benches = load_workbenches(bundles, configs)
             name = f"[{host}]" if ":" in host and "[" not in host else host
             app = SameOriginOnly(_application(benches, files), port, [name, *allowed_hosts])
             shown = "localhost" if name in ("0.0.0.0", "[::]") else name
