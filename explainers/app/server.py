@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from socket import socket
@@ -50,8 +51,8 @@ def serve_page(
             missing, or a bundle or config cannot be loaded.
         KeyboardInterrupt: Ctrl-C was pressed; the files are deleted.
     """
-    signal.signal(signal.SIGTERM, _terminate)  # so that the files are deleted
     with (
+        _signals() as check,
         tempfile.TemporaryDirectory(prefix="explainers-", ignore_cleanup_errors=True) as folder,
         TemporaryFiles(Path(folder), files_live) as files,
     ):
@@ -62,6 +63,7 @@ def serve_page(
             name = f"[{host}]" if ":" in host and "[" not in host else host
             app = SameOriginOnly(_application(benches, files), port, [name, *allowed_hosts])
             shown = "localhost" if name in ("0.0.0.0", "[::]") else name
+            check()
             print(f"{', '.join(benches)} at http://{shown}:{port}/ (Ctrl-C ends it)", flush=True)
             _run(app, sockets)
 
@@ -96,8 +98,30 @@ def _run(app: Application, sockets: list[socket]) -> None:
     uvicorn.Server(config).run(sockets=sockets)
 
 
-def _terminate(*_: object) -> None:
-    sys.exit(TERMINATED)
+@contextmanager
+def _signals() -> Iterator[Callable[[], None]]:
+    """Turn SIGTERM into SystemExit, as SIGINT is KeyboardInterrupt, so that files are deleted.
+
+    Gives a check that raises it again: some libraries take either for a failed import.
+    """
+    caught: list[int] = []
+
+    def check() -> None:
+        if signal.SIGTERM in caught:
+            sys.exit(TERMINATED)
+        if caught:
+            raise KeyboardInterrupt
+
+    def end(number: int, frame: object) -> None:
+        caught.append(number)
+        check()
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _examples() -> list[Path]:

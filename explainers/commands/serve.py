@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -44,16 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
-    if not sys.warnoptions:  # python -W or PYTHONWARNINGS brings all back
-        _quieten()
     try:
-        serve_page(
-            arguments.checkpoint,
-            arguments.config,
-            arguments.host,
-            arguments.port,
-            arguments.allowed_host,
-        )
+        with _quiet():
+            serve_page(
+                arguments.checkpoint,
+                arguments.config,
+                arguments.host,
+                arguments.port,
+                arguments.allowed_host,
+            )
     except (KeyboardInterrupt, SystemExit) as end:
         code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code
         _end_workers(int(code or 0))
@@ -61,13 +62,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _quieten() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Show our own warnings, in one line, and nothing of libraries below an error."""
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", module=r"explainers\b")
-    warnings.showwarning = _show_warning
-    logging.getLogger().setLevel(logging.ERROR)
-    logging.getLogger("httpx").setLevel(logging.ERROR)
+    if sys.warnoptions:  # python -W or PYTHONWARNINGS brings all back
+        yield
+        return
+    logger = logging.getLogger()
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", module=r"explainers\b")
+        warnings.showwarning = _show_warning
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _show_warning(

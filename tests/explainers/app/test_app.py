@@ -297,6 +297,23 @@ class TestEnds:
         assert server.output() == "loading\n"
         assert not list(server.temporary.iterdir())
 
+    def test_ctrl_c_that_a_library_swallows_counts_after_loading(self, tmp_path):
+        setup = (
+            "import time; from contextlib import suppress; load = server.load_workbenches\n"
+            "def slow(*arguments):\n"
+            "    print('loading', flush=True)\n"
+            "    with suppress(BaseException):\n"
+            "        time.sleep(99)\n"
+            "    return load(*arguments)\n"
+            "server.load_workbenches = slow"
+        )
+        server = Server(tmp_path, setup)
+        end = time.monotonic() + START
+        while not server.output() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert server.stop(signal.SIGINT) == 130
+        assert server.output() == "loading\n"
+
     def test_ctrl_c_does_not_wait_for_an_answer(self, tmp_path, files):
         setup = (
             "import time; from explainers.app.workbench import Workbench\n"
@@ -420,8 +437,9 @@ class TestBrowser:
     def test_example_is_explained_at_a_click(self, server, browser, find):
         from selenium.webdriver.common.by import By
 
-        thumbnails = browser.find_elements(By.CSS_SELECTOR, "#examples .thumbnail-item")
-        assert len(thumbnails) > 10
+        from datamodules.photos import package_photographs
+
+        thumbnails = find("#examples .thumbnail-item", len(package_photographs()))
         thumbnails[0].click()
         first = self.picture(find)
         find("#photo img")
