@@ -58,3 +58,12 @@ def test_python_w_brings_all_warnings_back(monkeypatch):
     monkeypatch.setattr(serve, "serve_page", lambda *_: warnings.warn("theirs", stacklevel=1))
     with pytest.warns(UserWarning, match="theirs"):
         serve.run(argparse.Namespace(checkpoint=[], config=[], host="", port=1, allowed_host=[]))
+
+
+def test_ctrl_c_outside_the_server_has_its_exit_code_too(monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("explainers.commands.list.run", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == ""
