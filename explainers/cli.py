@@ -1,7 +1,12 @@
 """The `explainers` command: its commands by name, each loaded when it is asked for."""
 
 import argparse
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
@@ -16,6 +21,8 @@ COMMANDS = {
 }
 """One-line help by name; the name is that of the module in `explainers.commands` too."""
 
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells expect
+
 
 class OneLineParser(argparse.ArgumentParser):
     """Reports a bad argument in one line."""
@@ -27,24 +34,44 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 0 if all of it was done, 2 on bad input."""
+    """Run one command; 0 if all of it was done, 2 on bad input, 130 on Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
-    name = _command(words[:1])
+    try:
+        return _run(_command(words[:1]), words[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(name: str, words: list[str]) -> int:
     # Only now, as they import torch: `explainers --help` has to answer at once.
-    module = import_module(f"explainers.commands.{name}")
-    from datamodules.errors import DataError
-    from explainers.classifier.freed_memory import keep_freed_memory
+    with _exit_on_interrupt():
+        module = import_module(f"explainers.commands.{name}")
+        from datamodules.errors import DataError
+        from explainers.classifier.freed_memory import keep_freed_memory
 
     parser_class: type[argparse.ArgumentParser] = getattr(module, "Parser", OneLineParser)
     parser = parser_class(prog=f"explainers {name}", description=f"{COMMANDS[name]}.".capitalize())
     module.add_arguments(parser)
     keep_freed_memory()
     try:
-        code: int = module.run(parser.parse_args(words[1:]))
+        code: int = module.run(parser.parse_args(words))
     except (InputError, DataError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return code
+
+
+@contextmanager
+def _exit_on_interrupt() -> Iterator[None]:
+    """Exit at once on Ctrl-C: some libraries take KeyboardInterrupt for a failed import."""
+    if threading.current_thread() is not threading.main_thread():  # no signals come here
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _command(words: list[str]) -> str:

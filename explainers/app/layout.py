@@ -55,7 +55,7 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
     gr = gradio()
     start = page.start()
     names, bench = list(page.benches), page.benches[start.bench]
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:  # the page deletes its files
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:  # the server deletes its files
         view = gr.State(start, time_to_live=VIEWS_LIVE)
         gr.Markdown(HEADER)
         with gr.Row(equal_height=False):
@@ -177,7 +177,6 @@ def build_page(page: Page, examples: Sequence[Path]) -> Any:  # noqa: ANN401
         classifier.input(
             switch, [view, classifier, *style], [*groups, *seen], api_visibility="private"
         )
-    page.keep_files()  # the examples
     return blocks.queue(default_concurrency_limit=2, max_size=2 * MAX_VISITORS)
 
 

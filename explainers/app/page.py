@@ -2,20 +2,20 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time
 
 from PIL import Image
 
+from explainers.app.answer_memory import ANSWERS_KEPT, AnswerMemory
 from explainers.app.answers import Files, write_answers
 from explainers.app.uploads import read_upload
 from explainers.app.workbench import Answer, Ranked, Workbench
+from explainers.classifier.freed_memory import release_freed_memory
 from explainers.errors import InputError
 from explainers.images.drawing_style import DrawingStyle
 
-FILES_LIVE = 900  # seconds; after that, a download needs a new answer
+FORGOTTEN = "These maps made room for those of other visitors; choose another class or image."
 BEGIN = "Choose a photograph to begin."
 
 
@@ -28,7 +28,7 @@ class View:
         image: the image to explain.
         ranked: its likeliest classes.
         label: the explained class; None while a concept or another image is explained.
-        answers: the latest answers of the methods.
+        answers: the latest answers of the methods; emptied when later visitors need the memory.
         files: their pictures and arrays.
         hint: the next thing to do.
         error: message of the last step, if it failed; all else is as before that step.
@@ -49,24 +49,16 @@ class Page:
 
     Args:
         benches: the workbenches, by the classifier's name.
-        folder: of pictures, arrays and uploads.
-        files_live: seconds after which a file in the folder is deleted, at the next step of anyone.
-
-    Attributes:
-        kept: files that are not deleted.
+        folder: of pictures and arrays.
+        answers_kept: bytes of the answers that can be drawn again, of all visitors together.
     """
 
     def __init__(
-        self, benches: Mapping[str, Workbench], folder: Path, files_live: float = FILES_LIVE
+        self, benches: Mapping[str, Workbench], folder: Path, answers_kept: int = ANSWERS_KEPT
     ) -> None:
         self.benches = dict(benches)
         self.folder = folder
-        self.files_live = files_live
-        self.kept: frozenset[Path] = frozenset()
-
-    def keep_files(self) -> None:
-        """Keep all files that are in the folder now from deletion."""
-        self.kept = frozenset(self.folder.rglob("*"))
+        self._memory = AnswerMemory(answers_kept)
 
     def start(self) -> View:
         """The view that a visit begins with."""
@@ -132,11 +124,10 @@ class Page:
 
     def redraw(self, view: View, style: DrawingStyle) -> View:
         """Draw the same answers in another style."""
-        if not view.answers:
+        if view.files is None:
             return view
-        self._sweep()
-        files = write_answers(view.answers, style, self.folder / uuid.uuid4().hex)
-        return replace(view, files=files)
+        answers = tuple(view.answers)  # before others need their memory
+        return self._draw(view, answers, style) if answers else replace(view, error=FORGOTTEN)
 
     def _rank(
         self, bench: str, image: Image.Image, methods: Sequence[str], style: DrawingStyle
@@ -157,18 +148,12 @@ class Page:
             answers = ask(self.benches[view.bench], view.image)
         except InputError as error:
             return replace(view, error=str(error))
-        answered = replace(view, label=label, answers=answers, hint="", error="")
-        return self.redraw(answered, style)
+        answered = replace(view, label=label, answers=self._memory.keep(answers), hint="", error="")
+        return self._draw(answered, answers, style)
 
-    def _sweep(self) -> None:
-        """Delete old files and empty folders; gradio's own clean-up ends when two people ask."""
-        now = time()
-        for path in self.folder.rglob("*"):
-            with suppress(OSError):  # not empty, or deleted by somebody else
-                # A folder is touched by what is deleted in it; uploads come soon after theirs.
-                if path in self.kept or now - path.stat().st_mtime <= self.files_live:
-                    continue
-                if path.is_dir():
-                    path.rmdir()
-                else:
-                    path.unlink()
+    def _draw(self, view: View, answers: Sequence[Answer], style: DrawingStyle) -> View:
+        folder = self.folder / uuid.uuid4().hex
+        folder.mkdir()  # fails once the server has ended and deleted its files
+        files = write_answers(answers, style, folder)
+        release_freed_memory()  # commands keep it for the next pass, but a server lives long
+        return replace(view, files=files)

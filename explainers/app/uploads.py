@@ -1,6 +1,7 @@
 """Reading of uploaded images, of limited bytes and pixels; others are refused in one sentence."""
 
 from pathlib import Path
+from threading import Lock
 
 from PIL import Image
 
@@ -10,6 +11,7 @@ from explainers.images.reading import open_image
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000
 SHOWN_SIDE = 768  # pixels of the longer side; pages keep images of several people in memory
+_decoding = Lock()  # for one file at a time: 50 million pixels take several hundred megabytes
 # Pillow's readers that run no other program and read no other file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
@@ -42,11 +44,12 @@ def read_upload(path: str | Path) -> Image.Image:
             f"{path.name} has too many pixels, and the page takes up to "
             f"{MAX_PIXELS // 1_000_000} million; make the image smaller"
         )
-    try:
-        image = open_image(path)
-    except (InputError, ValueError) as error:
-        raise InputError(_unreadable(path)) from error
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    with _decoding:
+        try:
+            image = open_image(path)
+        except (InputError, ValueError) as error:
+            raise InputError(_unreadable(path)) from error
+        image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     return image
 
 

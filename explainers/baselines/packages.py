@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 import torch
@@ -10,13 +11,30 @@ from torch import Tensor, nn
 
 from explainers.errors import InputError
 
+# Of all classifiers: the seeds and the error stream that the adapters set are the process's own.
+_using = RLock()
+
 
 @contextmanager
 def lent(classifier: nn.Module, images: Tensor) -> Iterator[Tensor]:
     """Let a package use a classifier: gradients on, float32, hooks and parts restored afterwards.
 
-    Gives a copy of the images that may require gradients, whatever mode the caller is in.
+    Gives a copy of the images that may require gradients, whatever mode the caller is in. Threads
+    take turns, as the packages' hooks would note the passes of all.
     """
+    with (
+        _using,
+        _restored(classifier),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(images.device.type, enabled=False),
+    ):
+        yield images.detach().float().clone()
+
+
+@contextmanager
+def _restored(classifier: nn.Module) -> Iterator[None]:
+    """Put hooks, parts and weights of a classifier back afterwards."""
     tables = [
         (table, table.copy())
         for part in classifier.modules()
@@ -24,12 +42,7 @@ def lent(classifier: nn.Module, images: Tensor) -> Iterator[Tensor]:
         if isinstance(table, dict)
     ]
     try:
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.autocast(images.device.type, enabled=False),
-        ):
-            yield images.detach().float().clone()
+        yield
     finally:
         for table, entries in tables:
             table.clear()

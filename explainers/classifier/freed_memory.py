@@ -23,3 +23,15 @@ def keep_freed_memory() -> None:
     mallopt(_MMAP_THRESHOLD, _NEVER)
     mallopt(_TRIM_THRESHOLD, _NEVER)
     mallopt(_TOP_PAD, 64 << 20)  # bytes; asked from the system at once
+
+
+def release_freed_memory() -> None:
+    """Hand all memory that is free now back to the system, whatever is kept from then on.
+
+    Does nothing where the C library is not glibc.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return
+    trim(0)

@@ -29,7 +29,7 @@ LEAST = {
 }
 """Least value of the trainer's whole numbers, and what stands for no limit."""
 
-SHARES = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
+SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")
 """Batches, or a share of them, of which there has to be something."""
 
 

@@ -1,5 +1,6 @@
 """The web page as it is served: to clients, and in a browser."""
 
+import http.client
 import importlib.util
 import json
 import os
@@ -24,6 +25,7 @@ from explainers.errors import InputError
 ROOT = Path(__file__).parents[3]
 START, ANSWER = 240, 90  # seconds that a busy machine may take to start, and to answer
 LOOK = [0.85, "inferno", "signed", False]
+PREFLIGHT = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
 needs_gradio = pytest.mark.skipif(
     not importlib.util.find_spec("gradio"), reason='needs pip install "learned-explainers[app]"'
 )
@@ -60,7 +62,7 @@ def files(tmp_path_factory):
 class Server:
     """`explainers serve` of a tiny classifier with random weights, whose files live for 30 s."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, setup=""):
         config = folder / "tiny.yaml"
         config.write_text(
             "model:\n  class_path: explainers.OptiCAM\n  init_args:\n    steps: 3\n    lr: 1.0\n"
@@ -73,14 +75,16 @@ class Server:
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         code = (
-            "import sys, torch; torch.manual_seed(0); torch.set_num_threads(1)\n"
-            "from pathlib import Path\nfrom explainers.app.server import serve_page\n"
-            f"serve_page([], [Path({str(config)!r})], port={self.port}, files_live=30)"
+            "import functools, sys, torch; torch.manual_seed(0); torch.set_num_threads(1)\n"
+            "from explainers.app import server\nfrom explainers.cli import main\n"
+            "from explainers.commands import serve\n"
+            f"serve.serve_page = functools.partial(server.serve_page, files_live=30)\n{setup}\n"
+            f"sys.exit(main(['serve', '--config', {str(config)!r}, '--port', '{self.port}']))"
         )
         self.log = (folder / "log").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
-            cwd=ROOT,
+            cwd=folder,  # not above the installed packages, which the examples lie in
             env=os.environ | {"TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)},
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -93,6 +97,15 @@ class Server:
                 return self
             time.sleep(0.3)
         raise RuntimeError(f"the server did not start: {self.output()}")
+
+    def stop(self, number):
+        """End by a signal; the exit status."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.log.close()
 
     def output(self):
         return Path(self.log.name).read_text()
@@ -112,12 +125,7 @@ def server(tmp_path_factory):
     try:
         yield server.wait()
     finally:
-        server.process.send_signal(signal.SIGTERM)
-        try:
-            server.process.wait(30)
-        finally:
-            server.process.kill()
-            server.log.close()
+        server.stop(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -164,6 +172,55 @@ class TestClients:
         for host in ("fonts.googleapis.com", "cdnjs.cloudflare.com", "cdn.jsdelivr.net"):
             assert host not in config
 
+    @pytest.mark.parametrize(
+        ("method", "path", "headers", "status"),
+        [
+            ("GET", "/", {}, 200),
+            ("GET", "/", {"Host": "localhost:PORT"}, 200),
+            ("GET", "/", {"Host": "evil.example:PORT"}, 421),
+            ("OPTIONS", "/gradio_api/upload", {"Host": "evil.example:PORT"} | PREFLIGHT, 421),
+            ("GET", "/config", {"Host": "evil.example"}, 421),
+            ("POST", "/gradio_api/upload", {"Host": "evil.example:PORT"}, 421),
+            ("POST", "/gradio_api/upload", {"Origin": "http://evil.example"}, 403),
+            ("POST", "/gradio_api/upload", {"Origin": "null"}, 403),
+            ("POST", "/gradio_api/upload", {"Origin": "http://127.0.0.1:PORT"}, 200),
+            ("POST", "/gradio_api/upload", {}, 200),
+            ("POST", "/gradio_api/queue/join", {"Origin": "http://evil.example"}, 403),
+            ("POST", "/gradio_api/call/open", {"Origin": "http://localhost:3000"}, 403),
+        ],
+    )
+    def test_other_hosts_and_pages_are_refused(self, server, method, path, headers, status):
+        body = (
+            '--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+            "b\r\n--x--\r\n"
+        )
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER)
+        sent = {"Content-Type": "multipart/form-data; boundary=x"} if method == "POST" else {}
+        sent |= {key: value.replace("PORT", str(server.port)) for key, value in headers.items()}
+        connection.request(method, path, body if method == "POST" else None, sent)
+        answer = connection.getresponse()
+        connection.close()
+        assert answer.status == status
+        if status != 200:
+            assert answer.headers["access-control-allow-origin"] is None
+
+    def test_of_all_installed_files_only_the_examples_are_given_out(self, server):
+        import skimage
+
+        from datamodules.photos import package_photographs
+
+        def status(path):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER)
+            connection.request("GET", f"/gradio_api/file={path}")
+            found = connection.getresponse().status
+            connection.close()
+            return found
+
+        example = package_photographs()[0]
+        assert status(example) == 200
+        assert status(skimage.__file__) == 403
+        assert status(example.parent / "README.txt") in (403, 404)
+
     def test_visitors_at_once_do_not_mix(self, connect, files):
         def visit(name):
             visitor = connect()
@@ -205,9 +262,74 @@ class TestClients:
                 early = server.memory()
         late = server.memory()
         assert late < 1.05 * early, f"{early:.0f} MB after 50 requests, {late:.0f} MB after 200"
-        time.sleep(31)
-        visitor.ask(1)
-        assert len(server.kept()) <= 32 + 2  # the examples, and this answer
+        end = time.monotonic() + 60
+        while len(server.kept()) > 32 and time.monotonic() < end:  # nobody asks
+            time.sleep(1)
+        assert len(server.kept()) <= 32  # the examples
+
+
+@pytest.mark.slow
+@needs_gradio
+@pytest.mark.filterwarnings("default")
+class TestEnds:
+    @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_ends_the_server_and_its_files(self, tmp_path, number, status):
+        server = Server(tmp_path).wait()
+        assert len(server.output().splitlines()) == 1  # its address, and no word of libraries
+        with urllib.request.urlopen(f"{server.url}/gradio_api/heartbeat/abc") as open_stream:
+            assert open_stream.readline() == b"data: ALIVE\n"
+            assert server.kept()
+            assert server.stop(number) == status
+        assert len(server.output().splitlines()) == 1
+        assert not list(server.temporary.iterdir())
+
+    def test_ctrl_c_while_bundles_are_loaded(self, tmp_path):
+        setup = (
+            "import time\n"
+            "server.load_workbenches = lambda *_: print('loading', flush=True) or time.sleep(99)"
+        )
+        server = Server(tmp_path, setup)
+        end = time.monotonic() + START
+        while not server.output() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert server.output() == "loading\n"
+        assert server.stop(signal.SIGINT) == 130
+        assert server.output() == "loading\n"
+        assert not list(server.temporary.iterdir())
+
+    def test_ctrl_c_that_a_library_swallows_counts_after_loading(self, tmp_path):
+        setup = (
+            "import time; from contextlib import suppress; load = server.load_workbenches\n"
+            "def slow(*arguments):\n"
+            "    print('loading', flush=True)\n"
+            "    with suppress(BaseException):\n"
+            "        time.sleep(99)\n"
+            "    return load(*arguments)\n"
+            "server.load_workbenches = slow"
+        )
+        server = Server(tmp_path, setup)
+        end = time.monotonic() + START
+        while not server.output() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert server.stop(signal.SIGINT) == 130
+        assert server.output() == "loading\n"
+
+    def test_ctrl_c_does_not_wait_for_an_answer(self, tmp_path, files):
+        setup = (
+            "import time; from explainers.app.workbench import Workbench\n"
+            "Workbench.why = lambda *_: print('computing', flush=True) or time.sleep(99)"
+        )
+        server = Server(tmp_path, setup).wait()
+        from gradio_client import Client, handle_file
+
+        client = Client(server.url, verbose=False, download_files=False)
+        client.submit(handle_file(str(files / "a.png")), ["tiny"], *LOOK, api_name="/open")
+        end = time.monotonic() + ANSWER
+        while "computing" not in server.output() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert server.stop(signal.SIGINT) == 130
+        assert len(server.output().splitlines()) == 2
+        assert not list(server.temporary.iterdir())
 
 
 @pytest.fixture
@@ -311,6 +433,20 @@ class TestBrowser:
                 return fresh.pop()
             time.sleep(0.2)
         raise TimeoutError(f"no {kind} was downloaded")
+
+    def test_example_is_explained_at_a_click(self, server, browser, find):
+        from selenium.webdriver.common.by import By
+
+        from datamodules.photos import package_photographs
+
+        thumbnails = find("#examples .thumbnail-item", len(package_photographs()))
+        thumbnails[0].click()
+        first = self.picture(find)
+        find("#photo img")
+        thumbnails[1].click()
+        self.picture(find, other_than=first)
+        assert "Error" not in browser.find_element(By.TAG_NAME, "body").text
+        assert "InvalidPathError" not in server.output()
 
     def test_concept_and_two_images(self, find, files):
         self.upload(find, "photo", files / "a.png")

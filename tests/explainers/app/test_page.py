@@ -1,6 +1,6 @@
 """Steps on the web page, and the files that strangers send, without the page itself."""
 
-import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -147,27 +147,25 @@ def test_bad_file_leaves_one_message_and_nothing_of_the_photograph_before(page, 
     assert page.open(view, None, ["ours"], DrawingStyle()) == page.start()
 
 
-def test_old_files_and_empty_folders_are_swept_away_when_somebody_asks(page, files):
-    def put(name, age):
-        path = page.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-        for one in (path, path.parent):
-            os.utime(one, (one.stat().st_mtime - age,) * 2)
-        return path
+def test_answers_that_made_room_for_others_are_told_and_asked_for_again(benches, page, files):
+    small = Page(benches, page.folder, answers_kept=1)
+    one = small.open(small.start(), files[0], ["ours"], DrawingStyle())
+    two = small.open(small.start(), files[1], ["ours"], DrawingStyle())
+    assert (len(one.answers), len(two.answers)) == (0, 1)
+    redrawn = small.redraw(one, DrawingStyle(opacity=0.2))
+    assert redrawn.error.startswith("These maps made room for those of other visitors")
+    assert redrawn.files == one.files
+    again = small.ask(redrawn, one.label, ["ours"], DrawingStyle())
+    assert again.error == ""
+    np.testing.assert_array_equal(array(again), array(one))
 
-    example = put("example/a.png", 2000)
-    page.keep_files()
-    old, young = put("old/a.png", 1000), put("young/a.png", 100)
-    (page.folder / "empty").mkdir()
-    os.utime(page.folder / "empty", (0, 0))
+
+def test_nothing_is_written_once_the_folder_is_deleted(page, files):
     view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
-    left = {path for path in page.folder.rglob("*") if path.is_file()}
-    assert left == {example, young, view.files.png, view.files.npz}
-    assert not (page.folder / "empty").exists()
-    os.utime(old.parent, (0, 0))
-    page.redraw(view, DrawingStyle())
-    assert not old.parent.exists()
+    shutil.rmtree(page.folder)
+    with pytest.raises(FileNotFoundError):
+        page.redraw(view, DrawingStyle())
+    assert not page.folder.exists()
 
 
 def test_photographs_are_reduced_to_what_a_page_shows(tmp_path):

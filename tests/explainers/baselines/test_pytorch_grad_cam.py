@@ -1,5 +1,7 @@
 """Methods of the package grad-cam against its own answers and the papers."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import pytest
@@ -109,3 +111,27 @@ def test_module_of_ones_own_needs_a_layer():
     images = torch.rand(2, 3, 64, 96)
     scores = [CAMBaseline(classifier, layer="0")(images, torch.tensor([c, c])) for c in range(4)]
     assert torch.cat(scores).std() > 0
+
+
+def test_threads_get_what_each_would_get_alone_and_leave_no_hook(decided, assert_untouched):
+    classifier = decided({"model": "test_resnet", "pretrained": False, "num_classes": 4})
+    other = decided({"model": "test_vit", "pretrained": False, "num_classes": 4})
+    fingerprint, errors = classifier.fingerprint(), sys.stderr
+    explainers = [CAMBaseline(classifier), CAMBaseline(classifier, layer="layer3")]
+    explainers += [CAMBaseline(other), CAMBaseline(other, "AblationCAM")]
+    cases = [
+        (one, torch.rand(1, 3, *one.classifier.size), label)
+        for label in range(3)
+        for one in explainers * 4
+    ]
+
+    def ask(case):
+        explainer, image, label = case
+        return explainer(image, torch.tensor([label]))
+
+    expected = [ask(case) for case in cases]
+    with ThreadPoolExecutor(4) as threads:
+        for actual, alone in zip(threads.map(ask, cases), expected, strict=True):
+            torch.testing.assert_close(actual, alone, rtol=0, atol=0)
+    assert_untouched(classifier, fingerprint)
+    assert sys.stderr is errors
