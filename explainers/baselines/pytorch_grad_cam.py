@@ -68,15 +68,16 @@ class CAMBaseline(Explainer):
         """Weight the channels of the layer, as the package does."""
         grad_cam = package("pytorch_grad_cam", "grad-cam")
         chosen = grad_cam.utils.model_targets.ClassifierOutputTarget
-        options: dict[str, Any] = {
-            "target_layers": [self.classifier.model.get_submodule(self.layer)],
-            "reshape_transform": partial(self.classifier.as_maps, size=images.shape[-2:]),
-        }
-        if self.method == "AblationCAM":  # by default, one module that all share
-            kind = "AblationLayerVit" if self._channels_last else "AblationLayer"
-            options["ablation_layer"] = getattr(grad_cam.ablation_layer, kind)()
         # Some draw a progress bar for each image, and have no switch for it.
         with lent(self.classifier, images) as copies, redirect_stderr(StringIO()):
+            # Looked up here: AblationCAM of another thread puts a layer in a layer's place.
+            options: dict[str, Any] = {
+                "target_layers": [self.classifier.model.get_submodule(self.layer)],
+                "reshape_transform": partial(self.classifier.as_maps, size=images.shape[-2:]),
+            }
+            if self.method == "AblationCAM":  # by default, one module that all share
+                kind = "AblationLayerVit" if self._channels_last else "AblationLayer"
+                options["ablation_layer"] = getattr(grad_cam.ablation_layer, kind)()
             cam = getattr(grad_cam, self.method)(self.classifier, **options)
             copies.requires_grad_(cam.uses_gradients)
             scores = torch.from_numpy(cam(copies, [chosen(label) for label in target.tolist()]))
