@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
-from explainers.errors import InputError
+from explainers.errors import InputError, system_error_in_words
 
 COMMANDS = {
     "explain": "write the maps of images",
@@ -22,13 +22,27 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with 2."""
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        text = " ".join(message.split())
+        text = text if len(text) <= 300 else f"{text[:299]}…"
+        print(f"error: {text}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 0 if all of it was done, 2 on bad input."""
+    """Run one command; 0 if all of it was done, 2 on bad input, 130 after a Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(words)
+    except InputError as error:
+        return _refused(str(error))
+    except OSError as error:
+        return _refused(system_error_in_words(error))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
     name = _command(words[:1])
     # Only now, as they import torch: `explainers --help` has to answer at once.
     module = import_module(f"explainers.commands.{name}")
@@ -41,10 +55,14 @@ def main(argv: list[str] | None = None) -> int:
     keep_freed_memory()
     try:
         code: int = module.run(parser.parse_args(words[1:]))
-    except (InputError, DataError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except DataError as error:
+        raise InputError(str(error)) from error
     return code
+
+
+def _refused(reason: str) -> int:
+    print(f"error: {' '.join(reason.split())}", file=sys.stderr)
+    return 2
 
 
 def _command(words: list[str]) -> str:
