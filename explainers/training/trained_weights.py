@@ -40,8 +40,9 @@ def fitting(
         source: what to call these.
 
     Raises:
-        InputError: nothing fits.
+        InputError: nothing fits, or a weight is NaN or infinite.
     """
+    require_finite(given, source)
     taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
     if not taken:
         raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
@@ -78,10 +79,19 @@ def require_fit(mine: Mapping[str, Tensor], given: Mapping[str, Tensor], kind: s
             f"the trained weights do not fit this {kind}: {name} is {found.get(name, 'missing')}, "
             f"expected {expected.get(name, 'nothing')}; use the settings it was trained with"
         )
+    require_finite(given, f"this {kind}")
+
+
+def require_finite(given: Mapping[str, Tensor], source: str) -> None:
+    """Refuse trained weights that hold NaN or infinite values.
+
+    Raises:
+        InputError: some do.
+    """
     for name, value in given.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise InputError(
-                f"the trained weights {name} of this {kind} hold NaN or infinite values; train it "
+                f"the trained weights {name} of {source} hold NaN or infinite values; train it "
                 "again, with a lower lr if the loss rose"
             )
 
