@@ -1,7 +1,12 @@
 """The `explainers` command: its commands by name, each loaded when it is asked for."""
 
 import argparse
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
@@ -44,10 +49,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     name = _command(words[:1])
-    # Only now, as they import torch: `explainers --help` has to answer at once.
-    module = import_module(f"explainers.commands.{name}")
-    from datamodules.errors import DataError
-    from explainers.classifier.freed_memory import keep_freed_memory
+    with _stopped_at_once():
+        # Only now, as they import torch: `explainers --help` has to answer at once.
+        module = import_module(f"explainers.commands.{name}")
+        from datamodules.errors import DataError
+        from explainers.classifier.freed_memory import keep_freed_memory
 
     parser_class: type[argparse.ArgumentParser] = getattr(module, "Parser", OneLineParser)
     parser = parser_class(prog=f"explainers {name}", description=f"{COMMANDS[name]}.".capitalize())
@@ -58,6 +64,24 @@ def _run(words: list[str]) -> int:
     except DataError as error:
         raise InputError(str(error)) from error
     return code
+
+
+@contextmanager
+def _stopped_at_once() -> Iterator[None]:
+    """End the process on a Ctrl-C while packages are imported, some of which swallow it."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        os.write(2, b"\nstopped\n")
+        os._exit(130)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _refused(reason: str) -> int:
