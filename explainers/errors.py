@@ -101,7 +101,7 @@ def shown(value: object) -> str:
     try:
         text = " ".join(repr(value).split())
     except (ValueError, RecursionError):  # of an int of too many digits, of lists too deep
-        text = f"a {type(value).__name__}"
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 100 else f"{text[:99]}…"
 
 

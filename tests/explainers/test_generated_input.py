@@ -65,6 +65,12 @@ BOUNDED = settings(
 )
 
 
+def one_or_more(entries):
+    """A mapping of any of these entries, or of one alone: the rest is then as it should be."""
+    alone = [st.fixed_dictionaries({name: values}) for name, values in entries.items()]
+    return st.one_of(*alone) | st.fixed_dictionaries({}, optional=entries)
+
+
 def require_short(message):
     assert 0 < len(message) < 2000
 
@@ -120,9 +126,8 @@ def bundle(tmp_path_factory):
 
 
 HYPERPARAMETERS = list(inspect.signature(PTAME).parameters)
-CHANGES = st.fixed_dictionaries(
-    {},
-    optional={
+CHANGES = one_or_more(
+    {
         "format": VALUES,
         "class": VALUES,
         "fingerprints": VALUES,
@@ -130,7 +135,7 @@ CHANGES = st.fixed_dictionaries(
         "scores": VALUES,
         "hyperparameters": ANYTHING
         | st.dictionaries(st.sampled_from(HYPERPARAMETERS), VALUES | CLASSIFIERS, max_size=2),
-    },
+    }
 )
 
 
@@ -164,9 +169,8 @@ DESCRIPTIONS = ANYTHING | st.fixed_dictionaries(
     {"class_path": PLAIN | st.sampled_from(["explainers.FAM", "explainers.PTAME", "os.system"])},
     optional={"init_args": ANYTHING | st.dictionaries(st.sampled_from(["stage", "lr"]), VALUES)},
 )
-ENTRIES = st.fixed_dictionaries(
-    {},
-    optional={
+ENTRIES = one_or_more(
+    {
         "classifier": CLASSIFIERS,
         "data": DESCRIPTIONS,
         "methods": ANYTHING | st.dictionaries(st.text(max_size=4), DESCRIPTIONS, max_size=2),
@@ -176,7 +180,7 @@ ENTRIES = st.fixed_dictionaries(
         "references": PLAIN,
         "map_normalisation": PLAIN,
         "unknown": PLAIN,
-    },
+    }
 )
 
 

@@ -328,10 +328,19 @@ def test_config_that_is_no_config(tmp_path, capsys, content, message):
         ({"methods": {"am": None}}, "methods must be a class_path"),
         ({"metrics": 3}, "metrics must be a list of names"),
         ({"metrics": [3]}, "metrics"),
-        ({"panel_images": -1}, "panel_images must be a whole number of at least 0, got -1"),
+        (
+            {"panel_images": -1},
+            "panel_images must be a whole number of at least 0, up to 1000000, got -1",
+        ),
         ({"panel_images": "two"}, "panel_images must be a whole number of at least 0"),
-        ({"chunk_size": 0}, "chunk_size must be a whole number of at least 1, got 0"),
-        ({"chunk_size": -2}, "chunk_size must be a whole number of at least 1, got -2"),
+        (
+            {"chunk_size": 0},
+            "chunk_size must be a whole number of at least 1, up to 1000000, got 0",
+        ),
+        (
+            {"chunk_size": -2},
+            "chunk_size must be a whole number of at least 1, up to 1000000, got -2",
+        ),
         ({"data": {"class_path": 3}}, "data must be a class_path"),
     ],
 )
