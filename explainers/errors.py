@@ -2,7 +2,7 @@
 
 import difflib
 import errno
-import sys
+import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
@@ -80,10 +80,8 @@ def require_number(
     Raises:
         InputError: it is no finite number, or out of the range.
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
     if (
-        number
-        and abs(value) <= sys.float_info.max  # type: ignore[arg-type]  # NaN is not
+        _is_finite(value)
         and (least is None or value >= least)  # type: ignore[operator]
         and (most is None or value <= most)  # type: ignore[operator]
         and (above is None or value > above)  # type: ignore[operator]
@@ -94,6 +92,13 @@ def require_number(
     rules = [f"{words} {limit}" for words, limit in limits.items() if limit is not None]
     rule = f" {' and '.join(rules)}" if rules else ""
     raise InputError(f"{what} must be a finite number{rule}, got {shown(value)}")
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
 
 
 def shown(value: object) -> str:
