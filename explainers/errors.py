@@ -129,6 +129,6 @@ def system_error_in_words(error: OSError) -> str:
     """An error of the system as file, rule and way out."""
     name = error.filename2 or error.filename
     if error.errno is None or name is None:
-        return str(error)
+        return error.strerror or str(error)
     rule = SYSTEM_RULES.get(error.errno, f"cannot be used ({error.strerror}); name another")
     return f"{name} {rule}"

@@ -84,3 +84,4 @@ def test_error_of_the_system_names_file_rule_and_way_out(number, words):
 
 def test_error_of_the_system_without_a_file_stays_as_it_is():
     assert system_error_in_words(OSError("the port is taken")) == "the port is taken"
+    assert system_error_in_words(OSError(errno.ENOSPC, "No space left")) == "No space left"
