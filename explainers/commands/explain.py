@@ -17,7 +17,7 @@ from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
 from explainers.commands.explainer_choice import add_choice, chosen
 from explainers.commands.option_values import named_path
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
-from explainers.errors import InputError, shown
+from explainers.errors import InputError, require_whole, shown
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
@@ -121,7 +121,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _require_class(target: int, explainer: Explainer) -> None:
     """Refuse a class that the classifier does not have, which may be too large for a tensor."""
     classes = explainer.classifier.num_classes
-    if classes and not 0 <= target < classes:
+    if not classes:
+        require_whole("--target", target, 0, 2**63 - 1)
+    elif not 0 <= target < classes:
         raise InputError(
             f"target {shown(target)} is outside the classes of {explainer.classifier.name}; "
             f"choose 0 to {classes - 1}"

@@ -24,6 +24,8 @@ from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.losses import confidence_lost
 from explainers.training.masking_network import MaskingNetwork, enlarge
 
+WIDEST_DECODER = 2048  # its weights grow with the square: less than a gigabyte at this width
+
 
 class PTAMEPlus(LearnedExplainer):
     """Explains a classifier by a head that starts as a class activation map and learns to beat it.
@@ -108,7 +110,7 @@ class PTAMEPlus(LearnedExplainer):
         chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
         require_stages(backbone.model, chosen)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
-        require_whole("decoder_width", decoder_width, 0, MOST_COUNTED)
+        require_whole("decoder_width", decoder_width, 0, WIDEST_DECODER)
         require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)
         weights = {
             "confidence_weight": confidence_weight,

@@ -365,6 +365,7 @@ def test_bad_entry_of_a_comparison(tmp_path, capsys, entries, message):
         ("PTAMEPlus", {"hidden": 0}, "hidden must be a whole number from 1 to 100000, got 0"),
         ("PTAMEPlus", {"hidden": 10**9}, "hidden must be a whole number from 1 to 100000"),
         ("PTAMEPlus", {"decoder_width": -8}, "decoder_width must be a whole number from 0"),
+        ("PTAMEPlus", {"decoder_width": 10**5}, "decoder_width must be .* from 0 to 2048, got"),
         ("PTAMEPlus", {"off_target_weight": -1}, "off_target_weight must be a finite number"),
         ("TAME", {"bias_lr_factor": -1}, "bias_lr_factor must be a finite number of at least 0"),
         ("TAME", {"area_power": -0.3}, "area_power must be a finite number above 0, got -0.3"),
@@ -374,7 +375,7 @@ def test_bad_entry_of_a_comparison(tmp_path, capsys, entries, message):
 def test_bad_hyperparameter_of_a_method(tmp_path, capsys, method, init_args, message):
     described = {"class_path": f"explainers.{method}", "init_args": init_args}
     text = yaml.safe_dump(COMPARISON | {"methods": {"x": described}})
-    assert message in compare(tmp_path, capsys, text)
+    assert_says(compare(tmp_path, capsys, text), message)
 
 
 def test_learned_row_of_a_network_of_one_class_is_refused():
