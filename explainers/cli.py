@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
-from explainers.errors import InputError
+from explainers.errors import InputError, system_error_in_words
 
 COMMANDS = {
     "explain": "write the maps of images",
@@ -29,22 +29,29 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with 2."""
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        text = " ".join(message.split())
+        text = text if len(text) <= 300 else f"{text[:299]}…"
+        print(f"error: {text}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 0 if all of it was done, 2 on bad input, 130 on Ctrl-C."""
+    """Run one command; 0 if all of it was done, 2 on bad input, 130 after a Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     try:
         return _run(_command(words[:1]), words[1:])
+    except InputError as error:
+        return _refused(str(error))
+    except OSError as error:
+        return _refused(system_error_in_words(error))
     except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
         return INTERRUPTED
 
 
 def _run(name: str, words: list[str]) -> int:
-    # Only now, as they import torch: `explainers --help` has to answer at once.
     with _exit_on_interrupt():
+        # Only now, as they import torch: `explainers --help` has to answer at once.
         module = import_module(f"explainers.commands.{name}")
         from datamodules.errors import DataError
         from explainers.classifier.freed_memory import keep_freed_memory
@@ -55,23 +62,32 @@ def _run(name: str, words: list[str]) -> int:
     keep_freed_memory()
     try:
         code: int = module.run(parser.parse_args(words))
-    except (InputError, DataError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except DataError as error:
+        raise InputError(str(error)) from error
     return code
 
 
 @contextmanager
 def _exit_on_interrupt() -> Iterator[None]:
     """Exit at once on Ctrl-C: some libraries take KeyboardInterrupt for a failed import."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        os.write(2, b"\nstopped\n")
+        os._exit(INTERRUPTED)
+
     if threading.current_thread() is not threading.main_thread():  # no signals come here
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    before = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _refused(reason: str) -> int:
+    print(f"error: {' '.join(reason.split())}", file=sys.stderr)
+    return 2
 
 
 def _command(words: list[str]) -> str:

@@ -128,6 +128,10 @@ def _captured(work, outputs):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     warnings.resetwarnings()  # pytest makes errors of them
+    # On the CPU, a fork is sound even where a test before it has looked for GPUs, as torch.compile
+    # does; Lightning would refuse to fork once more.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    torch.cuda._is_in_bad_fork = lambda: False
     work()
 
 

@@ -73,7 +73,7 @@ def _application(benches: dict[str, Workbench], files: TemporaryFiles) -> Applic
     examples = _examples()
     blocks = build_page(Page(benches, files.folder), examples)
     blocks.state_session_capacity = MAX_VISITORS
-    files.keep()  # the examples' thumbnails
+    files.start()  # the examples' thumbnails, copies as old as their images, are kept
     app: Application = gr.mount_gradio_app(
         import_module("fastapi").FastAPI(),
         blocks,

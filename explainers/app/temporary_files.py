@@ -27,9 +27,10 @@ class TemporaryFiles:
         self._ended = Event()
         self._thread = Thread(target=self._run, name="sweep", daemon=True)
 
-    def keep(self) -> None:
-        """Keep all files that are in the folder now from deletion."""
+    def start(self) -> None:
+        """Start the clock; files that are in the folder now are kept, however old they are."""
         self._kept = frozenset(self.folder.rglob("*"))
+        self._thread.start()
 
     def sweep(self) -> None:
         """Delete old files and empty folders."""
@@ -45,8 +46,7 @@ class TemporaryFiles:
                     path.unlink()
 
     def __enter__(self) -> Self:
-        """Start the clock."""
-        self._thread.start()
+        """Do nothing: the clock waits for `start`."""
         return self
 
     def __exit__(
@@ -57,7 +57,8 @@ class TemporaryFiles:
     ) -> None:
         """Stop the clock."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.wait(self.lifetime / SWEEPS):

@@ -42,7 +42,10 @@ def card(name: str, config: dict[str, Any], source: str | None = None, picture: 
         picture: whether the bundle has a panel.png.
     """
     method = METHODS.get(config["class"])
-    classifier = config["hyperparameters"]["classifier"]["model"]
+    source_of_classifier = config["hyperparameters"].get("classifier")
+    if isinstance(source_of_classifier, dict):
+        source_of_classifier = source_of_classifier.get("model")
+    classifier = str(source_of_classifier)
     scores = config.get("scores") or []
     rows = [{k: float("nan") if v is None else v for k, v in row.items()} for row in scores]
     environment = Environment(

@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from explainers.base import Explainer
-from explainers.errors import InputError, did_you_mean
+from explainers.errors import InputError, did_you_mean, shown
 from explainers.training.learned_explainer import LearnedExplainer
 
 
@@ -40,9 +40,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"no config at {path.resolve()}")
     try:
-        config = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deep; keys and values are enough") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold keys and values, got {type(config).__name__}")
     return config
@@ -59,15 +63,41 @@ def build(description: Mapping[str, Any], expected: type, **given: Any) -> Any: 
     Raises:
         InputError: the class is no such subclass, or cannot be built from these arguments.
     """
-    class_path = str(description.get("class_path", ""))
+    class_path = description.get("class_path", "")
+    if not isinstance(class_path, str):
+        raise InputError(f"class_path must be a dotted name, got {shown(class_path)}")
     kind = resolve(class_path, expected)
     init_args = description.get("init_args") or {}
+    if not isinstance(init_args, Mapping):
+        raise InputError(
+            f"the init_args of {class_path} must be arguments by name, got {shown(init_args)}"
+        )
+    return construct(kind, init_args, class_path, **given)
+
+
+def construct(kind: type, init_args: Mapping[str, Any], what: str, **given: Any) -> Any:  # noqa: ANN401
+    """Build an object from plain values, whose names and types are checked before.
+
+    Args:
+        kind: its class.
+        init_args: plain values by name.
+        what: it is, for the message.
+        given: arguments of the caller, taken as they are.
+
+    Raises:
+        InputError: an argument is unknown or of a wrong type, or the class refuses it.
+    """
     try:
         return kind(**_checked(kind, init_args, given), **given)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{class_path} cannot be built: {error}") from error
+        raise InputError(f"{what} cannot be built: {error}") from error
+
+
+def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a class by name."""
+    return inspect.signature(kind).parameters
 
 
 def resolve(class_path: str, expected: type) -> type:
@@ -109,7 +139,7 @@ def _is_subclass(kind: object, expected: type) -> TypeGuard[type]:
 
 def _checked(kind: type, init_args: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of known names and right types, as they are; numbers in quotes become numbers."""
-    parameters = inspect.signature(kind).parameters
+    parameters = parameters_of(kind)
     known = [name for name in parameters if name not in given]
     for name in init_args:
         if name in given:
@@ -117,7 +147,7 @@ def _checked(kind: type, init_args: Mapping[str, Any], given: Mapping[str, Any])
         if name not in known:
             raise TypeError(
                 f"{kind.__name__} got an unexpected keyword argument {name!r}; "
-                f"{did_you_mean(name, known)}"
+                f"{did_you_mean(str(name), known)}"
             )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, skip=set(given))
@@ -128,7 +158,7 @@ def _checked(kind: type, init_args: Mapping[str, Any], given: Mapping[str, Any])
         if not found or found[1] not in init_args:
             raise TypeError(" ".join(str(error).split())) from error
         rule = inspect.formatannotation(parameters[found[1]].annotation)
-        raise TypeError(f"{found[1]} must be {rule}, got {init_args[found[1]]!r}") from error
+        raise TypeError(f"{found[1]} must be {rule}, got {shown(init_args[found[1]])}") from error
     numbers = {name: value for name, value in parsed.items() if isinstance(value, int | float)}
     return {
         name: numbers.get(name, value) if isinstance(value, str) else value

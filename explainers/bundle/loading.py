@@ -1,12 +1,13 @@
 """Loading a bundle, ready to explain."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
+from explainers.bundle.from_config import construct, parameters_of
 from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, did_you_mean
 from explainers.methods import METHODS
+from explainers.training import trained_weights
 from explainers.training.bundle_files import bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
 
@@ -27,7 +28,8 @@ def load_explainer(
 
     Raises:
         InputError: the bundle is missing, incomplete, damaged or of a later version, a
-            hyperparameter is unknown, or it was made for other weights.
+            hyperparameter is unknown, of a wrong type or out of its range, its weights hold NaN
+            or are of another precision, or it was made for other frozen networks.
     """
     folder = bundle_folder(source)
     config = read_config(folder / "config.json")
@@ -39,9 +41,9 @@ def load_explainer(
     kind = learned[config["class"]]
     earlier = kind.earlier_settings if config["format"] < 2 else {}
     # Others that an older bundle lacks get their defaults, with which its maps are the same.
-    settings = earlier | config["hyperparameters"] | overrides
-    known = inspect.signature(kind).parameters
-    for name in settings.keys() - known.keys():
+    settings = earlier | config["hyperparameters"]
+    known = parameters_of(kind)
+    for name in (settings | overrides).keys() - known.keys():
         raise InputError(
             f"{config['class']} has no hyperparameter {name!r}; "
             + (
@@ -50,9 +52,13 @@ def load_explainer(
                 else f"{folder} is of a later version: pip install --upgrade learned-explainers"
             )
         )
-    explainer: LearnedExplainer = kind(**settings)
-    explainer.load_trained_state(
-        read_state(folder / "model.safetensors"),
-        {} if allow_other_weights else config["fingerprints"],
+    described = {name: value for name, value in settings.items() if name not in overrides}
+    explainer: LearnedExplainer = construct(
+        kind, described, f"the {config['class']} of {folder}", **overrides
     )
+    state = read_state(folder / "model.safetensors")
+    trained_weights.require_precision(explainer.trained_state(), state, config["class"])
+    if not allow_other_weights:
+        trained_weights.require_fingerprints(explainer.fingerprints(), config["fingerprints"])
+    explainer.load_trained_state(state, {} if allow_other_weights else config["fingerprints"])
     return explainer.eval()

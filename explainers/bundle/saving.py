@@ -64,7 +64,7 @@ def save_bundle(
         "license": license,
         "frozen_licenses": _licenses(explainer),
     }
-    state = {name: value.contiguous().cpu() for name, value in explainer.trained_state().items()}
+    state = {name: _as_loaded(value) for name, value in explainer.trained_state().items()}
     if picture is not None:
         save_picture(picture, folder / "panel.png")
     write_aside(folder / "model.safetensors", safetensors.torch.save(state))
@@ -72,6 +72,12 @@ def save_bundle(
     write_aside(folder / "README.md", text.encode())
     write_aside(folder / "config.json", json.dumps(as_json(config), indent=2).encode())
     return folder
+
+
+def _as_loaded(weight: Tensor) -> Tensor:
+    """A weight on the CPU; in float32, to which those of half precision are widened exactly."""
+    weight = weight.contiguous().cpu()
+    return weight.float() if weight.is_floating_point() else weight
 
 
 def _hyperparameters(explainer: LearnedExplainer) -> dict[str, Any]:

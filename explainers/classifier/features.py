@@ -1,12 +1,15 @@
 """Features of any timm model by depth and in one layout, without hooks; the sizes it takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from explainers.errors import InputError
+from explainers.errors import InputError, require_whole, shown
+
+LARGE_ENOUGH = 64  # pixels a side; smaller images than this, some networks do not take
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,23 @@ def stages_of(model: nn.Module) -> list[Stage]:
     timm_model = require_timm(model, "features")
     listed = [Stage(info["num_chs"], info["reduction"]) for info in timm_model.feature_info]
     return [*listed, Stage(timm_model.num_features, listed[-1].reduction)]
+
+
+def require_stages(model: nn.Module, stages: object, name: str = "stages") -> None:
+    """Refuse stages that a model does not have, twice the same, or none.
+
+    Raises:
+        InputError: one is unknown or named twice, or there is none.
+    """
+    count = len(stages_of(model))
+    if isinstance(stages, str) or not isinstance(stages, Sequence) or not len(stages):
+        raise InputError(f"{name} must be a list of at least one stage, got {shown(stages)}")
+    for stage in stages:
+        require_whole(f"each of {name}" if len(stages) > 1 else name, stage, -count, count - 1)
+    if len({stage % count for stage in stages}) < len(stages):
+        raise InputError(
+            f"{name} must differ, got {shown(stages)}; negative ones count from the last of {count}"
+        )
 
 
 def read_features(
@@ -147,3 +167,31 @@ def nearest_size(
             max(1, round(width / patch[1])) * patch[1],
         )
     return made_for if config.get("fixed_input_size") else (height, width)
+
+
+@torch.inference_mode()
+def require_size(
+    model: nn.Module, forward: Callable[[Tensor], Tensor], size: Sequence[int]
+) -> None:
+    """Refuse a size (h w) of images below the smallest that a model takes.
+
+    Raises:
+        InputError: it is; the message names the smallest multiple of 8 that works.
+    """
+    if min(size) >= LARGE_ENOUGH or _takes(forward, size):
+        return
+    smallest = next(
+        (side for side in range(8, LARGE_ENOUGH + 1, 8) if _takes(forward, (side, side))), None
+    )
+    if smallest is not None:
+        raise InputError(
+            f"size {list(size)} is too small for a {type(model).__name__}; choose at least "
+            f"[{smallest}, {smallest}]"
+        )
+
+
+def _takes(forward: Callable[[Tensor], Tensor], size: Sequence[int]) -> bool:
+    try:
+        return bool(forward(torch.zeros(1, 3, *size)).numel() >= 0)
+    except (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError):
+        return False

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
-from explainers.classifier import timm_source, weight_files
+from explainers.classifier import serialisation, timm_source, weight_files
 from explainers.classifier.batch_norm_folding import fold_batch_norms
 from explainers.classifier.class_names import class_names as names_of
 from explainers.classifier.features import (
@@ -20,10 +20,10 @@ from explainers.classifier.features import (
     read_features,
     read_logits_and_features,
     require_logits,
+    require_size,
     require_timm,
     stages_of,
 )
-from explainers.classifier.serialisation import arguments_of, description, require_preparation
 from explainers.errors import InputError
 
 
@@ -47,7 +47,7 @@ class FrozenClassifier(nn.Module):
             rounding and faster; a module of your own is copied first.
 
     Raises:
-        InputError: the source is unknown or incomplete; see `timm_source.create`.
+        InputError: the source is unknown or incomplete, or a value is out of its range.
     """
 
     mean: Tensor
@@ -67,7 +67,7 @@ class FrozenClassifier(nn.Module):
         fold_batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.source = description(
+        self.source = serialisation.description(
             model,
             pretrained,
             fold_batch_norm,
@@ -79,7 +79,7 @@ class FrozenClassifier(nn.Module):
             class_names=class_names,
         )
         if isinstance(model, nn.Module):
-            require_preparation(model, mean=mean, std=std, size=size)
+            serialisation.require_preparation(model, mean=mean, std=std, size=size)
             model = copy.deepcopy(model) if fold_batch_norm else model
         else:
             model = timm_source.create(model, pretrained, weights, num_classes)
@@ -87,10 +87,13 @@ class FrozenClassifier(nn.Module):
         self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
         self.crop_fraction: float = config["crop_pct"]
         self.interpolation: str = config["interpolation"]
-        for name, values in (("mean", mean or config["mean"]), ("std", std or config["std"])):
+        mean, std = mean or config["mean"], std or config["std"]
+        serialisation.require_image_format(mean, std, self.size)  # a file brings its own
+        for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
+        require_size(self.model, self, self.size)
         self._unfolded: dict[str, str] = {}
         if fold_batch_norm:
             self._fold()
@@ -102,11 +105,11 @@ class FrozenClassifier(nn.Module):
         """Build from a name, from a dict of this class's arguments, or take an instance as it is.
 
         Raises:
-            InputError: the dict lacks `model` or has a key that is no argument.
+            InputError: it is none of these, lacks `model`, or has a key that is no argument.
         """
         if isinstance(source, FrozenClassifier):
             return source
-        return cls(**arguments_of(source, inspect.signature(cls).parameters))
+        return cls(**serialisation.arguments_of(source, inspect.signature(cls).parameters))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to logits (b classes).
@@ -196,10 +199,7 @@ class FrozenClassifier(nn.Module):
         return self._names
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, as they were before batch norms were folded into them.
-
-        See `weight_files.fingerprint`.
-        """
+        """SHA-256 of the weights before any folding; see `weight_files.fingerprint`."""
         now = weight_files.fingerprint(self.model)
         return self._unfolded.get(now, now)
 

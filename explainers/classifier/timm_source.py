@@ -1,14 +1,18 @@
 """Networks of timm with weights from its hub, a repository, a file, or a package."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import timm
+from timm.models import clean_state_dict
 from torch import Tensor, nn
 
 from explainers.classifier.package_source import packaged
-from explainers.classifier.weight_files import existing, read_state
+from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 
 def create(
@@ -30,20 +34,25 @@ def create(
         InputError: the name, the file or its shapes are not usable, or the hub is not reached.
     """
     overlay: dict[str, Any] = {}
+    state: dict[str, Tensor] = {}
     if name.startswith("package:"):
         name, state = packaged(name.removeprefix("package:"))
-        if pretrained and weights is None:
-            overlay["state_dict"] = state
+    elif name.startswith("local-dir:") and pretrained and weights is None:
+        state = read_state(_weights_in(Path(name.removeprefix("local-dir:"))))
+        overlay["source"] = ""  # else timm reads the folder, and unpickles what it holds
     elif not name.startswith(("hf-hub:", "local-dir:")):
         _check_name(name)
     if weights is not None:
-        overlay["file"] = str(existing(Path(weights)))
+        state = read_state(Path(weights))
+        overlay["source"] = ""
         if num_classes is None:
-            num_classes = _count_classes(name, read_state(Path(weights)))
+            num_classes = _count_classes(name, state)
         if num_classes is not None:  # a network without a head has none to count
             overlay["num_classes"] = num_classes
+    if state and (pretrained or weights is not None):
+        overlay["state_dict"] = clean_state_dict(state)
     try:
-        return _create_resizable(
+        model = _create_resizable(
             name,
             pretrained=pretrained or weights is not None,
             pretrained_cfg_overlay=overlay,
@@ -58,6 +67,36 @@ def create(
             f"the weights of {what!r} cannot be loaded into {name!r}: {reason}; use a local file "
             f"(weights: FILE, or local-dir:PATH), or pretrained: false for random weights"
         ) from error
+    (getattr(model, "pretrained_cfg", None) or {}).pop("state_dict", None)  # not held twice
+    if pretrained and weights is None:
+        _warn_of_a_random_head(name, model, num_classes)
+    return model
+
+
+def _weights_in(folder: Path) -> Path:
+    """The weights file of a folder: the first of timm's names, or the first by kind and name."""
+    for name in ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth"):
+        if (folder / name).is_file():
+            return folder / name
+    for suffix in (".safetensors", ".pth", ".pth.tar", ".bin"):
+        if files := sorted(folder.glob(f"*{suffix}")):
+            return files[0]
+    raise InputError(
+        f"no weights file in {folder.resolve()}; name a folder with config.json and "
+        "model.safetensors"
+    )
+
+
+def _warn_of_a_random_head(name: str, model: nn.Module, num_classes: int | None) -> None:
+    known = (getattr(model, "pretrained_cfg", None) or {}).get("num_classes")
+    if num_classes and known != num_classes:
+        logger.warning(
+            "the last layer of %s is random: its weights tell apart %s classes, and num_classes is "
+            "%d; leave num_classes out, or name a file of weights for these classes",
+            name,
+            known,
+            num_classes,
+        )
 
 
 def _check_name(name: str) -> None:

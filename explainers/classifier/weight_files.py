@@ -30,7 +30,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path} holds more than tensors and is not unpickled; save its state_dict instead"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict_ema", "model_ema", "state_dict", "model"):  # in timm's order
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict):

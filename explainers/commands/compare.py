@@ -15,6 +15,9 @@ from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
 from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
+from explainers.commands.option_values import named_path
+from explainers.commands.row_names import bundle_names, require_distinct_rows
+from explainers.errors import InputError
 from explainers.evaluation.comparison import Comparison
 from explainers.evaluation.costs import NO_TRAINING, Training, sentences
 from explainers.evaluation.evaluator import Batch, Evaluator, Method
@@ -45,9 +48,16 @@ def add_arguments(parser: ComparisonParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the methods and print the table; 2 if one failed on an image."""
-    output = Path(arguments.output)
+    try:
+        output = named_path(arguments.output)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--output: {error}") from error
+    if output.is_file():
+        raise InputError(f"--output {output} is a file; name a folder")
     comparison = build_comparison(config_of(arguments), arguments.checkpoint, output)
     results = comparison.run()
+    if not any(row["images"] or row["failed"] for row in results.rows):
+        raise InputError("no image of the test split could be read; name images under data")
     write_comparison(results, output)
     rows = results.rows
     print(f"\n{table(rows, results.protocol)}")
@@ -86,15 +96,17 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     resolve(config.data["class_path"], ImageDataModule)
     for description in config.methods.values():
         resolve(description["class_path"], Explainer)
+    names = bundle_names(bundles)
+    require_distinct_rows([*names, *config.methods])
     classifier = FrozenClassifier.of(config.classifier)
     data: ImageDataModule = build(config.data, ImageDataModule)
     data.setup("test")
     batches = _with_references(data.test_dataloader(), classifier, config.references)
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
-    for bundle in bundles:
-        explainers[Path(bundle).name] = load_explainer(bundle, classifier=classifier)
-        trainings[Path(bundle).name] = training_of(bundle)
+    for name, bundle in zip(names, bundles, strict=True):
+        explainers[name] = load_explainer(bundle, classifier=classifier)
+        trainings[name] = training_of(bundle)
     for name, description in config.methods.items():
         explainers[name] = build(description, Explainer, classifier=classifier)
     trainings |= {name: _training(explainers[name]) for name in config.methods}

@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn, NotRequired, TypedDict
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from explainers.bundle.from_config import read_yaml
-from explainers.errors import InputError, did_you_mean
+from explainers.errors import InputError, did_you_mean, shown
 
 
 class ClassDescription(TypedDict):
@@ -57,10 +57,16 @@ class ComparisonConfig:
     map_normalisation: Literal["minmax", "answered"] = "minmax"
 
     def __post_init__(self) -> None:
-        for key, least in (("chunk_size", 1), ("panel_images", 0)):
-            if getattr(self, key) < least:
-                raise InputError(f"{key} must be {RULES[key]}, got {getattr(self, key)}")
+        for key, rule in RULES.items():
+            value = getattr(self, key)
+            least = {"chunk_size": 1, "panel_images": 0}.get(key)
+            # The parser lets null through where a type does not have it.
+            missing = value is None and key != "references"
+            if missing or (least is not None and not least <= value <= MOST_IMAGES):
+                raise InputError(f"{key} must be {rule}, got {shown(value)}")
 
+
+MOST_IMAGES = 10**6  # at once, or in a picture
 
 KEYS = [field.name for field in fields(ComparisonConfig)]
 
@@ -69,8 +75,8 @@ RULES = {
     "data": "a class_path and, optionally, init_args",
     "methods": "a class_path and, optionally, init_args, by the name of each method",
     "metrics": "a list of names, as [average_drop, insertion]",
-    "chunk_size": "a whole number of at least 1",
-    "panel_images": "a whole number of at least 0",
+    "chunk_size": f"a whole number of at least 1, up to {MOST_IMAGES}",
+    "panel_images": f"a whole number of at least 0, up to {MOST_IMAGES}",
     "references": "nearest, or left out",
     "map_normalisation": "minmax or answered",
 }
@@ -123,7 +129,7 @@ class ComparisonParser(ArgumentParser):
             if key in RULES and value:
                 wrong = re.match(r"(?:Missing|Unexpected).*?(?=\. Got)", reason, re.DOTALL)
                 more = f" ({wrong[0][0].lower()}{wrong[0][1:]})" if wrong else ""
-                return f"{key} must be {RULES[key]}, got {_value(value[1])!r}{more}"
+                return f"{key} must be {RULES[key]}, got {shown(_value(value[1]))}{more}"
         if found := re.match(r"the following arguments are required: (.*)", message):
             missing = found[1].split(", ")
             options = " ".join(f"--{name}" for name in missing)

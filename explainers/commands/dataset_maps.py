@@ -5,7 +5,6 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,7 +14,6 @@ from tqdm import tqdm
 from datamodules.errors import UnreadableError, system_errors_named
 from datamodules.maps import PRECISIONS
 from datamodules.samples.checks import MOST, MOST_WORKERS
-from datamodules.samples.image_files import EXTENSIONS
 from datamodules.samples.image_source import ImageSource, image_source_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
@@ -102,7 +100,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         InputError: the target cannot be explained.
         DataError: the images, or the shards in the output, cannot be used.
     """
-    contents = _source(arguments.images)
+    contents = image_source_of(arguments.images)
     size = explainer.classifier.size
     if target is not None:
         target = explainer.resolve_target(torch.zeros(1, 3, *size, device=explainer.device), target)
@@ -135,18 +133,6 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         )
         return 2
     return 0
-
-
-def _source(images: str) -> ImageSource:
-    if not images.strip():
-        raise InputError("--images is empty; name a folder, list or shards")
-    path = Path(images)
-    if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
-        raise InputError(
-            f"{images} is one image, and --images takes a folder, list or shards; give it as "
-            f"--image {images}"
-        )
-    return image_source_of(images)
 
 
 def _checked(read: Callable[[str], int]) -> Callable[[str], int]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
 from explainers.classifier.concept import concept_embedding
 from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
 from explainers.commands.explainer_choice import add_choice, chosen
+from explainers.commands.option_values import named_path
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
-from explainers.errors import InputError
+from explainers.errors import InputError, require_whole, shown
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
@@ -26,9 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images = parser.add_mutually_exclusive_group(required=True)
     images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
     images.add_argument(
-        "--images", metavar="SOURCE", help="a folder, list or shards; write shards of maps"
+        "--images",
+        type=_source,
+        metavar="SOURCE",
+        help="a folder, list or shards; write shards of maps",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
     add_data_set_arguments(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--target", type=int, help="class to explain; by default the predicted one")
@@ -60,10 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _source(text: str) -> str:
+    named_path(text)
+    return text
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
+    _require_the_right_option(arguments)
     explainer = chosen(arguments)
     target = arguments.target
+    if target is not None:
+        _require_class(target, explainer)
     if arguments.concept:
         target = concept_embedding(
             explainer.classifier, arguments.concept, arguments.crop, explainer.embed
@@ -103,6 +116,31 @@ def run(arguments: argparse.Namespace) -> int:
             text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
         tqdm.write(text)
     return 2 if failed else 0
+
+
+def _require_class(target: int, explainer: Explainer) -> None:
+    """Refuse a class that the classifier does not have, which may be too large for a tensor."""
+    classes = explainer.classifier.num_classes
+    if not classes:
+        require_whole("--target", target, 0, 2**63 - 1)
+    elif not 0 <= target < classes:
+        raise InputError(
+            f"target {shown(target)} is outside the classes of {explainer.classifier.name}; "
+            f"choose 0 to {classes - 1}"
+        )
+
+
+def _require_the_right_option(arguments: argparse.Namespace) -> None:
+    """Refuse a folder as --image, an image file as --images, and a file as --output."""
+    for path in map(Path, arguments.image or ()):
+        if path.is_dir():
+            raise InputError(f"--image {path} is a folder; give it as --images {path}")
+    if arguments.images is not None:
+        path = Path(arguments.images)
+        if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
+            raise InputError(f"--images {path} is one image; give it as --image {path}")
+    if arguments.output.is_file():
+        raise InputError(f"--output {arguments.output} is a file; name a folder")
 
 
 def _explain_data_set(

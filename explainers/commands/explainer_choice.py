@@ -1,23 +1,28 @@
 """Options that choose an explainer: a bundle, or a method that needs no training."""
 
 import argparse
-from pathlib import Path
 
 from explainers.base import Explainer
 from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
+from explainers.commands.option_values import named_path
 
 
 def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
     """Add the options; `config_help` is the help of `--config`."""
     choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--checkpoint", help="a bundle: folder or hf-hub:org/name")
-    choice.add_argument("--config", type=Path, metavar="FILE", help=config_help)
+    choice.add_argument("--checkpoint", type=_named, help="a bundle: folder or hf-hub:org/name")
+    choice.add_argument("--config", type=named_path, metavar="FILE", help=config_help)
     parser.add_argument(
         "--allow-other-weights",
         action="store_true",
         help="go on although the classifier has other weights than the explainer was trained for",
     )
+
+
+def _named(source: str) -> str:
+    """A bundle's folder or its name on the hub, which is not empty."""
+    return source if source.startswith("hf-hub:") else str(named_path(source))
 
 
 def chosen(arguments: argparse.Namespace) -> Explainer:

@@ -2,12 +2,15 @@
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 from explainers.commands.explainer_choice import add_choice, chosen
-from explainers.errors import InputError
+from explainers.commands.option_values import named_path
+from explainers.errors import InputError, require_number, require_whole
 from explainers.export.onnx_file import OPSET, export_onnx
 from explainers.export.torch_file import export_torch
+
+OPSETS = (18, 23)
+"""First and last version of ONNX's operators that torch's exporter writes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, "a config of a method that needs no training: says why it cannot be exported"
     )
     parser.add_argument("--format", required=True, choices=["onnx", "torch"])
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--output", required=True, type=named_path, metavar="FILE")
     parser.add_argument(
         "--with-classifier",
         action="store_true",
         help="answer with logits too, and explain the predicted class where the label is -1",
     )
     parser.add_argument("--precision", choices=["float32", "float16"], default="float32")
-    parser.add_argument("--opset", type=int, help=f"of ONNX's operators; by default {OPSET}")
+    parser.add_argument(
+        "--opset",
+        type=int,
+        help=f"of ONNX's operators, {OPSETS[0]} to {OPSETS[1]}; by default {OPSET}",
+    )
     parser.add_argument(
         "--tolerance",
         type=float,
@@ -33,12 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file, and print its size and its largest difference from torch."""
-    explainer = chosen(arguments)
     write = export_torch
     if arguments.format == "onnx":
-        write = partial(export_onnx, opset=arguments.opset or OPSET)
-    elif arguments.opset:
+        opset = OPSET if arguments.opset is None else arguments.opset
+        require_whole("--opset", opset, *OPSETS)
+        write = partial(export_onnx, opset=opset)
+    elif arguments.opset is not None:
         raise InputError(f"--opset {arguments.opset} is for --format onnx; leave it out")
+    if arguments.tolerance is not None:
+        require_number("--tolerance", arguments.tolerance, least=0)
+    explainer = chosen(arguments)
     written = write(
         explainer,
         arguments.output,

@@ -10,6 +10,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from explainers.errors import InputError
+
 COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
 """Perceptually uniform colour maps, each with its diverging counterpart for signed scores;
 people of any colour vision tell both ends of all of them apart."""
@@ -21,7 +23,16 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
 
 
 def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
-    """Map values (b 1 h w) in [0, 1] to colours (b 3 h w) in [0, 1]."""
+    """Map values (b 1 h w) in [0, 1] to colours (b 3 h w) in [0, 1].
+
+    Raises:
+        InputError: a value is NaN or infinite, which has no colour.
+    """
+    if not maps.isfinite().all():
+        raise InputError(
+            "a map holds NaN or infinite values and cannot be drawn; look for them in the weights "
+            "of the classifier or the explainer"
+        )
     table = torch.from_numpy(matplotlib.colormaps[colour_map](np.arange(256))[:, :3]).float()
     index = (maps[:, 0].detach().cpu().clamp(0, 1) * 255).round().long()
     return table[index].permute(0, 3, 1, 2)

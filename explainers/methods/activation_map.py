@@ -6,6 +6,7 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.classifier import ClassifierSource
+from explainers.classifier.features import require_stages
 
 
 class ActivationMap(Explainer):
@@ -23,6 +24,7 @@ class ActivationMap(Explainer):
 
     def __init__(self, classifier: ClassifierSource = "resnet50", stage: int = -1) -> None:
         super().__init__(classifier)
+        require_stages(self.classifier.model, [stage], "stage")
         self.stage = stage
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError
+from explainers.errors import MOST_COUNTED, require_known, require_number, require_whole
 from explainers.methods.vit.token_explainer import TokenExplainer
 from explainers.methods.vit.token_gradients import (
     Value,
@@ -113,10 +113,9 @@ class SmoothCDAM(TokenExplainer):
     ) -> None:
         super().__init__(classifier, cosine)
         require_class_token(self.transformer, attention_only)
-        if samples < 1 or noise < 0:
-            raise InputError(
-                f"samples must be at least 1 and noise 0 or more, got {samples} and {noise}"
-            )
+        require_whole("samples", samples, 1, MOST_COUNTED)
+        require_number("noise", noise, least=0)
+        require_whole("seed", seed, 0, 2**63 - 1)
         self.samples = samples
         self.noise = noise
         self.seed = seed
@@ -174,11 +173,8 @@ class IntegratedCDAM(TokenExplainer):
     ) -> None:
         super().__init__(classifier, cosine)
         require_class_token(self.transformer, attention_only)
-        if path not in PATHS or steps < 2:
-            raise InputError(
-                f"path must be one of {', '.join(PATHS)} and steps at least 2, "
-                f"got {path!r} and {steps}"
-            )
+        require_known("path", path, PATHS)
+        require_whole("steps", steps, 2, MOST_COUNTED)
         self.path = path
         self.steps = steps
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError, require_known
+from explainers.errors import InputError, require_known, require_number
 from explainers.methods.similarity.pooling import over_positions, per_channel
 from explainers.methods.similarity.similarities import lengths
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
@@ -116,8 +116,7 @@ class FAM(SimilarityExplainer):
         super().__init__(classifier, metric, pool, stage, head)
         require_known("weights", weights, ["plain", "decomposition"])
         require_known("normalisation", normalisation, WEIGHTS)
-        if temperature <= 0:
-            raise InputError(f"temperature must be above 0, got {temperature}")
+        require_number("temperature", temperature, above=0)
         if metric == "euclidean" and (head is not None or weights == "decomposition"):
             raise InputError(
                 "the euclidean metric compares features one by one and is not linear in them, so "

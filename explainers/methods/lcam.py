@@ -11,6 +11,8 @@ from torch.optim import Optimizer
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.classifier.features import require_stages
+from explainers.errors import require_number
 from explainers.heads.attention_head import AttentionNetwork
 from explainers.methods.tame import stages_before_pools
 from explainers.training import LearnedExplainer
@@ -83,9 +85,12 @@ class LCAM(LearnedExplainer):
             variation_border,
             variation_corners_twice,
         )
+        require_number("bias_lr_factor", bias_lr_factor, least=0)
         self.bias_lr_factor = bias_lr_factor
+        require_number("lr_decay_per_epoch", lr_decay_per_epoch, above=0)
         self.lr_decay_per_epoch = lr_decay_per_epoch
         chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
+        require_stages(self.classifier.model, chosen)
         self.network = AttentionNetwork(
             self.classifier,
             chosen,

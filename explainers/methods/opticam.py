@@ -12,7 +12,8 @@ from torch import Tensor
 from explainers.base import Explainer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError, require_known
+from explainers.classifier.features import require_stages
+from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 from explainers.images.pixel_removal import delete, keep
 from explainers.methods.cam.batched_adam import BatchedAdam, Rows
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
@@ -131,8 +132,18 @@ class OptiCAM(Explainer):
         steps = PRESETS[preset] if steps is None else steps
         counts = {"steps": steps, "chunk_size": chunk_size, "patience": patience}
         for what, count in counts.items():
-            if count is not None and count < 1:
-                raise InputError(f"{what} must be at least 1, got {count}")
+            if count is not None:
+                require_whole(what, count, 1, MOST_COUNTED)
+        for what, weight in {
+            "deletion_weight": deletion_weight,
+            "area_weight": area_weight,
+            "tolerance": tolerance,
+        }.items():
+            require_number(what, weight, least=0)
+        require_number("area_budget", area_budget, 0, 1)
+        require_number("lr", lr, above=0)
+        if stage is not None:
+            require_stages(self.classifier.model, [stage], "stage")
         self.adam = BatchedAdam(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
         self.stage = stage
         self.positive_part = positive_part

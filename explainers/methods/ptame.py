@@ -10,6 +10,7 @@ from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.classifier.features import require_stages
 from explainers.errors import InputError
 from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.training import LearnedExplainer
@@ -97,6 +98,7 @@ class PTAME(LearnedExplainer):
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
         chosen = list(stages) if stages is not None else default_stages(backbone)
+        require_stages(backbone.model, chosen)
         if cam_start:
             chosen[-1] = -1
         self.network = AttentionNetwork(

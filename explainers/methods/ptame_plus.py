@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.errors import InputError
+from explainers.classifier.features import require_stages
+from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
 from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
 from explainers.heads.decoding_head import DecodingHead
@@ -22,6 +23,8 @@ from explainers.training.distributed import first_of, of_all
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.losses import confidence_lost
 from explainers.training.masking_network import MaskingNetwork, enlarge
+
+WIDEST_DECODER = 2048  # its weights grow with the square: less than a gigabyte at this width
 
 
 class PTAMEPlus(LearnedExplainer):
@@ -105,6 +108,27 @@ class PTAMEPlus(LearnedExplainer):
                 "or leave it out"
             )
         chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
+        require_stages(backbone.model, chosen)
+        require_whole("hidden", hidden, 1, MOST_COUNTED)
+        require_whole("decoder_width", decoder_width, 0, WIDEST_DECODER)
+        require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)
+        weights = {
+            "confidence_weight": confidence_weight,
+            "classification_weight": classification_weight,
+            "agreement_weight": agreement_weight,
+            "deletion_weight": deletion_weight,
+            "area_weight": area_weight,
+            "off_target_weight": off_target_weight,
+        }
+        for name, weight in weights.items():
+            require_number(name, weight, least=0)
+        require_number("area_budget", area_budget, 0, 1)
+        if conditioned and backbone.num_classes < 2:
+            raise InputError(
+                f"a class is told from others, and {self.classifier.name} has "
+                f"{backbone.num_classes}; choose a classifier of two classes or more, or "
+                "conditioned: false"
+            )
         self.network: MaskingNetwork
         if decoder_width % 8 or (decoder_width and not (conditioned and cam_start)):
             raise InputError(

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from explainers.base import Explainer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError, require_known
+from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 from explainers.images.pixel_removal import keep
 from explainers.methods.cam.channel_maps import min_to_max
 from explainers.methods.vit.channel_relations import GRADIENTS, RELATIONS, VECTORS
@@ -107,13 +107,11 @@ class RCut(Explainer):
         require_known("vector", vector, VECTORS)
         require_known("sign", sign, SIGNS)
         width: int = self.transformer.model.embed_dim
-        if channels is not None and not 1 <= channels <= width:
-            raise InputError(f"channels must be 1 to {width}, or None for all, got {channels}")
+        if channels is not None:
+            require_whole("channels", channels, 1, width)
         tau = ARMS[arm] if tau is None else tau
-        if not 0 <= tau < 1 or chunk_size < 1:
-            raise InputError(
-                f"tau must be in [0, 1) and chunk_size at least 1, got {tau} and {chunk_size}"
-            )
+        require_number("tau", tau, least=0, below=1)
+        require_whole("chunk_size", chunk_size, 1, MOST_COUNTED)
         if arm == "cut" and sign != "seed":
             raise InputError(f"the arm 'cut' knows no class to choose sign={sign!r} by; use 'seed'")
         if arm != "cut" and not self.classifier.num_classes:

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.errors import InputError, require_known
+from explainers.classifier.features import require_stages
+from explainers.errors import InputError, require_known, require_number
 from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.methods.vit.transformer import PRE_NORM_BLOCKS
 from explainers.training import LearnedExplainer
@@ -166,8 +167,10 @@ class TAME(LearnedExplainer):
             variation_border,
             variation_corners_twice,
         )
+        require_number("bias_lr_factor", bias_lr_factor, least=0)
         self.bias_lr_factor = bias_lr_factor
         chosen = list(stages) if stages is not None else last_three(self.classifier)
+        require_stages(self.classifier.model, chosen)
         self.network = TAMENetwork(self.classifier, chosen, tokens, normalisation)
         self.start_from(init_from, freeze_taken)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError
+from explainers.errors import MOST_COUNTED, require_whole
 from explainers.methods.cdam import CDAM
 from explainers.methods.vit.self_attention import HideToken
 from explainers.methods.vit.token_explainer import TokenExplainer
@@ -39,8 +39,7 @@ class TokenAblation(TokenExplainer):
         self, classifier: ClassifierSource, chunk_size: int = 64, cosine: bool = False
     ) -> None:
         super().__init__(classifier, cosine)
-        if chunk_size < 1:
-            raise InputError(f"chunk_size must be at least 1, got {chunk_size}")
+        require_whole("chunk_size", chunk_size, 1, MOST_COUNTED)
         self.chunk_size = chunk_size
 
     @torch.no_grad()

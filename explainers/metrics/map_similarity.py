@@ -21,7 +21,7 @@ def pearson(first: Tensor, second: Tensor) -> Tensor:
         (b) in [-1, 1]; NaN where one of the two maps is constant or not finite.
     """
     total = (_standardised(first.flatten(1)) * _standardised(second.flatten(1))).sum(dim=1)
-    return total.clamp(-1, 1)
+    return total.clamp(-1, 1).float()
 
 
 def spearman(first: Tensor, second: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
 def _standardised(values: Tensor) -> Tensor:
     """Bring rows (b n) to mean 0 and length 1; to NaN where they are constant or not finite."""
-    values = _stretched(values)  # squares of tiny scores would underflow
+    values = _stretched(values).double()  # stretched, as squares of tiny scores would underflow
     values = values - values.mean(dim=1, keepdim=True)
     length: Tensor = values.norm(dim=1, keepdim=True)
     return values / length

@@ -22,5 +22,6 @@ def write_comparison(results: Results, folder: Path) -> None:
     text = "\n".join([table(results.rows, results.protocol), "", *costs])
     write_aside(folder / "table.md", (text.strip() + "\n").encode())
     write_records(results.records, folder / "records.csv")
-    write_panel(results.pictures, folder / "panel.png")
+    if any(results.pictures.values()):
+        write_panel(results.pictures, folder / "panel.png")
     write_aside(folder / "report.html", report(as_json(found), results.pictures).encode())

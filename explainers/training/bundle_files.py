@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
-from explainers.errors import InputError
+from explainers.errors import InputError, shown
 
 FORMAT = 2
 """Rises when older versions would misread a bundle; what is only added leaves it as it is.
@@ -17,6 +17,19 @@ FORMAT = 2
 
 FILES = ("config.json", "model.safetensors", "README.md", "panel.png")
 """Files of a bundle; nothing else is fetched from the hub, or sent there."""
+
+MAPPING = ((dict,), "a mapping")
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "class": ((str,), "a name"),
+    "hyperparameters": MAPPING,
+    "fingerprints": ((dict, type(None)), "a mapping of SHA-256 by network"),
+    "training": MAPPING,
+    "protocol": MAPPING,
+    "versions": MAPPING,
+    "frozen_licenses": MAPPING,
+    "scores": ((list,), "a list of rows"),
+}
+"""Types of what config.json holds, and their names in messages."""
 
 
 def bundle_folder(source: str | Path) -> Path:
@@ -58,17 +71,23 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads(path.read_text())
         missing = {"format", "class", "hyperparameters", "fingerprints"} - config.keys()
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path} is not a bundle's config.json: {error}; fetch it again"
         ) from error
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; fetch the bundle again")
-    if not isinstance(config["format"], int):
-        raise InputError(f"{path} has format {config['format']!r}, no number; fetch it again")
+    if isinstance(config["format"], bool) or not isinstance(config["format"], int):
+        raise InputError(f"{path} has format {shown(config['format'])}, no number; fetch it again")
     if config["format"] > FORMAT:
         raise InputError(
             f"{path} has format {config['format']}, this version reads up to {FORMAT}; "
             "run: pip install --upgrade learned-explainers"
         )
+    for key, (kind, words) in KINDS.items():
+        if key in config and not isinstance(config[key], kind):
+            raise InputError(
+                f"{key!r} in {path} must be {words}, got {shown(config[key])}; fetch the bundle "
+                "again"
+            )
     return config

@@ -17,7 +17,7 @@ from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
 from explainers.classifier.inference import evaluating, probability_of
 from explainers.classifier.weight_files import read_state
-from explainers.errors import InputError
+from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
 from explainers.training.bundle_files import bundle_folder
 from explainers.training.distributed import means, of_all
@@ -47,6 +47,8 @@ class LearnedExplainer(Explainer):
     network: MaskingNetwork
 
     def __init__(self, classifier: ClassifierSource, lr: float, weight_decay: float) -> None:
+        require_number("lr", lr, above=0)
+        require_number("weight_decay", weight_decay, least=0)
         super().__init__(classifier)
         self.lr = lr
         self.weight_decay = weight_decay

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import require_number
 from explainers.images.pixel_removal import keep
 from explainers.training.distributed import first_of
 from explainers.training.losses import area, variation
@@ -31,6 +32,9 @@ class MaskingObjective:
             with `losses.published_variation_factor`.
         variation_border: weight of the pixels at the image's border, within the above.
         variation_corners_twice: count the corners twice among these; see `losses.variation`.
+
+    Raises:
+        InputError: a weight is negative, the power is not above 0, or one is not finite.
     """
 
     classification_weight: float
@@ -39,6 +43,16 @@ class MaskingObjective:
     variation_weight: float
     variation_border: float
     variation_corners_twice: bool
+
+    def __post_init__(self) -> None:
+        for name in (
+            "classification_weight",
+            "area_weight",
+            "variation_weight",
+            "variation_border",
+        ):
+            require_number(name, getattr(self, name), least=0)
+        require_number("area_power", self.area_power, above=0)
 
     def losses(
         self,

@@ -40,8 +40,9 @@ def fitting(
         source: what to call these.
 
     Raises:
-        InputError: nothing fits.
+        InputError: nothing fits, or a weight is NaN or infinite.
     """
+    require_finite(given, source)
     taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
     if not taken:
         raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
@@ -78,6 +79,59 @@ def require_fit(mine: Mapping[str, Tensor], given: Mapping[str, Tensor], kind: s
             f"the trained weights do not fit this {kind}: {name} is {found.get(name, 'missing')}, "
             f"expected {expected.get(name, 'nothing')}; use the settings it was trained with"
         )
+    require_finite(given, f"this {kind}")
+
+
+def require_finite(given: Mapping[str, Tensor], source: str) -> None:
+    """Refuse trained weights that hold NaN or infinite values.
+
+    Raises:
+        InputError: some do.
+    """
+    for name, value in given.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(
+                f"the trained weights {name} of {source} hold NaN or infinite values; train it "
+                "again, with a lower lr if the loss rose"
+            )
+
+
+def require_precision(mine: Mapping[str, Tensor], given: Mapping[str, Tensor], kind: str) -> None:
+    """Refuse weights of another type of number than an explainer's own, which are float32.
+
+    Raises:
+        InputError: one is of integers, of half precision, or of any other type.
+    """
+    for name, value in given.items():
+        if name in mine and value.dtype != mine[name].dtype:
+            raise InputError(
+                f"the trained weights {name} of this {kind} are {_type_of(value)}, expected "
+                f"{_type_of(mine[name])}; fetch the bundle again"
+            )
+
+
+def _type_of(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def require_fingerprints(networks: Iterable[str], given: object) -> None:
+    """Refuse fingerprints that do not name all frozen networks.
+
+    Args:
+        networks: the frozen networks, by where they are.
+        given: SHA-256 by network, as a bundle has them.
+
+    Raises:
+        InputError: those of a network are missing, or no text.
+    """
+    known = given if isinstance(given, Mapping) else {}
+    for name in networks:
+        if not isinstance(known.get(name), str):
+            raise InputError(
+                f"the bundle has no fingerprint of {name}, so the weights that it was trained for "
+                "cannot be checked; fetch it again, or pass allow_other_weights=True "
+                "(--allow-other-weights) to take the risk"
+            )
 
 
 def require_same_networks(actual: Mapping[str, str], expected: Mapping[str, str]) -> None:

@@ -65,3 +65,22 @@ def test_bad_command_line_is_one_line_and_exit_code_two(arguments, message, caps
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+def test_error_of_the_system_is_one_line_with_a_way_out(tmp_path, monkeypatch, capsys):
+    def fails(*arguments):
+        (tmp_path / "file").touch()
+        (tmp_path / "file").mkdir()
+
+    monkeypatch.setattr("explainers.commands.list.run", fails)
+    assert main(["list"]) == 2
+    message = f"error: {tmp_path / 'file'} is there already, and is no folder; name another\n"
+    assert capsys.readouterr().err == message
+
+
+def test_long_bad_argument_is_cut(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "--port", "9" * 5000])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) < 400

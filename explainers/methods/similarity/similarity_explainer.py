@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from explainers.base import Explainer
 from explainers.classifier import ClassifierSource
+from explainers.classifier.features import require_stages
 from explainers.errors import InputError, TargetError, require_known
 from explainers.methods.similarity.pooling import POOLS
 from explainers.methods.similarity.similarities import METRICS
@@ -47,6 +48,7 @@ class SimilarityExplainer(Explainer):
         require_known("pool", pool, POOLS)
         self.metric = metric
         self.pool = POOLS[pool]
+        require_stages(self.classifier.model, [stage], "stage")
         self.stage = stage
         self.head = nn.Identity() if head is None else head.requires_grad_(False)
         self.head.eval()

@@ -126,3 +126,8 @@ def test_published_card_is_that_of_its_config(name, tmp_path):
     assert write_card(folder).read_text() == (published / "README.md").read_text()
     scores = json.loads((folder / "config.json").read_text())["scores"]
     assert f"{scores[0]['average_drop']:.2f}" in (published / "README.md").read_text()
+
+
+def test_classifier_may_be_a_name_alone(config):
+    config["hyperparameters"]["classifier"] = "resnet50"
+    assert "resnet50" in card("mine", config)

@@ -253,9 +253,17 @@ def test_bad_config_is_one_line_and_exit_code_two(tmp_path, capsys, old, new, me
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("chunk_size", 0, "chunk_size must be a whole number of at least 1, got 0"),
-        ("chunk_size", "many", "chunk_size must be a whole number of at least 1, got 'many'"),
-        ("panel_images", -1, "panel_images must be a whole number of at least 0, got -1"),
+        ("chunk_size", 0, "chunk_size must be a whole number of at least 1, up to 1000000, got 0"),
+        (
+            "chunk_size",
+            "many",
+            "chunk_size must be a whole number of at least 1, up to 1000000, got 'many'",
+        ),
+        (
+            "panel_images",
+            -1,
+            "panel_images must be a whole number of at least 0, up to 1000000, got -1",
+        ),
         ("map_normalisation", "raw", "map_normalisation must be minmax or answered, got 'raw'"),
         ("references", "far", "references must be nearest, or left out, got 'far'"),
         ("metrics", 3, "metrics must be a list of names, as [average_drop, insertion], got 3"),
@@ -282,7 +290,10 @@ def test_wrong_value_names_the_rule_and_nothing_is_built(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--chunk_size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
+        (
+            ["--chunk_size", "0"],
+            "chunk_size must be a whole number of at least 1, up to 1000000, got 0",
+        ),
         (["--chunk_sizes", "3"], "unknown option --chunk_sizes; did you mean --chunk_size"),
         (["--metrics", "[averagedrop]"], "did you mean average_drop"),
         (["--config", "nowhere.yaml"], "no config at"),

@@ -155,13 +155,12 @@ def test_crop_is_explained_as_the_model_is_evaluated(config, folder, tmp_path):
         (["--uncertainty"], "--uncertainty is for single images"),
         (["--images", "nowhere"], "no folder or list of images at"),
         (["--images", "nowhere.tar"], "no shard at"),
-        (["--images", ""], "--images is empty; name a folder, list or shards"),
-        (["--images", "one.png"], "one.png is one image, and --images takes a folder, list or"),
+        (["--images", "one.png"], "--images one.png is one image; give it as --image one.png"),
         (["--images", "hollow"], "no image in"),
         (["--images", "binary"], "binary is no list of images, as it is no text"),
         (["--images", "empty.tar"], "no sample in empty.tar"),
         (["--images", "text.tar"], "text.tar is not a readable tar file"),
-        (["--output", "one.png"], "one.png (File exists); a folder is needed there"),
+        (["--output", "one.png"], "--output one.png is a file; name a folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_once(

@@ -153,7 +153,7 @@ def test_explain_with_the_config_of_a_method_without_training(config, photo, tmp
         ("OptiCAM", "OptiCamera", "explainers.OptiCamera cannot be built"),
         ("explainers.OptiCAM", "os.system", "must be a class of explainers"),
         ("steps: 2", "step: 2", "unexpected keyword argument 'step'"),
-        ("steps: 2", "steps: 0", "steps must be at least 1, got 0"),
+        ("steps: 2", "steps: 0", "steps must be a whole number from 1 to 100000, got 0"),
     ],
 )
 def test_config_that_cannot_be_used(config, photo, tmp_path, capsys, replaced, by, message):

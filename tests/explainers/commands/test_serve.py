@@ -66,4 +66,4 @@ def test_ctrl_c_outside_the_server_has_its_exit_code_too(monkeypatch, capsys):
 
     monkeypatch.setattr("explainers.commands.list.run", interrupted)
     assert main(["list"]) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "\nstopped\n"

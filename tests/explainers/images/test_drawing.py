@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from explainers import CDAM, PTAME
+from explainers.errors import InputError
 from explainers.images.drawing import (
     COLOUR_MAPS,
     SIGNED_COLOUR_MAP,
@@ -163,3 +164,11 @@ def test_panel_of_an_explainer_has_a_row_an_image_and_leaves_it_alone(source, im
     drawn = explained_panel(explainer, images)
     assert drawn.shape == (3, 3 * (96 + 22 + 8), 5 * (128 + 8))
     assert explainer.fingerprints() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_map_without_a_colour_is_refused(value):
+    maps = torch.rand(1, 1, 4, 4)
+    maps[0, 0, 1, 2] = value
+    with pytest.raises(InputError, match="a map holds NaN or infinite values"):
+        colourise(maps)

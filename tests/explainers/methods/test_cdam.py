@@ -267,10 +267,11 @@ def test_other_networks_are_refused_with_the_reason(name, options, reason):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (SmoothCDAM, {"samples": 0}, "samples must be at least 1 and noise 0 or more, got 0"),
-        (SmoothCDAM, {"noise": -0.1}, r"got 50 and -0\.1"),
-        (IntegratedCDAM, {"path": "norm"}, "one of post_norm, pre_norm .* got 'norm'"),
-        (IntegratedCDAM, {"steps": 1}, "steps at least 2, got 'post_norm' and 1"),
+        (SmoothCDAM, {"samples": 0}, "samples must be a whole number from 1 to 100000, got 0"),
+        (SmoothCDAM, {"noise": -0.1}, r"noise must be a finite number of at least 0, got -0\.1"),
+        (SmoothCDAM, {"seed": -1}, "seed must be a whole number from 0 to .* got -1"),
+        (IntegratedCDAM, {"path": "norm"}, "unknown path 'norm'; did you mean pre_norm, post_norm"),
+        (IntegratedCDAM, {"steps": 1}, "steps must be a whole number from 2 to 100000, got 1"),
     ],
 )
 def test_settings_without_sense_are_refused(kind, options, message, build):

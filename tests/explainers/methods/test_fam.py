@@ -299,7 +299,7 @@ def test_flattened_prototype(network, queries):
         ({"pool": "avg"}, "unknown pool 'avg'"),
         ({"weights": "plane"}, "did you mean plain"),
         ({"normalisation": "l2"}, "unknown normalisation 'l2'"),
-        ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
         ({"metric": "euclidean", "weights": "decomposition"}, "choose cosine or dot"),
         ({"metric": "euclidean", "normalisation": "l1"}, "choose minmax or softmax"),
         ({"metric": "euclidean", "head": nn.Identity()}, "choose cosine or dot"),

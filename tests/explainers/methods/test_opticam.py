@@ -365,9 +365,9 @@ def test_reference_of_another_width_is_refused(classifier, images):
         ({"objective": "masks"}, "unknown objective 'masks'; did you mean mask"),
         ({"normalisation": "min"}, "unknown normalisation 'min'"),
         ({"normalisation": "max", "positive_part": False}, "keeps negative features negative"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"patience": 0}, "patience must be at least 1, got 0"),
-        ({"chunk_size": 0}, "chunk_size must be at least 1, got 0"),
+        ({"steps": 0}, "steps must be a whole number from 1 to 100000, got 0"),
+        ({"patience": 0}, "patience must be a whole number from 1 to 100000, got 0"),
+        ({"chunk_size": 0}, "chunk_size must be a whole number from 1 to 100000, got 0"),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -133,5 +133,7 @@ def test_other_networks_and_empty_chunks_are_refused(build):
     source = {"model": "test_resnet", "pretrained": False}
     with pytest.raises(ArchitectureError, match="needs a vision transformer"):
         TokenAblation(source)
-    with pytest.raises(InputError, match="chunk_size must be at least 1, got 0"):
+    with pytest.raises(
+        InputError, match="chunk_size must be a whole number from 1 to 100000, got 0"
+    ):
         TokenAblation(build("class token")[0], chunk_size=0)
