@@ -90,8 +90,10 @@ class SkipUnreadable(Dataset[Sample]):
         for place in places[: len(self.indices)]:
             try:
                 samples.append(self[place])
-            except DataError as error:
+            except UnreadableError as error:
                 failures.append(error)
+            except DataError as error:  # stops the run, so the others need no reading
+                return _batch([], [*failures, error])
         if samples or len(failures) > self.unreadable.max_bad:
             return _batch(samples, failures)
         return _batch(self._example(failures), failures, slice(0))
@@ -135,8 +137,12 @@ class ReplaceUnreadable(Dataset[Sample]):
     def __getitems__(self, items: list[int]) -> Sample:
         """A batch."""
         failures: list[DataError] = []
-        samples = [self._sample(item, failures) for item in items]
-        return _batch([sample for sample in samples if sample], failures)
+        samples: list[Sample] = []
+        for item in items:
+            if (sample := self._sample(item, failures)) is None:  # stops the run
+                return _batch([], failures)
+            samples.append(sample)
+        return _batch(samples, failures)
 
     def _sample(self, item: int, failures: list[DataError]) -> Sample | None:
         attempts = min(self.unreadable.max_bad + 2, MOST_ATTEMPTS)
