@@ -10,7 +10,7 @@ from torch import Tensor
 from explainers.base import Batch, Explainer
 from explainers.errors import InputError, require_known
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
-from explainers.evaluation.protocol import MAP_NORMALISATIONS
+from explainers.evaluation.protocol import MAP_NORMALISATIONS, protocol_of
 from explainers.evaluation.records import Row, gathered, write_records
 from explainers.evaluation.responses import Known
 from explainers.evaluation.scoreboard import Scoreboard
@@ -62,8 +62,8 @@ class ScoreLogger(Callback):
 
     @property
     def protocol(self) -> dict[str, str]:
-        """The protocol of a test in words, once a run has begun."""
-        return self._test.protocol
+        """The protocol of a test in words."""
+        return protocol_of(self.map_normalisation)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from explainers.classifier import FrozenClassifier
 from explainers.errors import require_known
 from explainers.evaluation.explained_batch import ExplainedBatch
-from explainers.evaluation.protocol import MAP_NORMALISATIONS, PROTOCOL
+from explainers.evaluation.protocol import MAP_NORMALISATIONS, protocol_of
 from explainers.evaluation.records import Row
 from explainers.evaluation.responses import Known, unmasked
 from explainers.evaluation.scoreboard import Scoreboard
@@ -63,7 +63,7 @@ class Evaluator:
     @property
     def protocol(self) -> dict[str, str]:
         """The protocol in words, as results hold it."""
-        return PROTOCOL | {"map": MAP_NORMALISATIONS[self.map_normalisation].text}
+        return protocol_of(self.map_normalisation)
 
     @torch.no_grad()
     def unmasked(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Known]:

@@ -35,6 +35,11 @@ MAP_NORMALISATIONS = {
 """By the name that configs give them."""
 
 
+def protocol_of(map_normalisation: str) -> dict[str, str]:
+    """The protocol in words, as results hold it, with a key of `MAP_NORMALISATIONS`."""
+    return PROTOCOL | {"map": MAP_NORMALISATIONS[map_normalisation].text}
+
+
 def heading_note(name: str, protocol: Mapping[str, Any]) -> str:
     """The normalisation of the maps, for the heading of a metric that depends on it; else empty."""
     if not _reads_map_values(name):

@@ -18,7 +18,9 @@ CLI_KEYS = ("_class_path", "_instantiator", "init_from", "freeze_taken")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of a fit; nothing but tensors and plain values is unpickled.
+    """Read what a fit wrote, a checkpoint or the weights that a forked process hands back.
+
+    Nothing but tensors and plain values is unpickled.
 
     Raises:
         InputError: it is remote, missing, no checkpoint, or holds anything else.
@@ -44,8 +46,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"values ({type(error).__name__}); it is not unpickled. Name a .ckpt file that a fit "
             "wrote"
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise InputError(f"{path} is no checkpoint of a fit: it has no 'state_dict'")
+    if not isinstance(checkpoint, dict):
+        kind = type(checkpoint).__name__
+        raise InputError(f"{path} is no checkpoint of a fit: it holds a {kind}")
     return checkpoint
 
 
@@ -66,8 +69,10 @@ def compare_with_config(
         A line on the hyperparameters that differ, and whose values count; None if none does.
 
     Raises:
-        InputError: the classes differ.
+        InputError: it holds no weights, or the classes differ.
     """
+    if "state_dict" not in checkpoint:
+        raise InputError("the checkpoint is not of a fit: it has no 'state_dict'; name another")
     theirs = dict(checkpoint.get("hyper_parameters") or {})
     trained = str(theirs.get("_class_path") or checkpoint.get("class") or class_name)
     trained = trained.rpartition(".")[2]

@@ -45,17 +45,25 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         ("missing.ckpt", "which is not there"),
         ("bundle", "which is a folder .a bundle: explainers explain --checkpoint"),
         ("photo.jpg", "photo.jpg is no checkpoint of a fit"),
-        ("list.ckpt", "list.ckpt is no checkpoint of a fit: it has no 'state_dict'"),
+        ("list.ckpt", "list.ckpt is no checkpoint of a fit: it holds a list"),
     ):
         with pytest.raises(InputError, match=reason):
             read_checkpoint(tmp_path / name)
 
 
+def test_what_holds_no_weights_is_refused():
+    with pytest.raises(InputError, match="it has no 'state_dict'"):
+        compare_with_config({"epoch": 1}, "LCAM", {"lr": 0.1}, resume=False)
+
+
 def test_another_explainer_is_refused():
-    checkpoint = {"hyper_parameters": {"_class_path": "explainers.PTAME", "lr": 0.1}}
+    checkpoint = {
+        "state_dict": {},
+        "hyper_parameters": {"_class_path": "explainers.PTAME", "lr": 0.1},
+    }
     with pytest.raises(InputError, match="is of a PTAME, and the config describes a LCAM"):
         compare_with_config(checkpoint, "LCAM", {"lr": 0.1}, resume=False)
-    trained_in_python = {"hyper_parameters": {"lr": 0.1}, "class": "TAME"}
+    trained_in_python = {"state_dict": {}, "hyper_parameters": {"lr": 0.1}, "class": "TAME"}
     with pytest.raises(InputError, match="is of a TAME"):
         compare_with_config(trained_in_python, "LCAM", {"lr": 0.1}, resume=False)
 
@@ -63,7 +71,7 @@ def test_another_explainer_is_refused():
 def test_differing_hyperparameters_are_named_and_whose_count():
     theirs = {"lr": 0.1, "area_weight": 2.0, "stages": [1, 2], "init_from": None}
     own = {"lr": 0.2, "area_weight": 3.0, "stages": (1, 2), "init_from": "checkpoints/x"}
-    checkpoint = {"hyper_parameters": theirs}
+    checkpoint = {"state_dict": {}, "hyper_parameters": theirs}
     line = compare_with_config(checkpoint, "PTAME", own, resume=True)
     assert line == (
         "the checkpoint was trained with other hyperparameters: area_weight (2.0 there, 3.0 here), "
