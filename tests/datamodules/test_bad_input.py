@@ -22,23 +22,6 @@ from explainers.commands.training_cli import reason_of
 NAN = float("nan")
 
 
-@pytest.fixture
-def shard(tmp_path, jpeg, write_tar):
-    """Six grey images."""
-    (tmp_path / "data").mkdir()
-    write_tar(tmp_path / "data/part-0.tar", [(f"s{i}.jpg", jpeg(20 * i)) for i in range(6)])
-    return tmp_path / "data/part-0.tar"
-
-
-@pytest.fixture
-def photos(tmp_path, jpeg):
-    """A folder of three images."""
-    (tmp_path / "photos").mkdir()
-    for number in range(3):
-        (tmp_path / f"photos/{number}.jpg").write_bytes(jpeg(20 * number))
-    return tmp_path / "photos"
-
-
 SETTINGS = [
     ("size", 0, "size must be at least 1, got 0"),
     ("size", -3, "size must be at least 1, got -3"),
