@@ -42,20 +42,17 @@ file.
 
 import argparse
 import json
-import multiprocessing
 import os
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, distributed
-from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from lightning.pytorch import Trainer
+from processes import StepMeter, apart, memory, seconds
+from torch import Tensor
 from torch.utils.data import DataLoader
-from training import memory
 
 from explainers import PTAME, LearnedExplainer, PTAMEPlus
 from explainers.classifier.freed_memory import keep_freed_memory
@@ -68,80 +65,6 @@ ASKED = (4, 32, 256)  # the classes of 1, 8 and 64 processes with batches of 4
 RANKS = (2, 8, 64)  # that the formula is worked out for
 BANDWIDTH = 12.5e9  # bytes a second: a network of 100 Gbit/s
 FEATURES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels and side, of ResNet-18 at 224
-FORK = multiprocessing.get_context("fork")
-
-
-def apart(work: Callable[..., None], *arguments: Any) -> dict[str, float]:  # noqa: ANN401
-    """Figures that `work(queue, *arguments)` puts, measured in a process of its own."""
-    queue = FORK.SimpleQueue()
-    process = FORK.Process(target=work, args=(queue, *arguments))
-    process.start()
-    process.join()
-    if process.exitcode or queue.empty():
-        raise RuntimeError(f"{work.__name__}{arguments} ended with exit code {process.exitcode}")
-    found: dict[str, float] = queue.get()
-    return found
-
-
-def seconds(work: Callable[[], object], repeats: int = 2) -> float:
-    """Processor time of a call, the shortest of several."""
-    times = []
-    for _ in range(repeats):
-        started = time.process_time()
-        work()
-        times.append(time.process_time() - started)
-    return min(times)
-
-
-class Meter(Callback):
-    """Seconds of the fastest step and bytes that each sends, from the first of the processes."""
-
-    def __init__(self, queue: Any, found: dict[str, float], before: float) -> None:  # noqa: ANN401
-        self.queue = queue
-        self.found = found
-        self.before = before  # GiB, of this process
-        self.computed: list[float] = []
-        self.waited: list[float] = []
-        self.sent = {"all_reduce": 0, "all_gather": 0}
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count what goes to other processes."""
-        if trainer.world_size == 1:
-            return
-        trainer.strategy.model.register_comm_hook(None, allreduce_hook)  # type: ignore[union-attr]
-        for name, given in (("all_reduce", 0), ("all_gather", 1)):
-            setattr(distributed, name, self._counting(name, given, getattr(distributed, name)))
-
-    def _counting(self, name: str, given: int, collective: Callable[..., Any]) -> Any:  # noqa: ANN401
-        def counting(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-            self.sent[name] += arguments[given].nbytes
-            return collective(*arguments, **options)
-
-        return counting
-
-    def on_train_batch_start(self, *_: Any) -> None:  # noqa: ANN401
-        """Start."""
-        self.sent = dict.fromkeys(self.sent, 0)
-        self.started = time.process_time(), time.perf_counter()
-
-    def on_train_batch_end(self, *_: Any) -> None:  # noqa: ANN401
-        """Stop."""
-        self.computed.append(time.process_time() - self.started[0])
-        self.waited.append(time.perf_counter() - self.started[1])
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hand over."""
-        if trainer.is_global_zero:
-            trained = [weight for weight in pl_module.parameters() if weight.requires_grad]
-            buffers = getattr(trainer.strategy.model, "modules_buffers", [])  # of DDP
-            self.queue.put(
-                self.found
-                | {"step": min(self.computed), "step on the wall": min(self.waited)}
-                | {"step GiB": memory() - self.before}
-                | {"trained bytes": sum(weight.nbytes for weight in trained)}
-                | {f"{name} bytes": count for name, count in self.sent.items()}
-                | {"broadcast bytes": sum(buffer.nbytes for buffer in buffers)}
-            )
 
 
 def build(
@@ -177,7 +100,7 @@ def point(
         accelerator="cpu",
         devices=ranks,
         strategy="ddp_fork" if ranks > 1 else "auto",
-        callbacks=[Meter(queue, found, before)],
+        callbacks=[StepMeter(queue, found, before)],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
