@@ -100,7 +100,7 @@ def test_data_and_explainers_meet_in_few_places():
             assert place in DATA_READERS or room_of(name) in ("commands", "cli"), name
 
 
-@pytest.mark.parametrize("package", ["explainers", "datamodules"])
+@pytest.mark.parametrize("package", ["explainers", "datamodules", "tests", "benchmarks"])
 def test_folders_and_files_are_small(package):
     folders = {}
     for path in (ROOT / package).rglob("*.py"):

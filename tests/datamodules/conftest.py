@@ -12,6 +12,7 @@ from PIL import Image
 from webdataset import TarWriter
 
 from datamodules import ShardsDataModule
+from datamodules.pack import main
 from datamodules.shard_files.index import expected_members, index_of
 
 
@@ -150,3 +151,28 @@ def photos(tmp_path, jpeg):
     for number in range(3):
         (tmp_path / f"photos/{number}.jpg").write_bytes(jpeg(20 * number))
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def folder(tmp_path, jpeg):
+    """Three classes of five images each, with noise in them, so that none is like another."""
+    noise = np.random.default_rng(0)
+    for label, name in enumerate(("cat", "dog", "fox")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(5):
+            pixels = noise.integers(60 * label, 60 * label + 50, (40, 48))
+            (tmp_path / "images" / name / f"{number}.JPEG").write_bytes(jpeg(pixels))
+    return tmp_path / "images"
+
+
+def _run(folder, *options):
+    """Pack in this process's children; return the exit code and the output folder."""
+    output = folder.parent / "shards"
+    arguments = ["--images", str(folder), "--output", str(output), "--max-size", "20K"]
+    return main([*arguments, "--workers", "2", *options]), output
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Pack a folder of images into shards beside it."""
+    return _run

@@ -1,53 +1,24 @@
-"""The maps of a data set: every image once, whatever it is and whenever the run was stopped."""
+"""The maps of a data set: every image once, whatever it is."""
 
-import io
 import json
-import struct
 import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 import webdataset
-from PIL import Image
 
 from datamodules.maps import Maps
 from datamodules.shards import Shards
-from explainers import TAME, OptiCAM
+from explainers import TAME
 from explainers.bundle.from_config import load_untrained
 from explainers.cli import main
 from explainers.evaluation.costs import counted
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """A config of a method without training, on the same random weights in every run."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("config")
-    torch.save(timm.create_model("test_resnet", num_classes=4).state_dict(), folder / "w.pth")
-    path = folder / "config.yaml"
-    path.write_text(
-        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n    steps: 1\n"
-        f"    classifier: {{model: test_resnet, num_classes: 4, weights: {folder / 'w.pth'}}}\n"
-    )
-    return path
-
-
 def noise(seed, *shape):
     return np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Five photographs of different sizes, in two folders."""
-    for index in range(5):
-        path = tmp_path / "photos" / "ab"[index % 2] / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise(index, 20 + index, 30, 3)).save(path)
-    return tmp_path / "photos"
 
 
 def explain(config, images, output, *more):
@@ -200,73 +171,6 @@ def test_numbers_out_of_range_are_refused_and_leave_nothing(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("error", [SystemError, KeyboardInterrupt])
-def test_stopped_run_goes_on(config, folder, tmp_path, error, monkeypatch, capsys):
-    """Killed, only whole shards are there; by Ctrl-C, the one that was begun is too."""
-    output = tmp_path / "out"
-    options = ["--batch-size", "1", "--max-size", "10K", "--precision", "float16"]
-    explained = []
-    attribute = OptiCAM.attribute
-
-    def stopping(self, images, target):
-        explained.append(len(images))
-        if len(explained) == 4:
-            raise error("stop")
-        return attribute(self, images, target)
-
-    monkeypatch.setattr(OptiCAM, "attribute", stopping)
-    if error is KeyboardInterrupt:
-        assert explain(config, folder, output, *options) == 130
-        assert "run the same command again" in capsys.readouterr().err
-    else:
-        with pytest.raises(error):
-            explain(config, folder, output, *options)
-    done = {SystemError: 2, KeyboardInterrupt: 3}[error]
-    assert len(keys_of(output)) == done
-    assert not list(output.glob("*.part"))
-    assert explain(config, folder, output, *options) == 0
-    assert len(explained) == 4 + 5 - done
-    assert keys_of(output) == ["a_0", "a_2", "a_4", "b_1", "b_3"]
-    assert explain(config, folder, output, *options) == 0
-    assert len(explained) == 4 + 5 - done
-
-
-def test_half_of_a_shard_that_a_killed_run_left_is_written_anew(config, folder, tmp_path):
-    output = tmp_path / "out"
-    explain(config, folder, output)
-    info = json.loads((output / "_info.json").read_text())
-    info["splits"]["maps"] |= {"filenames": [], "shard_lengths": [], "position": 0}
-    (output / "_info.json").write_text(json.dumps(info))
-    (output / "maps-000000.tar").write_bytes(b"not noted as done")
-    (output / "maps-000000.tar.part").write_bytes(b"half")
-    assert explain(config, folder, output) == 0
-    assert len(keys_of(output)) == 5
-    assert not list(output.glob("*.part"))
-
-
-def test_maps_of_something_else_are_not_added_to(config, folder, tmp_path, capsys):
-    output = tmp_path / "out"
-    assert explain(config, folder, output) == 0
-    assert explain(config, folder, output, "--target", 2) == 2
-    assert "target was None, and is 2" in capsys.readouterr().err
-    (output / "maps-000000.tar").unlink()
-    assert explain(config, folder, output) == 2
-    assert "is not there with the 5 samples" in capsys.readouterr().err
-    (output / "_info.json").unlink()
-    (output / "maps-000000.tar").write_bytes(b"")
-    assert explain(config, folder, output) == 2
-    assert "is of another run" in capsys.readouterr().err
-
-
-def test_map_that_is_no_number_is_named(config, folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(OptiCAM, "attribute", lambda self, images, target: images[:, :1] / 0 * 0)
-    assert explain(config, folder, tmp_path / "out") == 2
-    printed = capsys.readouterr()
-    assert "the map of" in printed.err
-    assert "5 of 5 images were left out" in printed.err
-    assert "0 maps in 0 shards" in printed.out
-
-
 def test_maps_lie_beside_the_shards_of_their_images(config, folder, tmp_path):
     """The `_info.json` of both names both."""
     with webdataset.TarWriter(str(tmp_path / "val-000000.tar")) as tar:
@@ -278,78 +182,3 @@ def test_maps_lie_beside_the_shards_of_their_images(config, folder, tmp_path):
     splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
     assert splits["val"] == info["splits"]["val"]
     assert len(Shards(str(tmp_path / "val-*.tar"), None)) == len(keys_of(tmp_path)) == 1
-
-
-def header(width, height):
-    """A PNG that promises pixels and has none."""
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
-    """A hundred files of all kinds, and which of them are images."""
-    folder = tmp_path_factory.mktemp("mixed")
-    deep = np.random.default_rng(0).integers(0, 2**16, (20, 30), dtype=np.uint16)
-    rotated = Image.fromarray(noise(1, 20, 40, 3))
-    exif = rotated.getexif()
-    exif[0x112] = 6
-    jpeg = io.BytesIO()
-    rotated.save(jpeg, "JPEG")
-    for index in range(10):
-        Image.fromarray(noise(index, 30, 20, 4)).save(folder / f"alpha{index}.png")
-        Image.fromarray(noise(index, 20, 20, 4), "CMYK").save(folder / f"cmyk{index}.jpg")
-        Image.fromarray(deep).save(folder / f"deep{index}.png")
-        Image.fromarray(noise(index, 20, 30)).save(folder / f"grey{index}.jpg")
-        Image.fromarray(noise(index, 20, 30, 3)).quantize(16).save(folder / f"palette{index}.png")
-        rotated.save(folder / f"rotated{index}.jpg", exif=exif)
-        Image.fromarray(noise(index, 2, 400, 3)).save(folder / f"wide{index}.png")
-        Image.fromarray(noise(index, 300, 1, 3)).save(folder / f"tall{index}.webp", lossless=True)
-    good = {path.stem for path in folder.iterdir()}
-    for index in range(5):
-        (folder / f"corrupt{index}.jpg").write_bytes(jpeg.getvalue()[: 300 + 50 * index])
-        (folder / f"text{index}.jpg").write_text("no image")
-        (folder / f"empty{index}.png").write_bytes(b"")
-        (folder / f"huge{index}.png").write_bytes(header(60_000, 60_000 + index))
-    assert len(good) == 80
-    return folder, good
-
-
-@pytest.mark.slow
-def test_every_image_of_a_mixed_folder_is_explained_and_every_bad_one_named(
-    config, mixed, tmp_path, capsys
-):
-    folder, good = mixed
-    assert explain(config, folder, tmp_path / "out") == 2
-    printed = capsys.readouterr()
-    errors = printed.err.strip().splitlines()
-    assert errors[-1].startswith("error: 20 of 100 images were left out")
-    for kind in ("corrupt", "text", "empty", "huge"):
-        for index in range(5):
-            assert sum(f"{kind}{index}." in line for line in errors) == 1
-    maps = {sample["key"]: sample["map"] for sample in Maps(f"{tmp_path}/out/maps-*.tar")}
-    assert maps.keys() == good
-    assert maps["rotated0"].shape == (1, 40, 20)  # upright
-    assert maps["wide0"].shape == (1, 2, 400)
-    assert maps["tall9"].shape == (1, 300, 1)
-    with tarfile.open(tmp_path / "out/maps-000000.tar") as tar:
-        assert len(tar.getnames()) == 160
-
-
-@pytest.mark.slow
-def test_every_image_of_a_mixed_list_of_files_is_drawn_and_every_bad_one_named(
-    config, mixed, tmp_path, capsys
-):
-    folder, good = mixed
-    files = sorted(map(str, folder.iterdir()))
-    arguments = ["explain", "--config", str(config), "--output", str(tmp_path / "out")]
-    assert main([*arguments, "--image", *files]) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if "cannot be read" in line]
-    assert len(errors) == 20
-    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == good
-    assert {path.stem for path in (tmp_path / "out").glob("*.npz")} == good

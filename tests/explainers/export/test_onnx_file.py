@@ -1,31 +1,19 @@
-"""Exported files answer as torch does, say what they are, and need none of this library."""
+"""Exported files answer as torch does, and say what they are."""
 
 import json
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, Explainer, LearnedExplainer, PTAMEPlus
-from explainers.bundle.loading import load_explainer
-from explainers.bundle.saving import save_bundle
-from explainers.cli import main
-from explainers.errors import ArchitectureError, InputError
+from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
 from explainers.export.onnx_file import export_onnx
 from explainers.export.torch_file import export_torch
-from explainers.methods import METHODS
-
-DOCUMENTATION = Path(__file__).parents[3] / "docs/export.md"
-UNLEARNED = [kind for kind in METHODS.values() if not issubclass(kind, LearnedExplainer)]
 
 # torch's exporters and onnxscript warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -200,99 +188,3 @@ def test_graph_leaves_the_explainer_as_it_is():
     assert explainer.fingerprints() == fingerprints
     torch.testing.assert_close(explainer.explain(images, labels).maps, before, rtol=0, atol=0)
     assert any(weight.requires_grad for weight in explainer.parameters())
-
-
-@pytest.fixture(params=UNLEARNED, ids=lambda kind: kind.__name__)
-def unlearned(request):
-    for name in ("test_vit", "test_resnet"):
-        try:
-            return request.param(source(name))
-        except ArchitectureError:
-            continue
-    raise AssertionError(f"no tiny classifier for {request.param.__name__}")
-
-
-def test_methods_of_more_than_one_pass_say_why(unlearned, tmp_path):
-    assert unlearned.export_obstacle != Explainer.export_obstacle
-    told = f"{type(unlearned).__name__} cannot be exported: it {unlearned.export_obstacle}; a learn"
-    with pytest.raises(InputError, match=re.escape(told)):
-        export_onnx(unlearned, tmp_path / "one.onnx")
-    assert not list(tmp_path.iterdir())
-
-
-def test_refinement_cannot_be_exported(tmp_path):
-    explainer = PTAMEPlus(source(), refinement_steps=2)
-    with pytest.raises(
-        InputError,
-        match=r"^PTAMEPlus cannot be exported: it optimises each map by gradient steps; set "
-        r"refinement_steps to 0$",
-    ):
-        export_torch(explainer, tmp_path / "one.pt2")
-    explainer.refinement_steps = 0
-    assert explainer.export_obstacle is None
-
-
-def test_ending_of_the_file_is_checked(tmp_path):
-    with pytest.raises(InputError, match=r"has to end in \.pt2, got 'one\.onnx'"):
-        export_torch(LCAM(source()), tmp_path / "one.onnx")
-
-
-def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"needs the package onnx; .*learned-explainers\[export\]"):
-        export_onnx(LCAM(source()), tmp_path / "one.onnx")
-
-
-def one_line(capsys):
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    return line
-
-
-def test_command_says_why_a_config_cannot_be_exported(tmp_path, capsys):
-    config = tmp_path / "opticam.yaml"
-    config.write_text(
-        "model:\n  class_path: explainers.OptiCAM\n  init_args:\n"
-        "    classifier: {model: test_resnet, pretrained: false}\n"
-    )
-    command = ["export", "--config", str(config), "--format", "onnx"]
-    assert main([*command, "--output", str(tmp_path / "one.onnx")]) == 2
-    assert "OptiCAM cannot be exported: it optimises each map" in one_line(capsys)
-
-
-@pytest.fixture
-def bundle(tmp_path):
-    explainer = PTAMEPlus(source())
-    path = tmp_path / "weights.pth"
-    torch.save(explainer.classifier.model.state_dict(), path)
-    explainer = PTAMEPlus({"model": "test_resnet", "weights": str(path)})
-    return save_bundle(explainer, tmp_path / "bundle", {}, [], None)
-
-
-def test_opset_is_refused_for_torch(bundle, tmp_path, capsys):
-    command = ["export", "--checkpoint", str(bundle), "--format", "torch", "--opset", "18"]
-    assert main([*command, "--output", str(tmp_path / "one.pt2")]) == 2
-    assert "--opset 18 is for --format onnx" in one_line(capsys)
-
-
-@pytest.mark.slow
-def test_documented_example_runs_where_torch_cannot_be_imported(bundle, tmp_path, capsys):
-    model, photo, picture = (tmp_path / name for name in ("one.onnx", "photo.png", "map.png"))
-    command = ["export", "--checkpoint", str(bundle), "--format", "onnx", "--with-classifier"]
-    assert main([*command, "--output", str(model)]) == 0
-    assert re.search(r"float32, opset 20, \d\.\d MB, differs", capsys.readouterr().out)
-    explainer = load_explainer(bundle)
-    values = np.random.default_rng(0).integers(0, 255, (*explainer.classifier.size, 3), np.uint8)
-    Image.fromarray(values).save(photo)
-    (example,) = re.findall(r"```python\n(import json.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    script = tmp_path / "example.py"
-    script.write_text("import sys\nsys.modules['torch'] = None\n" + example)
-    arguments = [sys.executable, str(script), str(model), str(photo), str(picture)]
-    run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    explanation = explainer.explain(photo)
-    assert run.stdout.strip() == explanation.captions[0]
-    answered = np.asarray(Image.open(picture)).astype(float) / 255
-    # Eight bits in the picture.
-    np.testing.assert_allclose(
-        answered, explanation.maps[0, 0].numpy(), rtol=0, atol=0.5 / 255 + 1e-4
-    )

@@ -1,13 +1,11 @@
-"""What is peculiar to FAM; sums and identities are exact, so they are tested in float64."""
+"""FAM's weights and scores; sums and identities are exact, so they are tested in float64."""
 
 import pytest
 import torch
-from torch import nn
 
 from explainers import FAM, FrozenClassifier
-from explainers.errors import InputError, TargetError
 from explainers.methods.similarity.pooling import POOLS
-from explainers.methods.similarity.similarities import METRICS, cosine, dot
+from explainers.methods.similarity.similarities import METRICS, cosine
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 TINY = {"model": "test_resnet", "pretrained": False}
@@ -184,139 +182,3 @@ def test_softmax_does_not_depend_on_the_unit_of_the_contributions(maps, referenc
     expected = FAM(TINY, normalisation="softmax").score_maps(maps, references)
     dot_products = FAM(TINY, normalisation="softmax", metric="dot")
     torch.testing.assert_close(dot_products.score_maps(maps, 7 * references), expected, **EXACT)
-
-
-def test_random_reference_changes_the_map(network, queries, supports):
-    explainer = FAM(network)
-    references = explainer.embed(supports)
-    scores = explainer(queries, references)
-    shuffled = references[:, torch.randperm(references.shape[1])]
-    correlation = torch.corrcoef(
-        torch.stack([scores.flatten(), explainer(queries, shuffled).flatten()])
-    )[0, 1]
-    assert correlation < 0.999
-    assert not torch.allclose(scores, explainer(queries, shuffled))
-
-
-def test_image_compared_with_itself_has_a_map(network, queries):
-    explainer = FAM(network)
-    scores = explainer(queries, explainer.embed(queries))
-    assert (scores.amax(dim=(1, 2, 3)) > 0).all()
-    assert (scores.std(dim=(1, 2, 3)) > 0).all()
-
-
-def test_batch_equals_one_by_one_in_float64(network, queries, supports):
-    explainer = FAM(network)
-    references = explainer.embed(supports)
-    together = explainer.attribute(queries, references)
-    alone = [explainer.attribute(queries[i : i + 1], references[i : i + 1]) for i in range(2)]
-    torch.testing.assert_close(together, torch.cat(alone), **EXACT)
-
-
-def test_partner_has_the_same_weights(network, queries, supports):
-    explainer = FAM(network)
-    scores, partner_scores = explainer.pair(queries, supports)
-    assert scores.shape == (2, 1, 96, 128)
-    assert partner_scores.shape == (2, 1, 128, 64)
-    references = explainer.embed(supports)
-    torch.testing.assert_close(scores, explainer(queries, references))
-    # c is symmetric: seen from the supports, the weights are the same.
-    torch.testing.assert_close(partner_scores, explainer(supports, explainer.embed(queries)))
-
-
-def test_one_of_two_supports_gets_the_weights_of_their_prototype(network, queries, supports):
-    explainer = FAM(network, weights="plain", normalisation="none")
-    prototype = explainer.embed(supports).mean(dim=0, keepdim=True)
-    _, partner_scores = explainer.pair(
-        queries[:1].expand(2, -1, -1, -1), supports, prototype.expand(2, -1)
-    )
-    query, others = explainer.feature_maps(queries[:1]), explainer.feature_maps(supports)
-    weights = explainer.contributions(query, prototype)
-    expected = torch.einsum("k,bkhw->bhw", weights[0], others).clamp(min=0)[:, None]
-    expected = nn.functional.interpolate(expected, (128, 64), mode="bilinear").float()
-    torch.testing.assert_close(partner_scores, expected)
-
-
-def test_all_channels_count_where_no_distance_tells_them_apart(maps):
-    explainer = FAM(TINY, metric="euclidean")
-    scores = explainer.score_maps(maps, maps.mean(dim=(2, 3)))
-    torch.testing.assert_close(scores, maps.sum(dim=1, keepdim=True))
-
-
-def test_linear_head_is_pulled_back(maps):
-    head = nn.Linear(6, 4).double()
-    explainer = FAM(TINY, head=head)
-    references = torch.randn(2, 4, dtype=torch.float64)
-    pooled = maps.mean(dim=(2, 3))
-    projected = pooled @ head.weight.T + head.bias
-    length = (projected.norm(dim=1) * references.norm(dim=1))[:, None]
-    contributions = explainer.contributions(maps, references)
-    torch.testing.assert_close(contributions, pooled * (references @ head.weight) / length, **EXACT)
-    # The bias belongs to no channel.
-    rest = (references @ head.bias) / length[:, 0]
-    torch.testing.assert_close(contributions.sum(dim=1) + rest, cosine(projected, references))
-
-
-def test_contributions_through_a_perceptron_without_bias_add_up(maps):
-    head = nn.Sequential(nn.Linear(6, 8, False), nn.ReLU(), nn.Linear(8, 4, False)).double()
-    references = torch.randn(2, 4, dtype=torch.float64)
-    for metric, similarity in (("cosine", cosine), ("dot", dot)):
-        explainer = FAM(TINY, metric=metric, head=head)
-        expected = similarity(head(maps.mean(dim=(2, 3))), references)
-        actual = explainer.contributions(maps, references).sum(dim=1)
-        torch.testing.assert_close(actual, expected, **EXACT)
-
-
-def test_head_is_frozen_and_stays_in_eval_mode(images):
-    head = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
-    classifier = FrozenClassifier("test_resnet", pretrained=False)
-    head[0] = nn.Linear(classifier.stages[-1].channels, 8)
-    explainer = FAM(classifier, head=head).train()
-    assert not head.training
-    before = {name: value.clone() for name, value in head.state_dict().items()}
-    explainer(images, explainer.embed(images.flip(-1)))
-    for name, value in head.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    assert all(not weight.requires_grad and weight.grad is None for weight in head.parameters())
-
-
-def test_flattened_prototype(network, queries):
-    explainer = FAM(network, pool="flatten")
-    references = explainer.embed(queries.flip(-1))
-    maps = explainer.feature_maps(queries)
-    contributions = explainer.contributions(maps, references)
-    assert contributions.shape == maps.shape[:2]
-    torch.testing.assert_close(
-        contributions.sum(dim=1), explainer.similarity(queries, references), **EXACT
-    )
-    assert explainer(queries, references).shape == (2, 1, 96, 128)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"metric": "cosin"}, "did you mean cosine"),
-        ({"pool": "avg"}, "unknown pool 'avg'"),
-        ({"weights": "plane"}, "did you mean plain"),
-        ({"normalisation": "l2"}, "unknown normalisation 'l2'"),
-        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
-        ({"metric": "euclidean", "weights": "decomposition"}, "choose cosine or dot"),
-        ({"metric": "euclidean", "normalisation": "l1"}, "choose minmax or softmax"),
-        ({"metric": "euclidean", "head": nn.Identity()}, "choose cosine or dot"),
-    ],
-)
-def test_bad_option(options, message):
-    with pytest.raises(InputError, match=message):
-        FAM(TINY, **options)
-
-
-def test_targets_that_are_no_references_are_refused(network, queries):
-    explainer = FAM(network)
-    for target in (None, torch.tensor([0, 1])):
-        with pytest.raises(TargetError, match="FAM explains reference embeddings, not class"):
-            explainer(queries, target)
-    width = network.stages[-1].channels
-    with pytest.raises(InputError, match=rf"must be embeddings \(b {width}\).* got \(2, 3\)"):
-        explainer(queries, torch.rand(2, 3))
-    with pytest.raises(InputError, match="must be finite"):
-        explainer(queries, torch.full((2, width), torch.nan))

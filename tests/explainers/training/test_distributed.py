@@ -1,4 +1,4 @@
-"""Two processes against one: forward passes here, whole trainings in tests/test_scale.py."""
+"""Two processes against one: forward passes here, whole trainings in tests/train/test_scale.py."""
 
 import pytest
 import torch

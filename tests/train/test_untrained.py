@@ -10,7 +10,7 @@ from datamodules.maps import Maps
 from explainers import OptiCAM
 from train import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "configs/smoke.yaml"
 
 pytestmark = [

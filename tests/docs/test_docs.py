@@ -15,7 +15,7 @@ from explainers.evaluation.records import write_records
 from explainers.metrics import CHOICES
 from explainers.moved import MOVED
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "checkpoints/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = {
     '"resnet50.tv_in1k"': '{"model": "test_resnet", "pretrained": False}',

@@ -1,0 +1,166 @@
+"""The web page in a browser."""
+
+import importlib.util
+import json
+import shutil
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ANSWER = 90  # seconds that a busy machine may take to answer
+needs_gradio = pytest.mark.skipif(
+    not importlib.util.find_spec("gradio"), reason='needs pip install "learned-explainers[app]"'
+)
+needs_browser = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver"))
+    or not importlib.util.find_spec("selenium"),
+    reason="needs chromium, chromedriver, and pip install selenium",
+)
+
+
+def arrays(file):
+    with np.load(file) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def browser(server, tmp_path):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1300,1300",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.mark.slow
+@needs_gradio
+@needs_browser
+@pytest.mark.filterwarnings("default")
+class TestBrowser:
+    @pytest.fixture
+    def find(self, browser, server):
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        def find(selector, count=1, text=""):
+            """Wait until there are `count` elements, of which the first has the text."""
+
+            def there(driver):
+                found = driver.find_elements(By.CSS_SELECTOR, selector)
+                if len(found) == count and all(text in one.text for one in found[:1]):
+                    return found or "none"
+                return None
+
+            return WebDriverWait(browser, ANSWER).until(there, f"no {count} {selector}")
+
+        browser.get(server.url)
+        return find
+
+    def upload(self, find, where, *paths):
+        (field,) = find(f"#{where} input[type=file]")
+        field.send_keys("\n".join(map(str, paths)))
+
+    def picture(self, find, other_than=""):
+        """Where the first picture is, once it is another one."""
+        end = time.monotonic() + ANSWER
+        while time.monotonic() < end:
+            source = find("#shown .grid-container img")[0].get_attribute("src")
+            if source != other_than:
+                return source
+            time.sleep(0.2)
+        raise TimeoutError("the picture stayed as it was")
+
+    def tab(self, find, name):
+        next(tab for tab in find("button[role=tab]", 3) if tab.text == name).click()
+
+    def test_photograph_second_class_downloads(self, browser, find, files, tmp_path):
+        self.upload(find, "photo", files / "a.png")
+        first = self.picture(find)
+        drawn = self.fetched(first)
+        classes = find("#classes label", 5)
+        before = self.downloaded(find, tmp_path, "npz")
+        classes[1].click()
+        second = self.picture(find, other_than=first)
+        assert self.fetched(second) != drawn
+        after = self.downloaded(find, tmp_path, "npz")
+        assert arrays(after)["target"] != arrays(before)["target"]
+        assert not np.allclose(arrays(after)["map"], arrays(before)["map"])
+        with Image.open(self.downloaded(find, tmp_path, "png")) as image:
+            assert image.size == (90, 60 + 2 * 22)
+        hosts = {
+            message["params"]["request"]["url"].split("?")[0]
+            for line in browser.get_log("performance")
+            if (message := json.loads(line["message"])["message"])["method"]
+            == "Network.requestWillBeSent"
+        }
+        assert not [url for url in hosts if url.startswith("http") and "127.0.0.1" not in url]
+
+    def fetched(self, url):
+        with urllib.request.urlopen(url) as answer:
+            return answer.read()
+
+    def downloaded(self, find, folder, kind):
+        known = set(folder.glob(f"*.{kind}"))
+        find(f"#{kind}")[0].click()
+        end = time.monotonic() + ANSWER
+        while time.monotonic() < end:
+            if fresh := set(folder.glob(f"*.{kind}")) - known:
+                return fresh.pop()
+            time.sleep(0.2)
+        raise TimeoutError(f"no {kind} was downloaded")
+
+    def test_example_is_explained_at_a_click(self, server, browser, find):
+        from selenium.webdriver.common.by import By
+
+        from datamodules.photos import package_photographs
+
+        thumbnails = find("#examples .thumbnail-item", len(package_photographs()))
+        thumbnails[0].click()
+        first = self.picture(find)
+        find("#photo img")
+        thumbnails[1].click()
+        self.picture(find, other_than=first)
+        assert "Error" not in browser.find_element(By.TAG_NAME, "body").text
+        assert "InvalidPathError" not in server.output()
+
+    def test_concept_and_two_images(self, find, files):
+        self.upload(find, "photo", files / "a.png")
+        first = self.picture(find)
+        self.tab(find, "A concept")
+        self.upload(find, "concept", files / "b.png", files / "a.png")
+        find("#concept .file", 2)
+        find("#where")[0].click()
+        second = self.picture(find, other_than=first)
+        self.tab(find, "Two images")
+        self.upload(find, "partner", files / "b.png")
+        find("#partner img")
+        find("#compare")[0].click()
+        pictures = find("#shown .grid-container img", 2)
+        assert second not in [one.get_attribute("src") for one in pictures]
+
+    def test_bad_file_is_told_in_one_sentence(self, server, find, files):
+        self.upload(find, "photo", files / "letter.jpg")
+        (message,) = find("#message .error", text="letter.jpg cannot be read as an image")
+        assert "Traceback" not in message.text
+        assert str(server.temporary) not in message.text
+        find("#shown img", 0)
+        assert "Traceback" not in server.output()
