@@ -14,32 +14,11 @@ from explainers.evaluation.scoreboard import Scoreboard
 from explainers.methods.cam.target_scores import TARGET_SCORES
 
 LABELS = torch.tensor([0, 2, 3])
-KINDS = ["test_resnet", "test_vit"]
-
-
-@pytest.fixture(params=KINDS)
-def architecture(request):
-    """One network with maps and one with tokens."""
-    return request.param
-
-
-@pytest.fixture
-def classifier(source):
-    """Random weights in float64; the last layer scaled up, to tell classes apart."""
-    made = FrozenClassifier.of(source)
-    torch.nn.init.normal_(made.model.get_classifier().weight, std=1.0)
-    return made.double()
-
-
-@pytest.fixture
-def images():
-    """Three images (3 3 64 96) in [0, 1], wider than high."""
-    return torch.rand(3, 3, 64, 96, dtype=torch.float64)
 
 
 @contextmanager
 def passes(classifier):
-    """How many images each pass of the classifier shows it."""
+    """Numbers of images in the passes of the classifier, a list that grows."""
     shown = []
     first = next(part for part in classifier.modules() if part._parameters and not part._modules)
     handle = first.register_forward_pre_hook(lambda module, inputs: shown.append(len(inputs[0])))

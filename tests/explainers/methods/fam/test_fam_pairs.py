@@ -1,29 +1,11 @@
 """FAM of images and of the references that they are compared with."""
 
-import pytest
 import torch
 from torch import nn
 
-from explainers import FAM, FrozenClassifier
+from explainers import FAM
 
 EXACT = {"rtol": 0, "atol": 1e-12}
-
-
-@pytest.fixture
-def network(source):
-    return FrozenClassifier.of(source).double()
-
-
-@pytest.fixture
-def queries():
-    """Two images (2 3 96 128) of noise in [0, 1], float64, wider than high."""
-    return torch.rand(2, 3, 96, 128, dtype=torch.float64)
-
-
-@pytest.fixture
-def supports():
-    """Two other images, higher than wide."""
-    return torch.rand(2, 3, 128, 64, dtype=torch.float64)
 
 
 def test_random_reference_changes_the_map(network, queries, supports):

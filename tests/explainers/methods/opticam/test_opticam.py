@@ -14,33 +14,13 @@ LABELS = torch.tensor([0, 2, 3])
 KINDS = ["test_resnet", "test_vit"]
 
 
-@pytest.fixture(params=KINDS)
-def architecture(request):
-    """One network with maps and one with tokens."""
-    return request.param
-
-
-@pytest.fixture
-def classifier(source):
-    """Random weights in float64; the last layer scaled up, to tell classes apart."""
-    made = FrozenClassifier.of(source)
-    torch.nn.init.normal_(made.model.get_classifier().weight, std=1.0)
-    return made.double()
-
-
-@pytest.fixture
-def images():
-    """Three images (3 3 64 96) in [0, 1], wider than high."""
-    return torch.rand(3, 3, 64, 96, dtype=torch.float64)
-
-
 def exact(explainer, images, target):
     """Maps in the precision of the images, which `forward` rounds to float32."""
     return explainer.attribute(images, target)
 
 
 def tapped(classifier, image):
-    """What the layer puts out (channels h w), read by a hook."""
+    """Output of the layer (channels h w), read by a hook."""
     model = classifier.model
     read = []
     layer = model.blocks[-1].norm1 if hasattr(model, "blocks") else None

@@ -1,6 +1,5 @@
-"""Which layer Opti-CAM mixes, where the mix starts, and a layer that is constant."""
+"""The layer that Opti-CAM mixes: its choice, the start of the mix, constant layers."""
 
-import pytest
 import timm
 import torch
 import torch.nn.functional as F
@@ -13,27 +12,6 @@ from explainers.evaluation.scoreboard import Scoreboard
 from explainers.methods.cam.channel_maps import channel_maps, combine, default_stage
 
 LABELS = torch.tensor([0, 2, 3])
-KINDS = ["test_resnet", "test_vit"]
-
-
-@pytest.fixture(params=KINDS)
-def architecture(request):
-    """One network with maps and one with tokens."""
-    return request.param
-
-
-@pytest.fixture
-def classifier(source):
-    """Random weights in float64; the last layer scaled up, to tell classes apart."""
-    made = FrozenClassifier.of(source)
-    torch.nn.init.normal_(made.model.get_classifier().weight, std=1.0)
-    return made.double()
-
-
-@pytest.fixture
-def images():
-    """Three images (3 3 64 96) in [0, 1], wider than high."""
-    return torch.rand(3, 3, 64, 96, dtype=torch.float64)
 
 
 def test_weighs_the_last_block_and_not_what_widens_it_for_the_head(images):

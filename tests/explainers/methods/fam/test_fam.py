@@ -3,34 +3,12 @@
 import pytest
 import torch
 
-from explainers import FAM, FrozenClassifier
+from explainers import FAM
 from explainers.methods.similarity.pooling import POOLS
 from explainers.methods.similarity.similarities import METRICS, cosine
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 TINY = {"model": "test_resnet", "pretrained": False}
-
-
-@pytest.fixture
-def network(source):
-    return FrozenClassifier.of(source).double()
-
-
-@pytest.fixture
-def queries():
-    """Two images (2 3 96 128) of noise in [0, 1], float64, wider than high."""
-    return torch.rand(2, 3, 96, 128, dtype=torch.float64)
-
-
-@pytest.fixture
-def supports():
-    """Two other images, higher than wide."""
-    return torch.rand(2, 3, 128, 64, dtype=torch.float64)
-
-
-@pytest.fixture
-def maps():
-    return torch.rand(2, 6, 3, 4, dtype=torch.float64)
 
 
 @pytest.fixture

@@ -12,22 +12,6 @@ EXACT = {"rtol": 0, "atol": 1e-12}
 TINY = {"model": "test_resnet", "pretrained": False}
 
 
-@pytest.fixture
-def network(source):
-    return FrozenClassifier.of(source).double()
-
-
-@pytest.fixture
-def queries():
-    """Two images (2 3 96 128) of noise in [0, 1], float64, wider than high."""
-    return torch.rand(2, 3, 96, 128, dtype=torch.float64)
-
-
-@pytest.fixture
-def maps():
-    return torch.rand(2, 6, 3, 4, dtype=torch.float64)
-
-
 def test_all_channels_count_where_no_distance_tells_them_apart(maps):
     explainer = FAM(TINY, metric="euclidean")
     scores = explainer.score_maps(maps, maps.mean(dim=(2, 3)))
