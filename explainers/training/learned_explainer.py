@@ -76,7 +76,7 @@ class LearnedExplainer(Explainer):
         return self._scores(images, target, self.network.read(images))
 
     def answer(self, images: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """As of every explainer, in one pass where the classifier reads its own features."""
+        """Target, scores and probability as `Explainer.answer`, in one pass for own features."""
         with evaluating(self), torch.no_grad():
             logits, features = self.read(images)
             predicted = target is None and self.classifier.num_classes

@@ -57,7 +57,7 @@ def read(path):
 
 
 def outcome(path):
-    """What is read of a shard, and how it is refused."""
+    """Samples of a shard and an empty text, or None and the message of the error."""
     try:
         return read(path), ""
     except DataError as error:

@@ -100,7 +100,7 @@ def write_bundle(config):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """What the commands find in a checkout."""
+    """A folder with the configs, bundles, images and shards that the commands name."""
     folder = tmp_path_factory.mktemp("template")
     torch.manual_seed(0)
     for model in ("test_resnet", "test_vit"):

@@ -34,7 +34,7 @@ STAND_INS = {
     ("--checkpoint", "FOLDER"): "BUNDLE",
     ("--gallery", "FOLDER"): "photos",
 }
-"""What the words of a command that stand for something are, by the option before them."""
+"""Values for the placeholders of printed commands, by the option and the placeholder."""
 
 LESS = {
     "serving": "--rounds 1 --visitors 1 --large 1",

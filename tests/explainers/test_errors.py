@@ -16,7 +16,7 @@ from explainers.errors import (
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])
 def test_whole_number_within_its_range_is_taken(value):
-    require_whole("steps", value, 1, 7)
+    assert require_whole("steps", value, 1, 7) is None
 
 
 @pytest.mark.parametrize("value", [0, 8, 1.0, 1.5, True, "3", None, float("nan"), [1], 10**400])
@@ -33,7 +33,7 @@ def test_whole_number_without_a_limit_has_a_least_value():
 
 @pytest.mark.parametrize("value", [0, 0.5, 1, np.float32(0.25)])
 def test_number_within_its_range_is_taken(value):
-    require_number("budget", value, 0, 1)
+    assert require_number("budget", value, 0, 1) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from explainers import PTAME, FrozenClassifier
+from explainers import PTAME, Explainer, FrozenClassifier
 from explainers.bundle.from_config import construct
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
@@ -113,7 +113,8 @@ def test_hyperparameters_of_a_method_are_taken_or_refused(name, data):
         defaults = {"auxiliary": SOURCE}
     network = TRANSFORMER if issubclass(kind, TokenExplainer) or name == "RCut" else SOURCE
     with one_line():
-        construct(kind, defaults | options, name, classifier=network)
+        explainer = construct(kind, defaults | options, name, classifier=network)
+        assert type(explainer) is kind
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_config_of_a_bundle_is_taken_or_refused(bundle, changes):
     try:
         path.write_text(json.dumps(config))
         with one_line():
-            load_explainer(bundle)
+            assert isinstance(load_explainer(bundle), Explainer)
     finally:
         path.write_text(before)
 

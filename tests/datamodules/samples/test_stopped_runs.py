@@ -1,4 +1,4 @@
-"""What stops a run at once: damaged shards, shards and labels that are missing, dead workers."""
+"""Errors that stop a run at once: damaged shards, missing shards and labels, dead workers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What unreadable samples do to a run: they are left out and counted, and too many stop it."""
+"""Unreadable samples: they are left out and counted, and too many stop the run."""
 
 import os
 import pickle

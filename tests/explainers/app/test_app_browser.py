@@ -80,7 +80,7 @@ class TestBrowser:
         field.send_keys("\n".join(map(str, paths)))
 
     def picture(self, find, other_than=""):
-        """Where the first picture is, once it is another one."""
+        """Address of the first picture shown, after waiting until it is not `other_than`."""
         end = time.monotonic() + ANSWER
         while time.monotonic() < end:
             source = find("#shown .grid-container img")[0].get_attribute("src")

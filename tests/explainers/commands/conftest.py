@@ -1,4 +1,4 @@
-"""What the commands are asked about: photographs, folders of them, a bundle, and configs."""
+"""Inputs of the commands: photographs, folders of them, a bundle, and configs."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def rotated(tmp_path):
 
 @pytest.fixture(scope="session")
 def comparison():
-    """What the file of a small comparison holds; tests do not change it."""
+    """Config of a small comparison, as a mapping that tests do not change."""
     return {
         "classifier": RANDOM,
         "data": {
