@@ -3,9 +3,8 @@
 A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
 """
 
-import sys
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -28,7 +27,9 @@ from explainers.callbacks import (
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.commands.training_cli import (
     OneLineParser,
+    add_run_options,
     check_trainer,
+    note,
     plain_data_settings,
     quiet_libraries,
     reason_of,
@@ -37,7 +38,6 @@ from explainers.commands.training_cli import (
     run_in_one_line,
 )
 from explainers.errors import InputError
-from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.evaluation.records import Row, annotate, read_records
 from explainers.report.explanation_panel import explained_panel
 from explainers.report.table import table
@@ -53,34 +53,11 @@ class ExplainerCLI(LightningCLI):
     """LightningCLI with the end that every fit of ours has: test, table, bundle."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what a run has beside model, data and trainer."""
-        parser.add_argument(
-            "--bundle",
-            type=str | None,
-            help="folder to write the trained explainer to, as a bundle",
-        )
-        parser.add_argument(
-            "--log_level",
-            type=Literal["error", "warning", "info"],
-            default="warning",
-            help="what Lightning says on the screen, from this level on",
-        )
+        """Add the options of a run beside model, data and trainer."""
+        add_run_options(parser)
         parser.add_lightning_class_args(MapWriter, "maps")
-        parser.add_argument(
-            "--metrics",
-            type=list[str],
-            default=list(CONFIDENCE_METRICS),
-            help="what a test reports",
-        )
-        parser.add_argument(
-            "--chunk_size", type=int, default=64, help="images in the classifier at once, in a test"
-        )
-        parser.add_argument(
-            "--map_normalisation",
-            type=Literal["answered", "minmax"],
-            default="answered",
-            help="score maps as the explainer answers, or each from its minimum to its maximum",
-        )
+
+    _resumed_step: int | None = None
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and refuse numbers that no run can have before anything is built."""
@@ -143,16 +120,21 @@ class ExplainerCLI(LightningCLI):
                 "trained; name a .ckpt file"
             )
         checkpoint = read_checkpoint(path)
+        self._resumed_step = checkpoint.get("global_step")
         kind = type(self.model).__name__
         line = compare_with_config(checkpoint, kind, dict(self.model.hparams), resume)
         if line:
-            rank_zero_only(print)(f"note: {line}", file=sys.stderr)
+            note(line)
 
     def after_fit(self) -> None:
         """Test what was trained, print the table, and write the bundle."""
         if not isinstance(self.model, LearnedExplainer):
             return
         steps = self.trainer.global_step
+        if steps == self._resumed_step:
+            note(
+                "the checkpoint's training was finished already; raise trainer.max_epochs for more"
+            )
         self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scores = self._report()
         folder = self._get(self.config, "bundle")

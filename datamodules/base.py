@@ -1,14 +1,18 @@
 """Base datamodule: resumable loaders over three splits, and the batch that they give."""
 
+import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
 from datamodules.samples.checks import MOST_WORKERS, check_count
+from datamodules.samples.resuming import differing_settings
 from datamodules.samples.unreadable import (
     CountingLoader,
     ReplaceUnreadable,
@@ -23,6 +27,8 @@ __all__ = [
     "Sample",
     "StreamBatches",
 ]
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 1800  # seconds without a batch after which workers are taken for stuck
 
@@ -65,6 +71,7 @@ class ImageDataModule(LightningDataModule):
         check_count("num_workers", num_workers, least=0, most=MOST_WORKERS)
         check_count("samples_per_epoch", samples_per_epoch)
         check_count("max_bad", max_bad, least=0)
+        self.save_hyperparameters(logger=False)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
@@ -92,18 +99,39 @@ class ImageDataModule(LightningDataModule):
         self._train_loader.load_state_dict(self._position)
         return self._train_loader
 
-    def state_dict(self) -> dict[str, int]:
-        """Position of training in the stream.
+    def state_dict(self) -> dict[str, Any]:
+        """Position of training in the stream, and the settings that it is counted by.
 
         Lightning restores this before it asks for a loader. It would restore the loader's own
         state too late: a schedule that asks for the number of steps makes it read the loader
         first.
         """
-        return self._train_loader.state_dict() if self._train_loader else self._position
+        position = self._train_loader.state_dict() if self._train_loader else self._position
+        return position | {"settings": self._settings()}
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on from a position in the stream."""
-        self._position = state_dict
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a position in the stream, and log what differs from the checkpoint's settings.
+
+        Raises:
+            DataError: batches or epochs are of another length, which a fit cannot go on with.
+        """
+        settings = state_dict.get("settings")  # earlier versions kept the position only
+        fitting = self.trainer is not None and self.trainer.state.fn == "fit"
+        line = differing_settings(settings, self._settings()) if settings and fitting else None
+        if line:
+            rank_zero_only(logger.warning)(line)
+        self._position = {"next_batch": state_dict["next_batch"]}
+
+    def _settings(self) -> dict[str, Any]:
+        """Plain values that the training stream depends on, and the seed of the run."""
+        given = {name: _plain(value) for name, value in self.hparams.items() if name[0] != "_"}
+        return given | {
+            "data set": type(self).__name__,
+            "samples_per_epoch": self.samples_per_epoch,
+            "processes": _process()[1],
+            "accumulate_grad_batches": getattr(self.trainer, "accumulate_grad_batches", 1),
+            "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
+        }
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """A loader over the split in order, every sample once."""
@@ -183,6 +211,13 @@ class ResumableLoader(CountingLoader):
 
 def _as_it_is(batch: Sample) -> Sample:
     return batch
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  any setting
+    """A setting as checkpoints hold it: lists and plain values; anything else by its text."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _process() -> tuple[int, int]:

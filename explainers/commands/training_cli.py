@@ -7,13 +7,15 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.errors import DataError
 from explainers.errors import InputError
+from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
 Result = TypeVar("Result")
 
@@ -47,6 +49,42 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Add the options of a run that are neither of the model, the data, nor the trainer."""
+    parser.add_argument(
+        "--bundle",
+        type=str | None,
+        help="folder to write the trained explainer to, as a bundle",
+    )
+    parser.add_argument(
+        "--log_level",
+        type=Literal["error", "warning", "info"],
+        default="warning",
+        help="what Lightning says on the screen, from this level on",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=list[str],
+        default=list(CONFIDENCE_METRICS),
+        help="what a test reports",
+    )
+    parser.add_argument(
+        "--chunk_size", type=int, default=64, help="images in the classifier at once, in a test"
+    )
+    parser.add_argument(
+        "--map_normalisation",
+        type=Literal["answered", "minmax"],
+        default="answered",
+        help="score maps as the explainer answers, or each from its minimum to its maximum",
+    )
+
+
+@rank_zero_only
+def note(line: str) -> None:
+    """Print a line that a user should know of a run."""
+    print(f"note: {line}", file=sys.stderr)
+
+
 def quiet_libraries(level: str) -> None:
     """Keep what libraries say below a level off the screen, and warnings nobody can act on."""
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -55,6 +93,8 @@ def quiet_libraries(level: str) -> None:
         "Found .* module.* in eval mode",  # frozen networks are, on purpose
         ".*isinstance.treespec, LeafSpec.* is deprecated",
         ".*does not have many workers",
+        "Checkpoint directory .* exists and is not empty",  # as of every fit that is resumed
+        "The dirpath has changed from",
         ".* was deprecated in v4.49.0",  # jsonargparse, of what Lightning calls
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -143,8 +143,8 @@ class LearnedExplainer(Explainer):
 
     def build_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """One cycle over the steps of the fit, as Lightning takes a schedule."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        return {"scheduler": one_cycle(optimizer, steps), "interval": "step"}
+        schedule = one_cycle(optimizer, self.trainer.estimated_stepping_batches)
+        return {"scheduler": schedule, "interval": "step"}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
         """The optimiser and its schedule."""

@@ -168,3 +168,55 @@ def test_a_checkpoint_for_other_weights_is_refused(networks, tmp_path):
     assert result.returncode == 2
     assert "error: trained for other weights of classifier" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def finished(networks):
+    """Options of a fit of two epochs, and the checkpoint that it ended with."""
+    common = [f"--config={SMOKE}", "--trainer.logger=false", *networks]
+    return common, main(["fit", *common]).trainer.checkpoint_callback.best_model_path
+
+
+@pytest.mark.slow
+def test_a_finished_fit_goes_on_for_more_epochs(finished, caplog):
+    common, path = finished
+    cli = main(["fit", *common, "--trainer.max_epochs=4", f"--ckpt_path={path}"])
+    assert cli.trainer.global_step == 32
+    assert "schedule has 16 steps, and this fit 32" in caplog.text
+    (schedule,) = cli.trainer.lr_scheduler_configs
+    assert schedule.scheduler.last_epoch == 32
+
+
+@pytest.mark.slow
+def test_a_fit_with_nothing_left_to_train_says_so(finished, capsys):
+    common, path = finished
+    cli = main(["fit", *common, f"--ckpt_path={path}"])
+    assert cli.trainer.global_step == 16
+    assert "note: the checkpoint's training was finished already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["--data.init_args.batch_size=2", "--trainer.max_epochs=6"], "batch_size 8 (here 2)"),
+        (["--data.init_args.samples_per_epoch=32"], "samples_per_epoch 64 (here 32)"),
+        (["--trainer.accumulate_grad_batches=2"], "accumulate_grad_batches 1 (here 2)"),
+    ],
+)
+def test_other_batches_than_the_checkpoint_s_are_refused(finished, changes, words, capsys):
+    common, path = finished
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *common, *changes, f"--ckpt_path={path}"])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: the checkpoint cannot be resumed with")
+    assert words in line
+
+
+@pytest.mark.slow
+def test_other_data_than_the_checkpoint_s_are_told(finished, caplog):
+    common, path = finished
+    changes = ["--data.init_args.size=96", "--seed_everything=1", "--trainer.max_epochs=3"]
+    main(["fit", *common, *changes, f"--ckpt_path={path}"])
+    assert "size 64 (here 96), seed_everything '0' (here '1')" in caplog.text

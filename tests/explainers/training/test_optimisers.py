@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from explainers.errors import InputError
 from explainers.training.optimisers import adamw, one_cycle, sgd
 
 STEPS = 10
@@ -82,3 +83,35 @@ def test_a_step_of_sgd_is_nesterovs_with_or_without_decay_of_biases(decay_biases
         optimizer.step()
         optimizer.step()
         torch.testing.assert_close(weight.detach(), place, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("earlier", [5, 20])
+def test_a_schedule_of_another_length_goes_on_at_the_rates_of_its_own(earlier, caplog):
+    def begun(steps):
+        layer = nn.Linear(3, 2)
+        optimizer = adamw(layer.named_parameters(), 1e-4, 0.1)
+        return optimizer, one_cycle(optimizer, steps)
+
+    def step(optimizer, schedule):
+        optimizer.step()
+        schedule.step()
+
+    optimizer, schedule = begun(earlier)
+    for _ in range(4):
+        step(optimizer, schedule)
+    other, resumed = begun(STEPS)
+    other.load_state_dict(optimizer.state_dict())
+    resumed.load_state_dict(schedule.state_dict())
+    for done in range(4, STEPS):
+        (group,) = other.param_groups
+        actual = group["lr"], group["betas"][0]
+        assert actual == pytest.approx(published(done, 1e-4), rel=1e-12)
+        if done < STEPS - 1:
+            step(other, resumed)
+    assert f"schedule has {earlier} steps, and this fit {STEPS}" in caplog.text
+
+
+def test_a_fit_without_an_end_is_refused():
+    optimizer = adamw(nn.Linear(3, 2).named_parameters(), 1e-4, 0.1)
+    with pytest.raises(InputError, match="set trainer.max_epochs or max_steps"):
+        one_cycle(optimizer, float("inf"))
