@@ -113,5 +113,5 @@ def test_a_schedule_of_another_length_goes_on_at_the_rates_of_its_own(earlier, c
 
 def test_a_fit_without_an_end_is_refused():
     optimizer = adamw(nn.Linear(3, 2).named_parameters(), 1e-4, 0.1)
-    with pytest.raises(InputError, match="set trainer.max_epochs or max_steps"):
+    with pytest.raises(InputError, match=r"set trainer\.max_epochs or max_steps"):
         one_cycle(optimizer, float("inf"))
