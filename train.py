@@ -36,6 +36,7 @@ from explainers.commands.training_cli import (
     refuse,
     require_writable,
     run_in_one_line,
+    take_class_names,
 )
 from explainers.errors import InputError
 from explainers.evaluation.records import Row, annotate, read_records
@@ -72,6 +73,7 @@ class ExplainerCLI(LightningCLI):
             super().instantiate_classes()
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             refuse(reason_of(error))
+        take_class_names(self.model, self.datamodule.classes)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401  Lightning's own
         """Build the trainer; its checkpoints are durable unless the config names others."""
@@ -198,8 +200,8 @@ class ExplainerCLI(LightningCLI):
             "tested on": "the datamodule's test split",
         }
         self.datamodule.setup("test")  # which only the processes that tested may have done
-        batch = next(iter(self.datamodule.test_dataloader()))
-        picture = explained_panel(self.model, batch["image"][:6].to(self.model.device))
+        images = self.datamodule.test_images(6).to(self.model.device)
+        picture = explained_panel(self.model, images) if len(images) else None
         protocol = self._callback(ScoreLogger).protocol
         path = save_bundle(self.model, folder, training, scores, picture, protocol=protocol)
         print(f"\nwrote {path}; look at {path / 'panel.png'}")

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.errors import DataError
 from datamodules.samples.checks import MOST_WORKERS, check_count
+from datamodules.samples.order import evenly_spread
 from datamodules.samples.resuming import differing_settings
 from datamodules.samples.unreadable import (
     CountingLoader,
@@ -48,6 +50,9 @@ class ImageDataModule(LightningDataModule):
 
     Subclasses implement `setup`, which assigns `train_set`, `val_set` and `test_set`.
 
+    Attributes:
+        classes: names of the classes, in the order of their labels; None where data do not tell.
+
     Args:
         batch_size: samples in a batch, on each process.
         num_workers: processes that prepare samples, on each process.
@@ -59,6 +64,7 @@ class ImageDataModule(LightningDataModule):
         DataError: a setting is out of range.
     """
 
+    classes: list[str] | None = None
     train_set: Dataset[Sample]
     val_set: Dataset[Sample]
     test_set: Dataset[Sample]
@@ -144,6 +150,21 @@ class ImageDataModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Sample]:
         """The test split, in order, every sample once."""
         return self.test_dataloader()
+
+    def test_images(self, count: int) -> Tensor:
+        """Images (b 3 h w) spread evenly over the test split; of `count`, those that are readable.
+
+        Raises:
+            DataError: none of them is readable.
+        """
+        positions = evenly_spread(count, len(self.test_set))  # type: ignore[arg-type]
+        unreadable = UnreadableSamples(count)
+        batch = SkipUnreadable(self.test_set, positions, unreadable).__getitems__(
+            list(range(len(positions)))
+        )
+        unreadable.add(batch["unreadable"])
+        images: Tensor = batch["image"]
+        return images
 
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()

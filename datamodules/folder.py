@@ -143,6 +143,7 @@ class FolderDataModule(ImageDataModule):
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_files)
         super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
+        self.classes = self.training_files.classes
         self.stream = ShuffledShards(self.training_files, together=1, seed=seed, crops=crops)
 
     def setup(self, stage: str) -> None:

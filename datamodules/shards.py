@@ -29,7 +29,7 @@ from datamodules.shard_files.index import (
     index_of,
     members_of,
 )
-from datamodules.shard_files.info import recorded_lengths
+from datamodules.shard_files.info import recorded_classes, recorded_lengths
 from datamodules.shard_files.names import check_key
 
 
@@ -202,6 +202,7 @@ class ShardsDataModule(ImageDataModule):
         if samples_per_epoch is None:
             samples_per_epoch = len(self.training_shards)
         super().__init__(batch_size, num_workers, samples_per_epoch, max_bad)
+        self.classes = recorded_classes(self.training_shards.shards)
         self.stream = ShuffledShards(self.training_shards, together, seed, crops)
 
     def setup(self, stage: str) -> None:

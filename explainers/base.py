@@ -14,6 +14,7 @@ from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
+from explainers.classifier.class_names import as_target
 from explainers.classifier.inference import evaluating, probability_of
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Explanation
@@ -142,7 +143,7 @@ class Explainer(LightningModule, ABC):
     def explain(
         self,
         images: Tensor | ImageLike | Sequence[ImageLike],
-        target: Tensor | Sequence[int] | int | None = None,
+        target: Tensor | Sequence[int | str] | int | str | None = None,
         crop: bool = False,
         uncertainty: bool = False,
     ) -> Explanation:
@@ -152,19 +153,17 @@ class Explainer(LightningModule, ABC):
             images: a tensor (b 3 h w) or (3 h w) in [0, 1], explained as it is; or a PIL image, a
                 path, or a list of these, each shown to the model whole, its map returned at its
                 own height and width.
-            target: as for `forward`; a number or a list of them will do.
+            target: as for `forward`; a class's number or name, or a list of them, will do.
             crop: show files as the classifier is evaluated, cropped; their maps are of the crop.
             uncertainty: tell too how far the maps of mirrored and moved images differ.
 
         Raises:
-            InputError: an image cannot be read, or as `forward`.
+            InputError: an image cannot be read, no class has such a name, or as `forward`.
         """
         fraction = self.classifier.crop_fraction if crop else None
         tensors, shown, names = to_batch(images, self.classifier.size, fraction)
-        if isinstance(target, int):
-            target = [target] * len(shown)
-        if target is not None:
-            target = torch.as_tensor(target).to(self.device)
+        target = as_target(target, len(shown), self.classifier.class_names)
+        target = target if target is None else target.to(self.device)
         tensors = tensors.to(self.device, torch.float32)
         target, scores, probabilities = self.answer(tensors, target)
         labelled = not target.is_floating_point()

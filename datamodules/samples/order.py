@@ -81,6 +81,15 @@ def within(ends: list[int], index: int) -> tuple[int, int]:
     return part, index - (ends[part - 1] if part else 0)
 
 
+def evenly_spread(count: int, total: int) -> list[int]:
+    """Positions of at most `count` of `total` samples, the middles of equal parts.
+
+    Data sets often list one class after the other; a part of each shows several.
+    """
+    count = min(count, total)
+    return [(2 * part + 1) * total // (2 * count) for part in range(count)]
+
+
 @lru_cache(maxsize=4)
 def _windows(
     lengths: tuple[int, ...], together: int, seed: int, run: int

@@ -5,7 +5,7 @@ Entries that are not ours are kept as they are when a split is added.
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -136,19 +136,38 @@ def recorded_lengths(shards: Iterable[Shard]) -> Iterator[int | None]:
         yield lengths[address].get(shard.name)
 
 
+def recorded_classes(shards: Sequence[Shard]) -> list[str] | None:
+    """Names of the classes of the first shard's split, where the `_info.json` beside it tells them.
+
+    Raises:
+        DataError: there is such a file and it cannot be used.
+    """
+    address = shards[0].beside(INFO)
+    for split in _splits_at(address) if address else ():
+        names = split.get("classes")
+        if shards[0].name in split["filenames"] and isinstance(names, list):
+            return [str(name) for name in names]
+    return None
+
+
 def _lengths_at(address: str) -> dict[str, int]:
     """The lengths of all splits; none where there is no file."""
+    splits = _splits_at(address)
+    return {name: length for split in splits for name, length in lengths_of(split).items()}
+
+
+def _splits_at(address: str) -> list[SplitInfo]:
+    """The entries of all splits; none where there is no file."""
     text = _text_at(address)
     if text is None:
-        return {}
+        return []
     try:
-        splits = parse_info(text)["splits"].values()
+        return list(parse_info(text)["splits"].values())
     except ValueError as error:
         raise DataError(
             f"{address} does not give filenames and shard_lengths of splits ({error}); "
             "correct it, or remove it to have samples counted"
         ) from error
-    return {name: length for split in splits for name, length in lengths_of(split).items()}
 
 
 def _text_at(address: str) -> bytes | None:

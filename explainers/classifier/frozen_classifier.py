@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
-from explainers.classifier import serialisation, timm_source, weight_files
+from explainers.classifier import last_layer, serialisation, timm_source, weight_files
 from explainers.classifier.batch_norm_folding import fold_batch_norms
 from explainers.classifier.class_names import class_names as names_of
+from explainers.classifier.class_names import read_class_names
 from explainers.classifier.features import (
     Stage,
     as_maps,
@@ -24,7 +24,7 @@ from explainers.classifier.features import (
     require_timm,
     stages_of,
 )
-from explainers.errors import InputError
+from explainers.classifier.image_format import image_format_of, require_preparation
 
 
 class FrozenClassifier(nn.Module):
@@ -42,7 +42,8 @@ class FrozenClassifier(nn.Module):
         mean: of each channel, subtracted from the images; needed for a module of your own.
         std: of each channel, the images are divided by it; needed for a module of your own.
         size: height and width in pixels that the model was made for; needed likewise.
-        class_names: what to call the classes; known for ImageNet models.
+        class_names: what to call the classes, in the order of the logits; or a text file with a
+            name a line. Known for ImageNet models.
         fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
             rounding and faster; a module of your own is copied first.
 
@@ -63,7 +64,7 @@ class FrozenClassifier(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         size: Sequence[int] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | str | None = None,
         fold_batch_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -76,20 +77,17 @@ class FrozenClassifier(nn.Module):
             mean=mean,
             std=std,
             size=size,
-            class_names=class_names,
+            class_names=read_class_names(class_names),
         )
         if isinstance(model, nn.Module):
-            serialisation.require_preparation(model, mean=mean, std=std, size=size)
+            require_preparation(model, mean=mean, std=std, size=size)
             model = copy.deepcopy(model) if fold_batch_norm else model
         else:
             model = timm_source.create(model, pretrained, weights, num_classes)
-        config = resolve_model_data_config(model)
-        self.size: tuple[int, int] = tuple(size or config["input_size"][1:])
-        self.crop_fraction: float = config["crop_pct"]
-        self.interpolation: str = config["interpolation"]
-        mean, std = mean or config["mean"], std or config["std"]
-        serialisation.require_image_format(mean, std, self.size)  # a file brings its own
-        for name, values in (("mean", mean), ("std", std)):
+        chosen = image_format_of(model, mean, std, size)
+        self.size, self.crop_fraction = chosen.size, chosen.crop_fraction
+        self.interpolation = chosen.interpolation
+        for name, values in (("mean", chosen.mean), ("std", chosen.std)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
@@ -167,20 +165,12 @@ class FrozenClassifier(nn.Module):
         Raises:
             InputError: the network decides by anything but one linear layer on pooled features.
         """
-        layer = require_timm(self.model, "class_weights").get_classifier()
-        weight: Tensor | None = getattr(layer, "weight", None)
-        if weight is None or weight.flatten(1).shape[1] != self.stages[-1].channels:
-            raise InputError(
-                f"{self.name} does not decide by one linear layer on its pooled features"
-            )
-        return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
+        return last_layer.class_rows(self.model, self.name)
 
     @property
     def class_bias(self) -> Tensor:
         """The bias (classes) beside `class_weights`; zeros where there is none."""
-        weights = self.class_weights
-        bias: Tensor | None = require_timm(self.model, "class_bias").get_classifier().bias
-        return weights.new_zeros(len(weights)) if bias is None else bias
+        return last_layer.class_bias(self.model, self.name)
 
     @property
     def name(self) -> str:
@@ -189,14 +179,24 @@ class FrozenClassifier(nn.Module):
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes; their numbers where there are none.
+        """Names of the classes; `class 0`, `class 1`, … where there are none.
 
         Raises:
             InputError: the names that were given are not as many as the classes.
         """
+        return self.known_names or [f"class {index}" for index in range(self.num_classes)]
+
+    @property
+    def known_names(self) -> list[str] | None:
+        """Names of the classes: given ones, the model's own, or ImageNet's; None without any."""
         if self._names is None:
             self._names = names_of(self.model, self.num_classes, self.source.get("class_names"))
         return self._names
+
+    def name_classes(self, names: Sequence[str]) -> None:
+        """Give the classes names, in the order of the logits; InputError if they are not as many."""
+        self._names = names_of(self.model, self.num_classes, names)
+        self.source["class_names"] = list(names)
 
     def fingerprint(self) -> str:
         """SHA-256 of the weights before any folding; see `weight_files.fingerprint`."""

@@ -5,12 +5,11 @@ from typing import Any
 
 from torch import nn
 
-from explainers.errors import InputError, require_known, require_number, require_whole, shown
+from explainers.classifier.image_format import require_image_format
+from explainers.errors import InputError, require_known, require_whole, shown
 
 MOST_CLASSES = 1_000_000
-MOST_PIXELS_A_SIDE = 4096
-MOST_PIXELS = 2**24
-"""Limits of what a classifier is asked for, checked before anything is allocated."""
+"""Limit of what a classifier is asked for, checked before anything is allocated."""
 
 
 def description(
@@ -86,38 +85,3 @@ def _require_options(
     ):
         raise InputError(f"class_names must be a list of names, got {shown(class_names)}")
     require_image_format(*map(options.get, ("mean", "std", "size")))
-
-
-def require_image_format(mean: object, std: object, size: object) -> None:
-    """Refuse a normalisation or a size that no image can have.
-
-    Raises:
-        InputError: a number is missing, of a wrong type, or out of its range.
-    """
-    for name, values in (("mean", mean), ("std", std)):
-        for value in _numbers(name, values, 3, "of three numbers, as [0.5, 0.5, 0.5]"):
-            require_number(f"each {name}", value, above=0 if name == "std" else None)
-    sides = _numbers("size", size, 2, "of height and width in pixels, as [224, 224]")
-    for side in sides:
-        require_whole("each side of size", side, 1, MOST_PIXELS_A_SIDE)
-    if sides and sides[0] * sides[1] > MOST_PIXELS:  # type: ignore[operator]
-        raise InputError(f"size must be at most {MOST_PIXELS} pixels, got {shown(size)}")
-
-
-def _numbers(name: str, values: object, count: int, rule: str) -> list[object]:
-    """The parts of a list of so many; none if it is left out."""
-    if values is None:
-        return []
-    if isinstance(values, Sequence) and not isinstance(values, str) and len(values) == count:
-        return list(values)
-    raise InputError(f"{name} must be a list {rule}, got {shown(values)}")
-
-
-def require_preparation(model: nn.Module, **given: Sequence[float] | None) -> None:
-    """Refuse a module that says neither itself nor by arguments how its images are prepared."""
-    missing = [name for name, value in given.items() if value is None]
-    if missing and not hasattr(model, "pretrained_cfg"):
-        raise InputError(
-            f"a {type(model).__name__} does not say how its images are prepared; "
-            f"pass {', '.join(missing)}"
-        )

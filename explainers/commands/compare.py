@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from datamodules import ImageDataModule
+from datamodules.samples.order import evenly_spread
 from explainers.base import Explainer
 from explainers.bundle.from_config import build, resolve
 from explainers.bundle.loading import load_explainer
@@ -125,7 +126,8 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
             for name, explainer in explainers.items()
         },
     }
-    return Comparison(evaluator, methods, batches, protocol, output, config.panel_images, trainings)
+    pictured = evenly_spread(config.panel_images, len(data.test_set))  # type: ignore[arg-type]
+    return Comparison(evaluator, methods, batches, protocol, output, pictured, trainings)
 
 
 def _training(explainer: Explainer) -> Training:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,13 @@ from tqdm import tqdm
 
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
+from explainers.classifier.class_names import class_of
 from explainers.classifier.concept import concept_embedding
 from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
 from explainers.commands.explainer_choice import add_choice, chosen
 from explainers.commands.option_values import named_path
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
-from explainers.errors import InputError, require_whole, shown
+from explainers.errors import InputError, require_whole
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
@@ -36,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
     add_data_set_arguments(parser)
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--target", type=int, help="class to explain; by default the predicted one")
+    target.add_argument(
+        "--target",
+        metavar="CLASS",
+        help="number or name of the class to explain; by default the predicted one",
+    )
     target.add_argument(
         "--concept",
         nargs="+",
@@ -76,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     explainer = chosen(arguments)
     target = arguments.target
     if target is not None:
-        _require_class(target, explainer)
+        target = arguments.target = _class_of(target, explainer)
     if arguments.concept:
         target = concept_embedding(
             explainer.classifier, arguments.concept, arguments.crop, explainer.embed
@@ -118,16 +124,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _require_class(target: int, explainer: Explainer) -> None:
-    """Refuse a class that the classifier does not have, which may be too large for a tensor."""
+def _class_of(target: str, explainer: Explainer) -> int:
+    """The number of a class, given by number or by name, that the classifier has."""
+    if not re.fullmatch(r"[+-]?\d+", target):
+        return class_of(target, explainer.classifier.class_names)
+    number = int(target) if len(target) < 20 else 10**20  # too large for a tensor, like all longer
     classes = explainer.classifier.num_classes
     if not classes:
-        require_whole("--target", target, 0, 2**63 - 1)
-    elif not 0 <= target < classes:
+        require_whole("--target", number, 0, 2**63 - 1)
+    elif not 0 <= number < classes:
         raise InputError(
-            f"target {shown(target)} is outside the classes of {explainer.classifier.name}; "
+            f"target {target[:100]} is outside the classes of {explainer.classifier.name}; "
             f"choose 0 to {classes - 1}"
         )
+    return number
 
 
 def _require_the_right_option(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import logging
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules.errors import DataError
+from explainers.base import Explainer
 from explainers.errors import InputError
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
@@ -122,6 +123,26 @@ def reason_of(error: BaseException) -> str:
     if isinstance(chain[-1], (ValueError, TypeError, OSError, ImportError)):
         return str(chain[-1])
     raise chain[-1]
+
+
+def take_class_names(explainer: Explainer, classes: Sequence[str] | None) -> None:
+    """Name a classifier's classes as the data do, where it has no names of its own.
+
+    Args:
+        explainer: its classifier is named, also in its hyperparameters.
+        classes: names in the order of the labels; None where the data have none.
+    """
+    classifier = explainer.classifier
+    if not classes or not classifier.num_classes or classifier.known_names:
+        return
+    if len(classes) != classifier.num_classes:
+        note(
+            f"{classifier.name} has {classifier.num_classes} classes and the data {len(classes)}, "
+            "so its classes have no names; give class_names, a file with a name a line"
+        )
+        return
+    classifier.name_classes(classes)
+    explainer.save_hyperparameters({"classifier": classifier.source})
 
 
 def check_trainer(config: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ from explainers.evaluation.retrieval import match_accuracy, prototypes
 from explainers.images.drawing import overlay
 from explainers.images.normalisation import min_max
 
-FORMAT = 3
+FORMAT = 4
 """Of the progress of a comparison that was stopped; progress of another format is not read."""
+
+GIVEN = ("image", "reference")
+"""Parts of a batch that are pictured beside each method's overlay."""
 
 
 @dataclass
@@ -36,7 +39,12 @@ class Progress:
     records: list[Row] = field(default_factory=list)
     curves: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)
     failures: list[Row] = field(default_factory=list)
-    pictures: list[Tensor] = field(default_factory=list)
+    pictures: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+
+    @property
+    def images(self) -> int:
+        """Number of images so far."""
+        return len(self.records) + len(self.failures)
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,8 @@ class Results:
         rows: one a method: figures, intervals, costs, curves, failures.
         records: one an image and method.
         references: how often the nearest reference is of the image's class, where that is known.
-        pictures: of the first images (3 h w): `image`, `reference` where there are any, and each
-            method's overlay; a method that lacks some is left out.
+        pictures: of a few images (3 h w): `image`, `reference` where there are any, and each
+            method's overlay; a method that failed on one of them is left out.
     """
 
     protocol: Row
@@ -73,7 +81,7 @@ class Comparison:
         batches: in a fixed order, every image once, each with its `key`; may be read repeatedly.
         protocol: plain values that say what the figures depend on besides: data, metrics, weights.
         folder: where progress is kept.
-        shown_images: how many images `Results.pictures` has.
+        pictured: positions of the images that `Results.pictures` has.
         trainings: what it took to train a method, by its name; for learned explainers that are not
             there it is not known, and the other methods need none.
     """
@@ -85,7 +93,7 @@ class Comparison:
         batches: Iterable[Batch],
         protocol: dict[str, Any],
         folder: Path,
-        shown_images: int = 6,
+        pictured: Sequence[int] = range(6),
         trainings: Mapping[str, Training] | None = None,
     ) -> None:
         self.evaluator = evaluator
@@ -93,7 +101,7 @@ class Comparison:
         self.batches = batches
         self.protocol = evaluator.protocol | protocol
         self.folder = folder
-        self.shown_images = shown_images
+        self.pictured = pictured
         self.trainings = {
             name: Training() if getattr(method, "needs_training", False) else NO_TRAINING
             for name, method in methods.items()
@@ -113,18 +121,17 @@ class Comparison:
         protocol = self.protocol | {"device": device}
         if any(record["target"] == REFERENCE for record in records):
             protocol = protocol | {"target": "the method's embedding of the image's reference"}
-        shown = {name: done.pictures for name, done in progress.items()}
         return Results(
             protocol,
             with_costs(rows, self.trainings, device),
             records,
             match_accuracy(self.batches, self.evaluator.classifier.embed),
-            self._given() | {k: v for k, v in shown.items() if len(v) >= self.shown_images},
+            _columns({name: done.pictures for name, done in progress.items()}),
         )
 
     def _score(self, name: str, method: Method) -> Progress:
         scoreboard = self.evaluator.scoreboards[name]
-        kept = {"row": name, "format": FORMAT}
+        kept = {"row": name, "format": FORMAT, "pictured": list(self.pictured)}
         settings = json.dumps(self.protocol | kept, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         path = self.folder / ".progress" / f"{digest}.pt"
@@ -174,16 +181,19 @@ class Comparison:
             return
         done.seconds += time.perf_counter() - started
         done.passes += passes[0]
+        first = done.images
         records = self.evaluator.update(name, method, batch, target, scores, known)
         for index, record in enumerate(records):
             for metric, curves in self.evaluator.scoreboards[name].curves.items():
                 pair = (len(done.records), curves[index].cpu())
                 done.curves.setdefault(metric, []).append(pair)
             done.records.append(record)
-        room = max(0, self.shown_images - len(done.pictures))
-        maps = min_max(scores)
-        for image, one in zip(images[:room], maps[:room], strict=True):
-            done.pictures.append(overlay(image[None], one[None])[0])
+        for index in range(len(images)):
+            if first + index in self.pictured:
+                one = slice(index, index + 1)
+                shown = {part: _first(batch[part][index]) for part in GIVEN if part in batch}
+                shown["overlay"] = overlay(images[one], min_max(scores[one]))[0]
+                done.pictures[first + index] = shown
 
     @torch.no_grad()
     def _targets(self, index: int, method: Method, batch: Batch) -> tuple[Tensor, Known]:
@@ -200,17 +210,6 @@ class Comparison:
             self._unmasked[index] = self.evaluator.unmasked(batch["image"])
         return self._unmasked[index]
 
-    def _given(self) -> dict[str, list[Tensor]]:
-        """The first images, and their references."""
-        given: dict[str, list[Tensor]] = {"image": [], "reference": []}
-        for batch in self.batches:
-            for part, shown in given.items():
-                pictured = batch.get(part, torch.empty(0))
-                shown += list(pictured if pictured.ndim < 5 else pictured[:, 0])
-            if len(given["image"]) >= self.shown_images:
-                break
-        return {part: shown[: self.shown_images] for part, shown in given.items() if shown}
-
     def _row(self, name: str, done: Progress) -> Row:
         images = max(1, len(done.records))
         figures = self.evaluator.figures(name, done.records)
@@ -223,3 +222,24 @@ class Comparison:
             "images": len(done.records),
             "failed": done.failures,
         }
+
+
+def _first(picture: Tensor) -> Tensor:
+    """The first of several references (k 3 h w); a picture (3 h w) as it is."""
+    return picture[0] if picture.ndim > 3 else picture
+
+
+def _columns(pictures: Mapping[str, Mapping[int, Mapping[str, Tensor]]]) -> dict[str, list[Tensor]]:
+    """Pictures by column, in the order of their positions, from those of each method."""
+    everything = {position: shown for of in pictures.values() for position, shown in of.items()}
+    positions = sorted(everything)
+    columns = {
+        part: [everything[position][part] for position in positions]
+        for part in GIVEN
+        if positions and part in everything[positions[0]]
+    }
+    return columns | {
+        name: [shown[position]["overlay"] for position in positions]
+        for name, shown in pictures.items()
+        if shown and shown.keys() == everything.keys()
+    }

@@ -97,9 +97,9 @@ def compare_with_config(
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  values of hyperparameters
-    """A value in which a name stands for a mapping of it, and lists are tuples."""
+    """A value in which lists are tuples; names of classes do not count."""
     if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _plain(part) for key, part in value.items() if key != "class_names"}
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
     return value

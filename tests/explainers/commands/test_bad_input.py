@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[3]
     [
         (["--target", "99999999999999999999"], "target 99999999999999999999 is outside .* 0 to 3"),
         (["--target", "-1"], "target -1 is outside the classes"),
-        (["--target", "cat"], "invalid int value: 'cat'"),
+        (["--target", "cat"], "no class is called 'cat'; give a number, 0 to 3"),
+        (["--target", "class 9"], r"no class is called 'class 9'; did you mean class 3 \(3\)"),
+        (["--target", ""], "no class is called ''"),
         (["--output", ""], "the name is empty; name a file or a folder"),
         (["--output", "FOLDER/compare.yaml"], "is a file; name a folder"),
         (["--output", "FOLDER/compare.yaml/out"], "through a file as if it were a folder"),
