@@ -49,7 +49,10 @@ def load_workbenches(
     """
     requested: dict[str, Explainer] = {}
     for bundle in bundles:
-        requested[Path(bundle).name] = load_explainer(bundle)
+        name = Path(bundle).name or Path(bundle).resolve().name
+        if name in requested:
+            raise InputError(f"two bundles are called {name!r}; rename the folder of one")
+        requested[name] = load_explainer(bundle)
     for config in configs:
         requested[config.stem] = load_untrained(config)
     if not bundles and not configs:

@@ -1,11 +1,13 @@
 """The card of a bundle, made from its config.json: description, scores, training, citation."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from explainers.bundle.frozen_sources import NETWORKS
 from explainers.evaluation.costs import Training
 from explainers.methods import METHODS
 from explainers.report.table import table
@@ -20,7 +22,8 @@ def write_card(folder: str | Path, source: str | None = None) -> Path:
 
     Args:
         folder: the bundle.
-        source: how the card tells users to load it; by default `checkpoints/` and its name.
+        source: how the card tells users to load it; by default the folder, relative to the working
+            folder if it is in there.
 
     Raises:
         InputError: there is no readable config.json.
@@ -28,17 +31,24 @@ def write_card(folder: str | Path, source: str | None = None) -> Path:
     folder = Path(folder)
     config = read_config(folder / "config.json")
     path = folder / "README.md"
-    path.write_text(card(folder.resolve().name, config, source, (folder / "panel.png").is_file()))
+    picture = (folder / "panel.png").is_file()
+    path.write_text(card(folder.resolve().name, config, source or shown_folder(folder), picture))
     return path
 
 
-def card(name: str, config: dict[str, Any], source: str | None = None, picture: bool = True) -> str:
+def shown_folder(folder: Path) -> str:
+    """A folder as commands name it: relative to the working folder if it is in there."""
+    full = folder.resolve()
+    return str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full)
+
+
+def card(name: str, config: dict[str, Any], source: str, picture: bool = True) -> str:
     """The text of a card, with the front matter that the hub reads.
 
     Args:
         name: of the bundle.
         config: the content of its config.json; parts that older bundles lack are left out.
-        source: as of `write_card`.
+        source: the bundle's folder, or its name on the hub, as commands name it.
         picture: whether the bundle has a panel.png.
     """
     method = METHODS.get(config["class"])
@@ -64,7 +74,8 @@ def card(name: str, config: dict[str, Any], source: str | None = None, picture: 
         papers=method.papers if method else (),
         classifier=classifier,
         picture=picture,
-        source=source or f"checkpoints/{name}",
+        source=source,
+        own_modules=_own_modules(config["hyperparameters"]),
         scores=table(rows, config.get("protocol")) if rows else "",
         baselines=len(rows) > 1,
         protocol=config.get("protocol", {}),
@@ -86,6 +97,20 @@ def _front_matter(config: dict[str, Any], classifier: str) -> str:
         base_model=classifier.removeprefix("hf-hub:") if on_the_hub else None,
     )
     return metadata.to_yaml(original_order=HEAD, line_break="\n")
+
+
+def _own_modules(hyperparameters: Mapping[str, Any]) -> dict[str, str]:
+    """Code that builds each frozen network which is a module of the user's, by its name."""
+    found = {}
+    for name in NETWORKS:
+        source = hyperparameters.get(name)
+        if isinstance(source, Mapping) and str(source.get("model")).startswith("module:"):
+            kind = source["model"].removeprefix("module:")
+            options = "".join(
+                f", {key}={value!r}" for key, value in source.items() if key != "model"
+            )
+            found[name] = f"FrozenClassifier(your_{kind}{options})"
+    return found
 
 
 def _training(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Loading a bundle, ready to explain."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from explainers.bundle.from_config import construct, parameters_of
-from explainers.classifier.weight_files import read_state
+from explainers.bundle.frozen_sources import found_sources
+from explainers.classifier.weight_files import existing, read_state
 from explainers.errors import InputError, did_you_mean
 from explainers.methods import METHODS
 from explainers.training import trained_weights
@@ -15,6 +17,7 @@ from explainers.training.learned_explainer import LearnedExplainer
 def load_explainer(
     source: str | Path,
     allow_other_weights: bool = False,
+    classifier_weights: str | Path | None = None,
     **overrides: Any,  # noqa: ANN401
 ) -> LearnedExplainer:
     """Load a bundle, ready to explain.
@@ -23,6 +26,8 @@ def load_explainer(
         source: a bundle's folder, or `hf-hub:org/name`, `hf-hub:org/name@revision`.
         allow_other_weights: go on although the frozen networks have other weights than those
             that the explainer was trained with.
+        classifier_weights: a file of the classifier's weights, where those that the bundle names
+            are elsewhere.
         overrides: hyperparameters to use instead of the bundle's, above all
             `classifier=FrozenClassifier(module, …)` for one that was trained on your own module.
 
@@ -52,7 +57,10 @@ def load_explainer(
                 else f"{folder} is of a later version: pip install --upgrade learned-explainers"
             )
         )
+    if classifier_weights is not None:
+        settings = settings | {"classifier": _with_weights(settings, classifier_weights)}
     described = {name: value for name, value in settings.items() if name not in overrides}
+    described = found_sources(described, folder)
     explainer: LearnedExplainer = construct(
         kind, described, f"the {config['class']} of {folder}", **overrides
     )
@@ -62,3 +70,11 @@ def load_explainer(
         trained_weights.require_fingerprints(explainer.fingerprints(), config["fingerprints"])
     explainer.load_trained_state(state, {} if allow_other_weights else config["fingerprints"])
     return explainer.eval()
+
+
+def _with_weights(settings: Mapping[str, Any], weights: str | Path) -> dict[str, Any]:
+    """The classifier of a bundle with weights from another file."""
+    source = settings.get("classifier")
+    described = dict(source) if isinstance(source, Mapping) else {"model": source}
+    described.pop("pretrained", None)
+    return described | {"weights": str(existing(Path(weights)).absolute())}

@@ -14,7 +14,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from explainers.bundle.card import card
+from explainers.bundle.card import card, shown_folder
+from explainers.bundle.frozen_sources import stored_sources
 from explainers.classifier import frozen_networks
 from explainers.durable_files import write_aside
 from explainers.evaluation.protocol import PROTOCOL
@@ -55,7 +56,7 @@ def save_bundle(
     config = {
         "format": FORMAT,
         "class": type(explainer).__name__,
-        "hyperparameters": settings,
+        "hyperparameters": stored_sources(settings),
         "fingerprints": explainer.fingerprints(),
         "training": training | start,
         "protocol": (protocol or PROTOCOL) | _normalisation(settings),
@@ -68,7 +69,7 @@ def save_bundle(
     if picture is not None:
         save_picture(picture, folder / "panel.png")
     write_aside(folder / "model.safetensors", safetensors.torch.save(state))
-    text = card(folder.resolve().name, as_json(config), picture=picture is not None)
+    text = card(folder.resolve().name, as_json(config), shown_folder(folder), picture is not None)
     write_aside(folder / "README.md", text.encode())
     write_aside(folder / "config.json", json.dumps(as_json(config), indent=2).encode())
     return folder

@@ -6,6 +6,7 @@ from explainers.base import Explainer
 from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
 from explainers.commands.option_values import named_path
+from explainers.errors import InputError
 
 
 def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
@@ -13,6 +14,12 @@ def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
     choice = parser.add_mutually_exclusive_group(required=True)
     choice.add_argument("--checkpoint", type=_named, help="a bundle: folder or hf-hub:org/name")
     choice.add_argument("--config", type=named_path, metavar="FILE", help=config_help)
+    parser.add_argument(
+        "--classifier-weights",
+        type=named_path,
+        metavar="FILE",
+        help="weights of the classifier, where those that the bundle names are elsewhere",
+    )
     parser.add_argument(
         "--allow-other-weights",
         action="store_true",
@@ -32,5 +39,12 @@ def chosen(arguments: argparse.Namespace) -> Explainer:
         InputError: it cannot be loaded, or a config is of a method that has to be trained.
     """
     if arguments.config:
+        if arguments.classifier_weights:
+            raise InputError(
+                "--classifier-weights goes with --checkpoint; name the file as weights of the "
+                "classifier in the config"
+            )
         return load_untrained(arguments.config)
-    return load_explainer(arguments.checkpoint, arguments.allow_other_weights)
+    return load_explainer(
+        arguments.checkpoint, arguments.allow_other_weights, arguments.classifier_weights
+    )
