@@ -41,8 +41,8 @@ class ShardWriter:
         left_out: units that gave no sample, and why.
 
     Raises:
-        DataError: the split's name is none, or, from `with`, the folder holds shards of other settings, or not those that its
-            `_info.json` names, or another run writes there.
+        DataError: the split's name is none, or, from `with`, the folder holds shards of other
+            settings, or not those that its `_info.json` names, or another run writes there.
     """
 
     def __init__(self, folder: Path, split: str, max_size: int, settings: dict[str, Any]) -> None:

@@ -1,78 +1,34 @@
 """Maps of a folder, a list or shards of images, as shards: `explainers explain --images`."""
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from datamodules.errors import UnreadableError, system_errors_named
+from datamodules.errors import system_errors_named
 from datamodules.maps import PRECISIONS
 from datamodules.samples.checks import MOST, MOST_WORKERS
-from datamodules.samples.image_source import ImageSource, image_source_of
+from datamodules.samples.image_source import image_source_of
 from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
-from explainers.errors import InputError
-from explainers.images.reading import at_size, decode_image, to_tensor
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An image ready for the classifier, or the reason why it cannot be read.
-
-    Attributes:
-        key: its name in the shards of maps.
-        source: its file, or its shard and key.
-        size: height and width in pixels of its map.
-        image: (3 h w) in [0, 1]; None if it cannot be read.
-        reason: why it cannot be read; empty if it can.
-    """
-
-    key: str
-    source: str
-    size: tuple[int, int] = (0, 0)
-    image: Tensor | None = None
-    reason: str = ""
-
-
-class PreparedImages(Dataset[Prepared]):
-    """Images as `Explainer.explain` shows files to the classifier.
-
-    Args:
-        contents: the images.
-        size: height and width that the classifier takes, in pixels.
-        crop_fraction: as for `images.to_tensor`.
-    """
-
-    def __init__(
-        self, contents: ImageSource, size: Sequence[int], crop_fraction: float | None
-    ) -> None:
-        self.contents = contents
-        self.size = size
-        self.crop_fraction = crop_fraction
-
-    def __getitem__(self, index: int) -> Prepared:
-        key, source = self.contents.key(index), self.contents.source(index)
-        try:
-            image = decode_image(io.BytesIO(self.contents.read(index)), source)
-        except (InputError, UnreadableError) as error:
-            return Prepared(key, source, reason=str(error))
-        shown = to_tensor(image, self.size, self.crop_fraction)
-        whole = (image.height, image.width)
-        size = whole if self.crop_fraction is None else (shown.shape[1], shown.shape[2])
-        return Prepared(key, source, size, shown)
+from explainers.commands.map_pictures import PICTURES, MapPictures
+from explainers.commands.prepared_images import Prepared, PreparedImages
+from explainers.explanation import Explanation
+from explainers.images.reading import at_size
 
 
 def add_data_set_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that go with `--images`."""
     group = parser.add_argument_group("with --images")
+    group.add_argument(
+        "--pictures", action="store_true", help="write a picture of each map too, as --image does"
+    )
     group.add_argument("--precision", choices=list(PRECISIONS), default="uint8", help="of a map")
     group.add_argument(
         "--max-size", type=_checked(size_in_bytes), default="256M", help="of a shard in bytes"
@@ -104,9 +60,8 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
     size = explainer.classifier.size
     if target is not None:
         target = explainer.resolve_target(torch.zeros(1, 3, *size, device=explainer.device), target)
-    images = PreparedImages(
-        contents, size, explainer.classifier.crop_fraction if arguments.crop else None
-    )
+    fraction = explainer.classifier.crop_fraction if arguments.crop else None
+    images = PreparedImages(contents, size, fraction, arguments.pictures)
     settings = plain_settings(explainer) | {
         "images": arguments.images,
         "images_sha256": contents.digest(),
@@ -114,6 +69,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         "concept": arguments.concept,
         "crop": arguments.crop,
         "precision": arguments.precision,
+        **({"pictures": True} if arguments.pictures else {}),
     }
     try:
         with (
@@ -125,6 +81,8 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         print("\nstopped; run the same command again to go on", file=sys.stderr)
         return 130
     print(f"{len(writer)} maps in {len(writer.shards)} shards: {writer.folder / SPLIT}-*.tar")
+    if arguments.pictures:
+        print(f"their pictures: {writer.folder / PICTURES}/*.png")
     if writer.left_out:
         print(
             f"error: {len(writer.left_out)} of {len(contents)} images were left out; "
@@ -176,6 +134,7 @@ def _write(
         num_workers=arguments.workers,
         collate_fn=list,
     )
+    pictures = MapPictures(writer.folder, images.contents) if images.drawn else None
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
     with bar:
         for batch in loader:
@@ -183,11 +142,13 @@ def _write(
             for one in batch:
                 reason = one.reason
                 if one.image is not None:
-                    values, described = next(maps)
-                    if values.isfinite().all():
-                        sized = at_size(values, one.size).clamp(0, 1)
+                    explanation = next(maps)
+                    if explanation.map_list[0].isfinite().all():
+                        if pictures:
+                            pictures.write(writer.position, one, explanation)
+                        sized = at_size(explanation.map_list[0], one.size).clamp(0, 1)
                         packed = PRECISIONS[arguments.precision](sized)
-                        writer.add([(one.key, packed | {"json": described})])
+                        writer.add([(one.key, packed | {"json": _json(explanation)})])
                     else:
                         reason = f"the map of {one.source} is not finite"
                 if reason:
@@ -198,8 +159,8 @@ def _write(
 
 def _maps_of(
     explainer: Explainer, target: Tensor | None, batch: Sequence[Prepared]
-) -> Iterator[tuple[Tensor, bytes]]:
-    """The map (1 h w) of each image that could be read, and its json."""
+) -> Iterator[Explanation]:
+    """The explanation of each image that could be read, at the size that the classifier saw."""
     shown = [one for one in batch if one.image is not None]
     if not shown:
         return
@@ -208,11 +169,22 @@ def _maps_of(
     targets, scores, probabilities = explainer.answer(
         tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
     )
-    maps = explainer.to_maps(scores).cpu()
     labelled = not targets.is_floating_point()
     names = explainer.classifier.class_names
-    for one, values, label, probability in zip(
-        shown, maps, targets, probabilities.tolist(), strict=True
-    ):
-        caption = names[int(label)] if labelled else "reference"
-        yield values, described(label, probability, caption, one.source)
+    explanation = Explanation(
+        images=list(tensors.cpu()),
+        map_list=list(explainer.to_maps(scores).cpu()),
+        score_list=list(scores.cpu()),
+        target=targets.cpu(),
+        probabilities=probabilities.cpu(),
+        captions=[names[int(label)] if labelled else "reference" for label in targets],
+        names=[one.source for one in shown],
+        signed=explainer.signed,
+    )
+    yield from explanation
+
+
+def _json(explanation: Explanation) -> bytes:
+    """The json beside a map."""
+    (target,), (probability,) = explanation.target, explanation.probabilities.tolist()
+    return described(target, probability, explanation.captions[0], explanation.names[0])

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images",
         type=_source,
         metavar="SOURCE",
-        help="a folder, list or shards; write shards of maps",
+        help="a folder, list or shards; write shards of maps, and pictures with --pictures",
     )
     parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
     add_data_set_arguments(parser)
@@ -149,6 +149,8 @@ def _require_the_right_option(arguments: argparse.Namespace) -> None:
         path = Path(arguments.images)
         if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
             raise InputError(f"--images {path} is one image; give it as --image {path}")
+    if arguments.pictures and arguments.images is None:
+        raise InputError("--pictures goes with --images; --image writes pictures by itself")
     if arguments.output.is_file():
         raise InputError(f"--output {arguments.output} is a file; name a folder")
 

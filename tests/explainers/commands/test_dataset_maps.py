@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import webdataset
+from PIL import Image
 
 from datamodules.maps import Maps
 from datamodules.shards import Shards
@@ -48,6 +49,44 @@ def test_maps_are_those_of_single_images(config, folder, tmp_path, precision, ca
     assert split["num_samples"] == 5
     assert split["filenames"] == ["maps-000000.tar"]
     assert split["shard_lengths"] == [5]
+
+
+def test_pictures_are_those_of_single_images(config, folder, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert explain(config, folder, output, "--pictures", "--batch-size", 2) == 0
+    assert f"their pictures: {output}/pictures/*.png" in capsys.readouterr().out
+    files = sorted(folder.rglob("*.png"))
+    drawn = [output / "pictures" / f"{key}.png" for key in keys_of(output)]
+    assert sorted(drawn) == sorted((output / "pictures").iterdir())
+    for picture, one in zip(drawn, load_untrained(config).explain(files).pictures(), strict=True):
+        with Image.open(picture) as found:
+            theirs = torch.from_numpy(np.array(found)).permute(2, 0, 1) / 255
+        torch.testing.assert_close(theirs, one, rtol=0, atol=1.5 / 255)
+
+
+def test_pictures_of_images_with_one_key_are_all_kept(config, tmp_path):
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"{shard}.tar", "w") as tar:
+            Image.fromarray(noise(shard, 8, 8, 3)).save(tmp_path / "a.png")
+            tar.add(tmp_path / "a.png", "a.png")
+    assert explain(config, tmp_path / "{0..1}.tar", tmp_path / "out", "--pictures") == 0
+    names = sorted(path.name for path in (tmp_path / "out/pictures").iterdir())
+    assert names == ["a-000000.png", "a-000001.png"]
+
+
+def test_pictures_of_a_crop_are_of_the_crop(config, folder, tmp_path):
+    assert explain(config, folder, tmp_path / "out", "--pictures", "--crop") == 0
+    size = load_untrained(config).classifier.size[1]
+    for path in (tmp_path / "out/pictures").iterdir():
+        with Image.open(path) as picture:
+            assert picture.width == size
+
+
+def test_pictures_of_single_images_need_no_option(config, folder, tmp_path, capsys):
+    photo = next(iter(sorted(folder.rglob("*.png"))))
+    chosen = ["explain", "--config", str(config), "--image", str(photo), "--pictures"]
+    assert main([*chosen, "--output", str(tmp_path / "out")]) == 2
+    assert "--image writes pictures by itself" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves its tar files open
