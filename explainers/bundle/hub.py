@@ -4,10 +4,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 
 from explainers.bundle.card import write_card
 from explainers.bundle.saving import save_bundle
+from explainers.classifier.hub_files import is_offline
 from explainers.errors import InputError
 from explainers.training.bundle_files import FILES, bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
@@ -45,6 +46,11 @@ def push_to_hub(
         else:
             _copy(bundle_folder(source), folder)
         write_card(folder, f"hf-hub:{repository}")
+        if is_offline():
+            raise InputError(
+                f"{repository} cannot be written, as {constants.ENDPOINT} is not reached; check the "
+                "connection"
+            )
         api = HfApi(token=token)
         try:
             page = api.create_repo(repository, private=private, exist_ok=True)

@@ -8,6 +8,7 @@ import timm
 from timm.models import clean_state_dict
 from torch import Tensor, nn
 
+from explainers.classifier.hub_files import WEIGHTS, hub_file
 from explainers.classifier.package_source import packaged
 from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, did_you_mean
@@ -33,18 +34,24 @@ def create(
     Raises:
         InputError: the name, the file or its shapes are not usable, or the hub is not reached.
     """
-    overlay: dict[str, Any] = {}
+    what = weights or name
+    overlay: dict[str, Any] = {"source": ""}  # else timm reads a folder, and unpickles it
     state: dict[str, Tensor] = {}
+    wanted = pretrained and weights is None
     if name.startswith("package:"):
         name, state = packaged(name.removeprefix("package:"))
-    elif name.startswith("local-dir:") and pretrained and weights is None:
-        state = read_state(_weights_in(Path(name.removeprefix("local-dir:"))))
-        overlay["source"] = ""  # else timm reads the folder, and unpickles what it holds
-    elif not name.startswith(("hf-hub:", "local-dir:")):
+    elif name.startswith("hf-hub:"):
+        repository = name.removeprefix("hf-hub:")
+        name = f"local-dir:{hub_file(repository, ['config.json']).parent}"
+        state = read_state(hub_file(repository, WEIGHTS)) if wanted else {}
+    elif name.startswith("local-dir:"):
+        if wanted:
+            state = read_state(_weights_in(Path(name.removeprefix("local-dir:"))))
+    else:
         _check_name(name)
+        state = _published(name) if wanted else {}
     if weights is not None:
         state = read_state(Path(weights))
-        overlay["source"] = ""
         if num_classes is None:
             num_classes = _count_classes(name, state)
         if num_classes is not None:  # a network without a head has none to count
@@ -59,18 +66,27 @@ def create(
             num_classes=num_classes,
         )
     except Exception as error:
-        # timm, huggingface_hub, httpx and torch each raise their own kind for what is here one
-        # thing: these weights cannot be had.
-        what = weights or name
+        # timm and torch each raise their own kind for what is here one thing: these weights do not
+        # make this network.
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"the weights of {what!r} cannot be loaded into {name!r}: {reason}; use a local file "
             f"(weights: FILE, or local-dir:PATH), or pretrained: false for random weights"
         ) from error
     (getattr(model, "pretrained_cfg", None) or {}).pop("state_dict", None)  # not held twice
-    if pretrained and weights is None:
+    if wanted:
         _warn_of_a_random_head(name, model, num_classes)
     return model
+
+
+def _published(name: str) -> dict[str, Tensor]:
+    """Weights that timm publishes on the hub; none where they are elsewhere, for timm to fetch."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id or config.custom_load == "hf":  # type: ignore[comparison-overlap]
+        return {}
+    named = config.hf_hub_filename
+    safe = [f"{named.rpartition('.')[0]}.safetensors", named] if named else WEIGHTS
+    return read_state(hub_file(config.hf_hub_id, safe))
 
 
 def _weights_in(folder: Path) -> Path:

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
+from explainers.classifier.hub_files import hub_folder
 from explainers.errors import InputError, shown
 
 FORMAT = 2
@@ -41,17 +40,7 @@ def bundle_folder(source: str | Path) -> Path:
         InputError: there is none.
     """
     if str(source).startswith("hf-hub:"):
-        try:
-            name, _, revision = str(source).removeprefix("hf-hub:").partition("@")
-            fetched = snapshot_download(name, revision=revision or None, allow_patterns=[*FILES])
-            folder = Path(fetched)
-        except Exception as error:
-            # huggingface_hub, httpx and requests each raise their own kind for what is here one
-            # thing: it cannot be had.
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(
-                f"the bundle {str(source)!r} cannot be fetched: {reason}; use a local folder"
-            ) from error
+        folder = hub_folder(str(source).removeprefix("hf-hub:"), FILES)
     else:
         folder = Path(source)
     if not (folder / "config.json").is_file():

@@ -42,6 +42,7 @@ class FakeHub:
 @pytest.fixture
 def hub(monkeypatch):
     monkeypatch.setattr("explainers.bundle.hub.HfApi", FakeHub)
+    monkeypatch.setattr("explainers.bundle.hub.is_offline", lambda: False)
     return FakeHub
 
 
@@ -117,3 +118,9 @@ def test_incomplete_bundle_is_not_uploaded(bundle, hub):
     with pytest.raises(InputError, match=r"has no model\.safetensors"):
         push_to_hub(bundle, "org/x")
     assert hub.calls == []
+
+
+def test_hub_that_is_not_reached_is_one_line(bundle, monkeypatch):
+    monkeypatch.setattr("explainers.bundle.hub.is_offline", lambda: True)
+    with pytest.raises(InputError, match=r"org/mine cannot be written, as https://\S+ is not"):
+        push_to_hub(bundle, "org/mine")

@@ -144,11 +144,8 @@ def test_a_missing_bundle_is_one_clear_error(tmp_path):
 
 
 def test_a_bundle_that_cannot_be_fetched_is_one_clear_error(monkeypatch):
-    def refuse(_name, **_options):
-        raise OSError("offline")
-
-    monkeypatch.setattr("explainers.training.bundle_files.snapshot_download", refuse)
-    with pytest.raises(InputError, match="'hf-hub:org/name' cannot be fetched: offline"):
+    monkeypatch.setattr("explainers.classifier.hub_files.is_offline", lambda: True)
+    with pytest.raises(InputError, match=r"org/name cannot be fetched .* name a local folder"):
         PTAME(RESNET, RESNET, init_from="hf-hub:org/name")
 
 
