@@ -21,6 +21,7 @@ from explainers.callbacks import (
     GracefulStop,
     MapWriter,
     PanelLogger,
+    ProcessWatch,
     ScoreLogger,
     TrainingClock,
 )
@@ -218,7 +219,7 @@ def main(args: ArgsType = None) -> LightningCLI:
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={
-                "callbacks": [PanelLogger(), GracefulStop(), TrainingClock()],
+                "callbacks": [PanelLogger(), GracefulStop(), TrainingClock(), ProcessWatch()],
                 # The datamodules split their data among processes themselves, without padding.
                 "use_distributed_sampler": False,
             },

@@ -5,6 +5,7 @@ from explainers.callbacks.feature_cache import FeatureCache
 from explainers.callbacks.graceful_stop import GracefulStop
 from explainers.callbacks.map_writer import MapWriter
 from explainers.callbacks.panel_logger import PanelLogger
+from explainers.callbacks.process_watch import ProcessWatch
 from explainers.callbacks.score_logger import ScoreLogger
 from explainers.callbacks.training_clock import TrainingClock
 
@@ -14,6 +15,7 @@ __all__ = [
     "GracefulStop",
     "MapWriter",
     "PanelLogger",
+    "ProcessWatch",
     "ScoreLogger",
     "TrainingClock",
 ]

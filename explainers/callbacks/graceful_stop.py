@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,6 +14,8 @@ STEPS_BETWEEN_NOTES = 16  # each time the device has to wait
 
 class GracefulStop(Callback):
     """Turns the first Ctrl-C or SIGTERM of a fit into a checkpoint at the end of the running step.
+
+    A SIGTERM to a test, validation or prediction, which has nothing to save, ends it at once.
 
     The checkpoint is `interrupted.ckpt` in the run's checkpoint folder; resuming from it ends
     with the weights of an uninterrupted run. A second signal stops at once.
@@ -27,11 +30,26 @@ class GracefulStop(Callback):
         self._previous: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over both signals, where Python allows it: in the main thread."""
+        """Forget the signals of an earlier fit."""
         self._requested = None
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._request)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over both signals; Lightning's own handler of SIGTERM, set before, is not called.
+
+        It would make the processes of a run wait for each other in the wrong places.
+        """
+        self._handle(signal.SIGINT, self._request)
+        self._handle(signal.SIGTERM, self._request)
+
+    on_sanity_check_start = on_train_start
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over SIGTERM, unless a fit has done so."""
+        if not self._previous:
+            self._handle(signal.SIGTERM, self._leave)
+
+    on_validation_start = on_test_start
+    on_predict_start = on_test_start
 
     def on_train_batch_end(
         self,
@@ -72,6 +90,15 @@ class GracefulStop(Callback):
         if trainer.world_size == 1:
             return own
         return trainer.strategy.reduce_boolean_decision(own, all=False)
+
+    def _handle(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+        """Set a handler where Python allows it: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            previous = signal.signal(number, handler)
+            self._previous.setdefault(number, previous)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self._requested is not None:

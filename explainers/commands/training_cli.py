@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import sys
 import tempfile
 import warnings
@@ -12,6 +13,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from datamodules.errors import DataError
 from explainers.base import Explainer
@@ -90,6 +92,7 @@ def quiet_libraries(level: str) -> None:
     """Keep what libraries say below a level off the screen, and warnings nobody can act on."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     for message in (
         "Found .* module.* in eval mode",  # frozen networks are, on purpose
         ".*isinstance.treespec, LeafSpec.* is deprecated",
@@ -110,6 +113,26 @@ def run_in_one_line(run: Callable[[], Result]) -> Result:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
+    except ProcessExitedException as error:
+        _leave_like(error)
+    except ProcessRaisedException as error:
+        # Its text ends with the exception that the process raised.
+        name, _, reason = error.msg.strip().rpartition("\n")[2].partition(": ")
+        if not name.startswith(("explainers.errors.", "datamodules.errors.")):
+            raise
+        refuse(reason)
+
+
+def _leave_like(error: ProcessExitedException) -> NoReturn:
+    """Exit as the process that ended first did; that says why, unless a signal has ended it."""
+    if error.exit_code < 0:
+        print(
+            f"error: process {error.error_index} (pid {error.error_pid}) was ended by "
+            f"{signal.Signals(-error.exit_code).name}, so the others of the run end too; go on with "
+            "--ckpt_path and the last checkpoint",
+            file=sys.stderr,
+        )
+    sys.exit(error.exit_code if error.exit_code > 0 else 128 - error.exit_code)
 
 
 def reason_of(error: BaseException) -> str:
