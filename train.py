@@ -25,6 +25,7 @@ from explainers.callbacks import (
     ScoreLogger,
     TrainingClock,
 )
+from explainers.callbacks.csv_metrics import kept_csv_metrics
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.commands.training_cli import (
     OneLineParser,
@@ -133,12 +134,13 @@ class ExplainerCLI(LightningCLI):
         """Test what was trained, print the table, and write the bundle."""
         if not isinstance(self.model, LearnedExplainer):
             return
-        steps = self.trainer.global_step
+        steps = self._callback(TrainingClock).take_over(self.trainer)
         if steps == self._resumed_step:
             note(
                 "the checkpoint's training was finished already; raise trainer.max_epochs for more"
             )
-        self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        with kept_csv_metrics(self.trainer.loggers):
+            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scores = self._report()
         folder = self._get(self.config, "bundle")
         if folder and not getattr(self.trainer, "fast_dev_run", False):

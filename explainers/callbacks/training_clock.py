@@ -3,17 +3,20 @@
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from explainers.bundle.training_record import training_of
 from explainers.evaluation.costs import NO_TRAINING, Training, device_name
+
+STEPS, SECONDS = "fit/steps", "fit/seconds"
 
 
 class TrainingClock(Callback):
     """Adds up the seconds of a training's fits; its checkpoints carry the sum from one to the next.
 
     Validation is part of it. What a fit did after the checkpoint that the next one goes on from is
-    not, and of a fit whose processes were forked off, the first process knows nothing.
+    not. Of a fit whose processes were forked off, the first process learns by `take_over`.
 
     Attributes:
         start: what it took to train the bundle that this training was started from, if any.
@@ -36,8 +39,21 @@ class TrainingClock(Callback):
         self.start = training_of(bundle) if bundle else None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop."""
+        """Stop, and leave steps and seconds among the metrics, which forked processes hand back."""
         self._earlier, self._began = self._spent, None
+        trainer.callback_metrics[STEPS] = torch.tensor(float(trainer.global_step))
+        if self._earlier.seconds is not None:
+            trainer.callback_metrics[SECONDS] = torch.tensor(
+                self._earlier.seconds, dtype=torch.float64
+            )
+
+    def take_over(self, trainer: Trainer) -> int:
+        """Learn from the processes of a fit what they spent; returns the steps of the training."""
+        metrics = trainer.callback_metrics
+        if self._earlier is None and SECONDS in metrics:
+            device = device_name(trainer.strategy.root_device, trainer.world_size)
+            self._earlier = Training(float(metrics[SECONDS]), device)
+        return int(metrics.get(STEPS, torch.tensor(trainer.global_step)))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

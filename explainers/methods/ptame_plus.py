@@ -38,9 +38,10 @@ class PTAMEPlus(LearnedExplainer):
         classifier: the model to explain; see `FrozenClassifier.of`.
         auxiliary: the network whose features the head reads; by default the classifier itself. It
             has to know the classifier's classes.
-        stages: which of its stages to read, finest first, the last being what it pools; by
-            default those that P-TAME reads and what is pooled. `[-1]` draws no finer map than a
-            class activation map is.
+        stages: which of its stages to read, finest first, the last being what it pools. By
+            default that alone, which draws no finer map than a class activation map is; None adds
+            those that P-TAME reads. Finer ones need thousands of images: on hundreds, maps may
+            collapse.
         conditioned: make the fuser row of a class from the class's row in the auxiliary's last
             layer, and from the image; otherwise learn a row for each class.
         cam_start: start as the auxiliary's class activation map; otherwise from nothing.
@@ -73,13 +74,14 @@ class PTAMEPlus(LearnedExplainer):
     """
 
     title = "this project's variant of P-TAME"
+    collapse_advice = ", or draw on what the classifier pools alone (stages: [-1])"
     papers = (P_TAME,)
 
     def __init__(
         self,
         classifier: ClassifierSource = "resnet50",
         auxiliary: ClassifierSource | None = None,
-        stages: Sequence[int] | None = None,
+        stages: Sequence[int] | None = (-1,),
         conditioned: bool = True,
         cam_start: bool = True,
         hidden: int = 256,

@@ -1,7 +1,6 @@
 """The base class of learned explainers: training loop, weights, and inference in one pass.
 
-The objective looks, for every image of a batch, at the masks for its own class and for others,
-which it does not show.
+Their objectives look at masks for an image's own class and for others, which it does not show.
 """
 
 import logging
@@ -10,17 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
 from explainers.classifier.inference import evaluating, probability_of
-from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
-from explainers.training.bundle_files import bundle_folder
 from explainers.training.distributed import means, of_all
+from explainers.training.map_collapse import MapCollapse
 from explainers.training.mask_collapse import CollapseDetector, mask_statistics
 from explainers.training.masking_network import MaskingNetwork, Readings
 from explainers.training.optimisers import adamw, one_cycle
@@ -36,6 +35,7 @@ class LearnedExplainer(Explainer):
 
     Attributes:
         network: the network that is trained.
+        collapse_advice: what else to do about collapsed maps than train longer or otherwise.
         earlier_settings: what weights from before a hyperparameter came were trained with.
         feature_cache: answers for frozen networks on images that it knows, and asks `read` for
             others; None without a cache.
@@ -43,6 +43,7 @@ class LearnedExplainer(Explainer):
 
     needs_training = True
     export_obstacle = None
+    collapse_advice: ClassVar[str] = ""
     earlier_settings: ClassVar[dict[str, Any]] = {}
     network: MaskingNetwork
 
@@ -102,6 +103,10 @@ class LearnedExplainer(Explainer):
         own = self.network.backbone is self.classifier
         return self.network.read_with_logits(images, None if own else self.classifier)
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Detection of collapsed maps, in any trainer."""
+        return [MapCollapse()]
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""
         images = batch["image"]
@@ -134,8 +139,7 @@ class LearnedExplainer(Explainer):
         values = {name: values[name] for name in values if name in losses or name in known}
         self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
         self.log("loss", values["loss"], prog_bar=True, logger=False)
-        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
-        self.log("train/lr", rate)
+        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         """AdamW, as published for P-TAME, on what is trainable."""
@@ -167,8 +171,7 @@ class LearnedExplainer(Explainer):
             if freeze_taken:
                 raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
             return
-        given = read_state(bundle_folder(bundle) / "model.safetensors")
-        taken, report = trained_weights.fitting(self.trained_state(), given, bundle)
+        taken, report = trained_weights.fitting(self.trained_state(), bundle)
         self.load_state_dict(self.trained_state() | taken)
         rank_zero_only(logger.warning)(report)
         if freeze_taken:
@@ -227,10 +230,7 @@ class LearnedExplainer(Explainer):
 
     def on_fit_end(self) -> None:
         """Raise RuntimeError if a frozen network is not what it was."""
-        now = self.fingerprints()
-        for name, before in self._fingerprints.items():
-            if now[name] != before:
-                raise RuntimeError(f"the weights of {name} changed during the fit; it is frozen")
+        trained_weights.require_unchanged(self._fingerprints, self.fingerprints())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen networks out, and record their fingerprints instead."""

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
+from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError
+from explainers.training.bundle_files import bundle_folder
 
 STARTING_POINT = {"init_from": None, "freeze_taken": False}
 """Hyperparameters that say where training starts, not what the explainer is; none of them set."""
@@ -29,19 +31,17 @@ def _frozen_prefixes(module: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
 
-def fitting(
-    mine: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str
-) -> tuple[dict[str, Tensor], str]:
-    """Given weights that have the name and shape of one of mine, and a line on the rest.
+def fitting(mine: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor], str]:
+    """A bundle's weights that have the name and shape of one of mine, and a line on the rest.
 
     Args:
         mine: the weights to initialise.
-        given: the weights to initialise from.
-        source: what to call these.
+        source: the bundle to initialise from.
 
     Raises:
-        InputError: nothing fits, or a weight is NaN or infinite.
+        InputError: there is no such bundle, nothing fits, or a weight is NaN or infinite.
     """
+    given = read_state(bundle_folder(source) / "model.safetensors")
     require_finite(given, source)
     taken = {k: v for k, v in given.items() if k in mine and v.shape == mine[k].shape}
     if not taken:
@@ -49,6 +49,13 @@ def fitting(
     rest = {"left as they were": mine.keys() - taken, "not used": given.keys() - taken}
     parts = [f"{what}: {', '.join(sorted(names))}" for what, names in rest.items() if names]
     return taken, f"took {len(taken)} tensors from {source}; " + ("; ".join(parts) or "all fit")
+
+
+def require_unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise RuntimeError if a frozen network has another fingerprint than before."""
+    for name, fingerprint in before.items():
+        if now[name] != fingerprint:
+            raise RuntimeError(f"the weights of {name} changed during the fit; it is frozen")
 
 
 def freeze(module: nn.Module, names: Iterable[str]) -> None:

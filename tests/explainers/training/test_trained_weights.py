@@ -156,9 +156,9 @@ def test_freezing_nothing_or_everything_is_refused(bundle):
         PTAME(RESNET, RESNET, init_from=bundle, freeze_taken=True)
 
 
-def test_nothing_that_fits_is_refused():
-    with pytest.raises(InputError, match="no weight in there has the name and shape"):
-        fitting({"a": torch.zeros(2)}, {"a": torch.zeros(3), "b": torch.zeros(2)}, "there")
+def test_nothing_that_fits_is_refused(bundle):
+    with pytest.raises(InputError, match=r"no weight in .*first has the name and shape"):
+        fitting({"a": torch.zeros(2)}, str(bundle))
 
 
 @pytest.mark.parametrize(
