@@ -105,7 +105,7 @@ class LearnedExplainer(Explainer):
 
     def configure_callbacks(self) -> list[Callback]:
         """Detection of collapsed maps, in any trainer."""
-        return [MapCollapse()]
+        return MapCollapse.unless_in(self._trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses on the classes that the classifier predicts."""

@@ -31,6 +31,12 @@ class MapCollapse(Callback):
     def __init__(self) -> None:
         self._counts: Tensor | None = None
 
+    @classmethod
+    def unless_in(cls, trainer: Trainer | None) -> list[Callback]:
+        """One for a trainer that has none, as Lightning's `configure_callbacks` returns them."""
+        callbacks: list[Callback] = trainer.callbacks if trainer else []  # type: ignore[attr-defined]
+        return [] if any(isinstance(one, cls) for one in callbacks) else [cls()]
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
