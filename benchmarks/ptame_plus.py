@@ -39,16 +39,17 @@ METRICS = {
     "whole photos": CONFIDENCE,
     "objects": (*CONFIDENCE, "energy_pointing"),
 }
+POOLED: dict[str, Any] = {"stages": [-1]}  # as coarse as a class activation map
 CHOICES: dict[str, dict[str, Any]] = {
-    "as by default, on what is pooled": {},
+    "as by default, on what is pooled": POOLED,
     "finer maps": {"stages": None},
-    "a row a class": {"conditioned": False},
-    "not from the CAM": {"cam_start": False},
-    "area weight 0.1": {"area_weight": 0.1},
-    "area budget 0.25, weight 2": {"area_weight": 2.0, "area_budget": 0.25},
-    "soft targets": {"confidence_weight": 0.0, "agreement_weight": 1.0},
-    "two sides": {"deletion_weight": 0.5},
-    "random fill": {"random_fill": True},
+    "a row a class": POOLED | {"conditioned": False},
+    "not from the CAM": POOLED | {"cam_start": False},
+    "area weight 0.1": POOLED | {"area_weight": 0.1},
+    "area budget 0.25, weight 2": POOLED | {"area_weight": 2.0, "area_budget": 0.25},
+    "soft targets": POOLED | {"confidence_weight": 0.0, "agreement_weight": 1.0},
+    "two sides": POOLED | {"deletion_weight": 0.5},
+    "random fill": POOLED | {"random_fill": True},
 }
 OWN_MASK = "the object's own mask"
 REFINED = (1, 3)  # steps of test-time refinement of the first choice's maps
