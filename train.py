@@ -3,48 +3,51 @@
 A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
 """
 
-from pathlib import Path
-from typing import Any, TypeVar
+from explainers.cli import exit_on_interrupt
 
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins import CheckpointIO
-from lightning.pytorch.utilities import rank_zero_only
+with exit_on_interrupt():  # during the imports, which take seconds
+    from pathlib import Path
+    from typing import Any, TypeVar
 
-import datamodules
-import explainers.methods  # noqa: F401  lets configs name methods without their module
-from datamodules import ImageDataModule
-from explainers import Explainer, LearnedExplainer
-from explainers.bundle import save_bundle
-from explainers.callbacks import (
-    DurableCheckpoints,
-    GracefulStop,
-    MapWriter,
-    PanelLogger,
-    ProcessWatch,
-    ScoreLogger,
-    TrainingClock,
-)
-from explainers.callbacks.csv_metrics import kept_csv_metrics
-from explainers.classifier.freed_memory import keep_freed_memory
-from explainers.commands.training_cli import (
-    OneLineParser,
-    add_run_options,
-    check_trainer,
-    note,
-    plain_data_settings,
-    quiet_libraries,
-    reason_of,
-    refuse,
-    require_writable,
-    run_in_one_line,
-    take_class_names,
-)
-from explainers.errors import InputError
-from explainers.evaluation.records import Row, annotate, read_records
-from explainers.report.explanation_panel import explained_panel
-from explainers.report.table import table
-from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+    from lightning.pytorch.plugins import CheckpointIO
+    from lightning.pytorch.utilities import rank_zero_only
+
+    import datamodules
+    import explainers.methods  # noqa: F401  lets configs name methods without their module
+    from datamodules import ImageDataModule
+    from explainers import Explainer, LearnedExplainer
+    from explainers.bundle import save_bundle
+    from explainers.callbacks import (
+        DurableCheckpoints,
+        GracefulStop,
+        MapWriter,
+        PanelLogger,
+        ProcessWatch,
+        ScoreLogger,
+        TrainingClock,
+    )
+    from explainers.callbacks.csv_metrics import kept_csv_metrics
+    from explainers.classifier.freed_memory import keep_freed_memory
+    from explainers.commands.training_cli import (
+        OneLineParser,
+        add_run_options,
+        check_trainer,
+        note,
+        plain_data_settings,
+        quiet_libraries,
+        reason_of,
+        refuse,
+        require_writable,
+        run_in_one_line,
+        take_class_names,
+    )
+    from explainers.errors import InputError
+    from explainers.evaluation.records import Row, annotate, read_records
+    from explainers.report.explanation_panel import explained_panel
+    from explainers.report.table import table
+    from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 
 # Loaded, so that configs can name data sets without their module.
 DATA_SETS = [getattr(datamodules, name) for name in datamodules.__all__]
@@ -55,12 +58,12 @@ Kind = TypeVar("Kind", bound=Callback)
 class ExplainerCLI(LightningCLI):
     """LightningCLI with the end that every fit of ours has: test, table, bundle."""
 
+    _resumed_step: int | None = None
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options of a run beside model, data and trainer."""
         add_run_options(parser)
         parser.add_lightning_class_args(MapWriter, "maps")
-
-    _resumed_step: int | None = None
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and refuse numbers that no run can have before anything is built."""

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(name: str, words: list[str]) -> int:
-    with _exit_on_interrupt():
+    with exit_on_interrupt():
         # Only now, as they import torch: `explainers --help` has to answer at once.
         module = import_module(f"explainers.commands.{name}")
         from datamodules.errors import DataError
@@ -68,7 +68,7 @@ def _run(name: str, words: list[str]) -> int:
 
 
 @contextmanager
-def _exit_on_interrupt() -> Iterator[None]:
+def exit_on_interrupt() -> Iterator[None]:
     """Exit at once on Ctrl-C: some libraries take KeyboardInterrupt for a failed import."""
 
     def stop(number: int, frame: object) -> NoReturn:

@@ -164,6 +164,7 @@ def take_class_names(explainer: Explainer, classes: Sequence[str] | None) -> Non
             "so its classes have no names; give class_names, a file with a name a line"
         )
         return
+    note(f"the classes of {classifier.name} are named as the data's: {', '.join(classes[:3])}, …")
     classifier.name_classes(classes)
     explainer.save_hyperparameters({"classifier": classifier.source})
 

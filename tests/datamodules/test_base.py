@@ -4,7 +4,7 @@ from torch.utils.data import Dataset
 
 from datamodules import ImageDataModule, ShapesDataModule
 from datamodules.base import ResumableLoader, StreamBatches
-from datamodules.errors import DataError
+from datamodules.errors import DataError, UnreadableError
 
 
 class Numbers(Dataset):
@@ -93,3 +93,17 @@ def test_an_epoch_of_less_than_a_batch_on_all_processes_is_refused(monkeypatch):
     message = "an epoch of 15 samples is less than one batch of 8 on 2 processes; lower batch_size"
     with pytest.raises(DataError, match=message):
         data.train_dataloader()
+
+
+def test_images_to_look_at_are_spread_over_the_test_split_without_the_unreadable(data):
+    assert data.test_images(3).tolist() == [3, 10, 17]
+    assert data.test_images(100).tolist() == list(range(21))
+
+    class Damaged(Numbers):
+        def __getitem__(self, item):
+            if item == 10:
+                raise UnreadableError("numbers", "10", "is damaged")
+            return super().__getitem__(item)
+
+    data.test_set = Damaged(21)
+    assert data.test_images(3).tolist() == [3, 17]

@@ -24,6 +24,14 @@ def module(folder, **options):
     return data
 
 
+def test_classes_are_called_as_their_folders(folder, jpeg, tmp_path):
+    assert module(folder).classes == ["dark", "light"]
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat/a.jpg").write_bytes(jpeg(0))
+    flat = dict.fromkeys(("train", "val", "test"), str(tmp_path / "flat"))
+    assert module(folder, **flat).classes is None
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_every_image_is_evaluated_once_with_the_class_of_its_folder(folder, workers):
     batches = list(module(folder, num_workers=workers).val_dataloader())

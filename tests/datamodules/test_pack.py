@@ -47,6 +47,10 @@ def test_every_image_is_in_one_shard_untouched_with_the_class_of_its_folder(fold
         "shard_lengths": lengths,
         "classes": ["cat", "dog", "fox"],
     }
+    shards = [f"{output}/*.tar"] * 3
+    assert ShardsDataModule(*shards, num_workers=0).classes == ["cat", "dog", "fox"]
+    (output / "_info.json").unlink()
+    assert ShardsDataModule(*shards, num_workers=0).classes is None
 
 
 def test_shards_are_the_same_whatever_the_workers_and_mix_the_classes(folder, run):

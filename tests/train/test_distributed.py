@@ -1,6 +1,7 @@
 """Two processes on the CPU report what one does."""
 
 import csv
+import json
 
 import pytest
 
@@ -37,6 +38,10 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     assert result.returncode == 0, result.stderr
     assert "| ptame" in result.stdout
     assert load_explainer(tmp_path / "bundle", allow_other_weights=True)
+    training = json.loads((tmp_path / "bundle/config.json").read_text())["training"]
+    assert training["steps"] == 3 * 2  # 12 samples, three at a time in each of two processes
+    assert training["seconds"] > 0
+    assert training["device"].startswith("2 x CPU")
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert len(list((tmp_path / "cache").glob("*/*"))) == 12
