@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datamodules.errors import DataError
 from datamodules.samples.checks import MOST_WORKERS, check_count
 from datamodules.samples.order import evenly_spread
-from datamodules.samples.resuming import differing_settings
+from datamodules.samples.resuming import arguments_of, differing_settings
 from datamodules.samples.unreadable import (
     CountingLoader,
     ReplaceUnreadable,
@@ -77,7 +77,7 @@ class ImageDataModule(LightningDataModule):
         check_count("num_workers", num_workers, least=0, most=MOST_WORKERS)
         check_count("samples_per_epoch", samples_per_epoch)
         check_count("max_bad", max_bad, least=0)
-        self.save_hyperparameters(logger=False)
+        self._given = arguments_of(self)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.samples_per_epoch = samples_per_epoch
@@ -130,8 +130,7 @@ class ImageDataModule(LightningDataModule):
 
     def _settings(self) -> dict[str, Any]:
         """Plain values that the training stream depends on, and the seed of the run."""
-        given = {name: _plain(value) for name, value in self.hparams.items() if name[0] != "_"}
-        return given | {
+        return self._given | {
             "data set": type(self).__name__,
             "samples_per_epoch": self.samples_per_epoch,
             "processes": _process()[1],
@@ -232,13 +231,6 @@ class ResumableLoader(CountingLoader):
 
 def _as_it_is(batch: Sample) -> Sample:
     return batch
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  any setting
-    """A setting as checkpoints hold it: lists and plain values; anything else by its text."""
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _process() -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Resuming a fit on data with other settings than those of its checkpoint."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from datamodules.errors import DataError
@@ -10,6 +11,28 @@ UNCOUNTED = {"num_workers", "max_bad", "cache"}
 
 COUNTED = ("batch_size", "processes", "accumulate_grad_batches", "samples_per_epoch")
 """Settings that epochs, schedules and the position in the stream count by."""
+
+
+def arguments_of(built: object) -> dict[str, Any]:
+    """The arguments of the constructors that are building an object, as checkpoints hold them.
+
+    Lists and plain values stay as they are, anything else is its text. Call it from the object's
+    `__init__`; a subclass's arguments count before its base's.
+    """
+    found: dict[str, Any] = {}
+    frame = inspect.currentframe()
+    frame = frame and frame.f_back
+    while frame and frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is built:
+        names = [name for name in inspect.getargvalues(frame).args if name != "self"]
+        found |= {name: _plain(frame.f_locals[name]) for name in names}
+        frame = frame.f_back
+    return found
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def differing_settings(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
@@ -54,7 +77,7 @@ def _in_words(steps: tuple[int, int, int]) -> str:
     return f"{batches} batches of {batch} samples an epoch{a_step}"
 
 
-def _difference(there: Mapping[str, Any], here: Mapping[str, Any], names: Any) -> str:  # noqa: ANN401
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any], names: Iterable[str]) -> str:
     return ", ".join(
         f"{name} {there[name]!r} (here {here[name]!r})"
         for name in names

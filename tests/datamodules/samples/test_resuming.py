@@ -1,7 +1,7 @@
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.samples.resuming import differing_settings
+from datamodules.samples.resuming import arguments_of, differing_settings
 
 RUN = {
     "batch_size": 8,
@@ -51,3 +51,20 @@ def test_other_samples_are_told_in_one_line():
 def test_other_steps_are_refused(change, words):
     with pytest.raises(DataError, match=words):
         differing_settings(RUN, RUN | change)
+
+
+class Base:
+    def __init__(self, count, workers=0):
+        self.given = arguments_of(self)
+
+
+class Data(Base):
+    def __init__(self, train, scale=(0.3, 1.0), transform=None, *, count=None):
+        super().__init__(count or 7)
+
+
+def test_arguments_are_kept_as_plain_values_with_their_defaults():
+    given = Data("shards", transform=RUN).given
+    expected = {"train": "shards", "scale": [0.3, 1.0], "transform": str(RUN), "workers": 0}
+    assert given == expected | {"count": None}  # as it was given, not as it was passed on
+    assert Base(3).given == {"count": 3, "workers": 0}
