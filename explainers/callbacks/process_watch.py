@@ -12,8 +12,6 @@ from typing import NoReturn
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from explainers.errors import InputError
-
 BETWEEN_LOOKS = 0.5  # seconds
 GRACE = 1.0  # seconds for a process that ends by an error of its own to say so first
 LOST = 1  # exit code of a process that ends because another one died
@@ -58,12 +56,12 @@ class ProcessWatch(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Stop; an error that another process's death has caused is told as that death."""
-        processes, self._processes = self._processes, {}
+        """Stop; a failure to reach a process that has died is told as its death."""
         self._ended.set()
-        if isinstance(exception, Exception) and not isinstance(exception, InputError):
-            for rank in _dead(processes, GRACE):
-                self._end(rank, processes[rank][0])
+        if isinstance(exception, RuntimeError):  # as the backends of torch.distributed raise it
+            for rank in _dead(self._processes, GRACE):
+                self._end(rank, self._processes[rank][0])
+        self._stop()
 
     def __getstate__(self) -> dict[str, object]:
         """Nothing: a process that is started with a copy watches for itself."""
