@@ -13,6 +13,7 @@ from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
 from explainers.citation import GRAD_CAM
 from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.classifier.layer_reader import LayerReader
 from explainers.errors import InputError, require_known
 
 CAM_METHODS = (
@@ -104,7 +105,10 @@ def _outputs(classifier: FrozenClassifier) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def _default_layer(outputs: dict[str, Tensor], pooled: Tensor, classifier: FrozenClassifier) -> str:
-    if pooled.ndim == 3:
+    reader = classifier.reader if pooled.ndim == 2 else None  # of a network that is not timm's
+    if isinstance(reader, LayerReader):
+        names = [reader.layers[reader.default_stage].name]
+    elif pooled.ndim == 3:
         # Of the last tokens, the head may read the class token alone: no gradient reaches others.
         names = [name for name in outputs if name.rpartition(".")[2] == "norm1"][-1:]
     else:

@@ -8,7 +8,7 @@ from huggingface_hub import HfApi, constants
 
 from explainers.bundle.card import write_card
 from explainers.bundle.saving import save_bundle
-from explainers.classifier.hub_files import is_offline
+from explainers.classifier.sources.hub_files import is_offline
 from explainers.errors import InputError
 from explainers.training.bundle_files import FILES, bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer

@@ -5,9 +5,17 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
+from explainers.classifier.weight_files import fingerprint
 from explainers.errors import InputError
 
 FOLDABLE = (nn.Conv2d, Conv2dSame)  # of others, the weights are not what the images meet
+
+
+def fold_and_remember(model: nn.Module, images: Tensor) -> dict[str, str]:
+    """Fold, and return the fingerprint of the weights before, by that of those after."""
+    before = fingerprint(model)
+    fold_batch_norms(model, images)
+    return {fingerprint(model): before}
 
 
 @torch.no_grad()

@@ -9,22 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.classifier import last_layer, serialisation, timm_source, weight_files
-from explainers.classifier.batch_norm_folding import fold_batch_norms
+from explainers.classifier import last_layer, serialisation, sources, weight_files
+from explainers.classifier.batch_norm_folding import fold_and_remember
 from explainers.classifier.class_names import class_names as names_of
 from explainers.classifier.class_names import read_class_names
-from explainers.classifier.features import (
-    Stage,
-    as_maps,
-    nearest_size,
-    read_features,
-    read_logits_and_features,
-    require_logits,
-    require_size,
-    require_timm,
-    stages_of,
-)
+from explainers.classifier.features import FeatureReader, Stage, require_logits
 from explainers.classifier.image_format import image_format_of, require_preparation
+from explainers.classifier.image_sizes import nearest_size, require_size
+from explainers.classifier.layer_reader import reader_of
 
 
 class FrozenClassifier(nn.Module):
@@ -34,7 +26,7 @@ class FrozenClassifier(nn.Module):
     are resized bilinearly to the nearest one, inside, so that gradients still reach the image.
 
     Args:
-        model: a source that `timm_source.create` knows, or a module of your own that maps normalised
+        model: a source that `sources.create` knows, or a module of your own that maps normalised
             images (b 3 h w) to logits (b classes).
         pretrained: load the published weights; False draws random ones.
         weights: a checkpoint file to take the weights from.
@@ -44,6 +36,9 @@ class FrozenClassifier(nn.Module):
         size: height and width in pixels that the model was made for; needed likewise.
         class_names: what to call the classes, in the order of the logits; or a text file with a
             name a line. Known for ImageNet models.
+        layers: names of the layers that features are read at, shallowest first, of a network that
+            is not timm's; by default, some are found.
+        classifier_layer: name of the linear layer that gives the logits, likewise.
         fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
             rounding and faster; a module of your own is copied first.
 
@@ -65,6 +60,8 @@ class FrozenClassifier(nn.Module):
         std: Sequence[float] | None = None,
         size: Sequence[int] | None = None,
         class_names: Sequence[str] | str | None = None,
+        layers: Sequence[str] | None = None,
+        classifier_layer: str | None = None,
         fold_batch_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -78,13 +75,20 @@ class FrozenClassifier(nn.Module):
             std=std,
             size=size,
             class_names=read_class_names(class_names),
+            layers=layers,
+            classifier_layer=classifier_layer,
         )
         if isinstance(model, nn.Module):
-            require_preparation(model, mean=mean, std=std, size=size)
-            model = copy.deepcopy(model) if fold_batch_norm else model
+            network = sources.Network(copy.deepcopy(model) if fold_batch_norm else model)
         else:
-            model = timm_source.create(model, pretrained, weights, num_classes)
-        chosen = image_format_of(model, mean, std, size)
+            named = layers is not None or classifier_layer is not None
+            network = sources.create(model, pretrained, weights, num_classes, as_it_is=named)
+        model = network.model
+        if network.image_format is None:
+            require_preparation(model, mean=mean, std=std, size=size)
+        chosen = image_format_of(model, mean, std, size, network.image_format)
+        self._reversed = chosen.reversed_channels
+        self._known_names = network.class_names
         self.size, self.crop_fraction = chosen.size, chosen.crop_fraction
         self.interpolation = chosen.interpolation
         for name, values in (("mean", chosen.mean), ("std", chosen.std)):
@@ -94,12 +98,16 @@ class FrozenClassifier(nn.Module):
         require_size(self.model, self, self.size)
         self._unfolded: dict[str, str] = {}
         if fold_batch_norm:
-            self._fold()
+            image = self.prepare(torch.rand(1, 3, *self.size))
+            self._unfolded = fold_and_remember(self.model, image)
+        self._reader: FeatureReader | None = None
+        if layers or classifier_layer:
+            _ = self.reader  # refuses what the network does not have
         self._names: list[str] | None = None
         self._counted: int | None = None
 
     @classmethod
-    def of(cls, source: "ClassifierSource") -> "FrozenClassifier":
+    def of(cls, source: "str | dict[str, Any] | FrozenClassifier") -> "FrozenClassifier":
         """Build from a name, from a dict of this class's arguments, or take an instance as it is.
 
         Raises:
@@ -119,11 +127,7 @@ class FrozenClassifier(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images (b 3 h w) in [0, 1] to the embeddings (b d) that the last layer reads."""
-        model = require_timm(self.model, "embed")
-        pooled: Tensor = model.forward_head(
-            model.forward_features(self.prepare(images)), pre_logits=True
-        )
-        return pooled
+        return self.reader.embed(self.prepare(images))
 
     def features(self, images: Tensor, stages: Sequence[int], norm: bool = True) -> list[Tensor]:
         """Map images (b 3 h w) in [0, 1] to feature maps (b channels _ _), in the order asked.
@@ -134,18 +138,32 @@ class FrozenClassifier(nn.Module):
                 network pools for its decision.
             norm: pass a transformer's tokens of inner stages through its final norm.
         """
-        return read_features(self.model, self.prepare(images), stages, norm)
+        return self.reader.features(self.prepare(images), stages, norm)
 
     def logits_and_features(
         self, images: Tensor, stages: Sequence[int], norm: bool = True
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits and feature maps, as `forward` and `features` give them, in one pass."""
-        return read_logits_and_features(self.model, self.prepare(images), stages, norm)
+        return self.reader.logits_and_features(self.prepare(images), stages, norm)
 
     @property
     def stages(self) -> list[Stage]:
-        """Stages that features can be read at: timm's, shallowest first, then the pooled ones."""
-        return stages_of(self.model)
+        """Depths that features can be read at, shallowest first, then the pooled one.
+
+        Raises:
+            InputError: no layer of the network puts out maps or tokens.
+        """
+        return self.reader.stages
+
+    @property
+    def reader(self) -> FeatureReader:
+        """Reader of the network's features: timm's own, or of layers that are named or found."""
+        if self._reader is None:
+            generator = torch.Generator().manual_seed(0)
+            image = torch.rand(1, 3, *self.size, generator=generator).to(self.mean)
+            named = map(self.source.get, ("layers", "classifier_layer"))
+            self._reader = reader_of(self.model, self.prepare(image), *named)
+        return self._reader
 
     @property
     def num_classes(self) -> int:
@@ -165,12 +183,12 @@ class FrozenClassifier(nn.Module):
         Raises:
             InputError: the network decides by anything but one linear layer on pooled features.
         """
-        return last_layer.class_rows(self.model, self.name)
+        return last_layer.class_rows(self.reader, self.name)
 
     @property
     def class_bias(self) -> Tensor:
         """The bias (classes) beside `class_weights`; zeros where there is none."""
-        return last_layer.class_bias(self.model, self.name)
+        return last_layer.class_bias(self.reader, self.name)
 
     @property
     def name(self) -> str:
@@ -190,7 +208,8 @@ class FrozenClassifier(nn.Module):
     def known_names(self) -> list[str] | None:
         """Names of the classes: given ones, the model's own, or ImageNet's; None without any."""
         if self._names is None:
-            self._names = names_of(self.model, self.num_classes, self.source.get("class_names"))
+            given = self.source.get("class_names") or self._known_names
+            self._names = names_of(self.model, self.num_classes, given)
         return self._names
 
     def name_classes(self, names: Sequence[str]) -> None:
@@ -202,11 +221,6 @@ class FrozenClassifier(nn.Module):
         """SHA-256 of the weights before any folding; see `weight_files.fingerprint`."""
         now = weight_files.fingerprint(self.model)
         return self._unfolded.get(now, now)
-
-    def _fold(self) -> None:
-        before = weight_files.fingerprint(self.model)
-        fold_batch_norms(self.model, self.prepare(torch.rand(1, 3, *self.size)))
-        self._unfolded[weight_files.fingerprint(self.model)] = before
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode: the batch statistics are as frozen as the weights."""
@@ -221,6 +235,7 @@ class FrozenClassifier(nn.Module):
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size, mode="bilinear", antialias=True)
         normalised = (images - self.mean) / self.std
+        normalised = normalised.flip(1) if self._reversed else normalised
         precisions = (weight.dtype for weight in self.model.parameters())
         normalised = normalised.to(next(precisions, normalised.dtype))
         return normalised.contiguous(memory_format=torch.channels_last)
@@ -236,15 +251,4 @@ class FrozenClassifier(nn.Module):
             features: maps, the channels first or last, or tokens (b _ channels).
             size: height and width in pixels of the images, as they came.
         """
-        return as_maps(self.model, features, self.nearest_size(size))
-
-
-ClassifierSource = str | dict[str, Any] | FrozenClassifier
-"""A classifier by name, by the arguments of `FrozenClassifier`, or ready made."""
-
-
-def frozen_networks(module: nn.Module) -> dict[str, FrozenClassifier]:
-    """The frozen networks inside a module, by where they are."""
-    return {
-        name: part for name, part in module.named_modules() if isinstance(part, FrozenClassifier)
-    }
+        return self.reader.as_maps(features, self.nearest_size(size))

@@ -22,6 +22,7 @@ class ImageFormat(NamedTuple):
         size: height and width in pixels.
         crop_fraction: share of the resized image's side that evaluation keeps.
         interpolation: of the resizing.
+        reversed_channels: the network takes blue, green, red.
     """
 
     mean: Sequence[float]
@@ -29,6 +30,7 @@ class ImageFormat(NamedTuple):
     size: tuple[int, int]
     crop_fraction: float
     interpolation: str
+    reversed_channels: bool = False
 
 
 def image_format_of(
@@ -36,17 +38,29 @@ def image_format_of(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     size: Sequence[int] | None = None,
+    known: ImageFormat | None = None,
 ) -> ImageFormat:
-    """The format that a network's own config tells, with what is given in its place.
+    """The format that a network was made for, with what is given in its place.
+
+    Args:
+        model: its config tells, if it is timm's.
+        mean: of each channel.
+        std: of each channel.
+        size: height and width in pixels.
+        known: what its source tells.
 
     Raises:
         InputError: no image can have such a normalisation or size.
     """
-    config = resolve_model_data_config(model)
-    mean, std = mean or config["mean"], std or config["std"]
-    height, width = size or config["input_size"][1:]
-    require_image_format(mean, std, (height, width))  # a file brings its own
-    return ImageFormat(mean, std, (height, width), config["crop_pct"], config["interpolation"])
+    if known is None:
+        config = resolve_model_data_config(model)
+        made_for = tuple(config["input_size"][1:])
+        crop = config["crop_pct"], config["interpolation"]
+        known = ImageFormat(config["mean"], config["std"], made_for, *crop)
+    height, width = size or known.size
+    chosen = known._replace(mean=mean or known.mean, std=std or known.std, size=(height, width))
+    require_image_format(chosen.mean, chosen.std, chosen.size)  # a file brings its own
+    return chosen
 
 
 def require_image_format(mean: object, std: object, size: object) -> None:
@@ -75,7 +89,7 @@ def _numbers(name: str, values: object, count: int, rule: str) -> list[object]:
 
 
 def require_preparation(model: nn.Module, **given: Sequence[float] | None) -> None:
-    """Refuse a module that says neither itself nor by arguments how its images are prepared."""
+    """Refuse a network that says neither itself nor by arguments how its images are prepared."""
     missing = [name for name, value in given.items() if value is None]
     if missing and not hasattr(model, "pretrained_cfg"):
         raise InputError(

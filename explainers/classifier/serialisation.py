@@ -84,4 +84,14 @@ def _require_options(
         and all(isinstance(name, str) for name in class_names)
     ):
         raise InputError(f"class_names must be a list of names, got {shown(class_names)}")
+    layers, last = options.get("layers"), options.get("classifier_layer")
+    if layers is not None and not (
+        isinstance(layers, Sequence)
+        and not isinstance(layers, str)
+        and layers
+        and all(isinstance(name, str) for name in layers)
+    ):
+        raise InputError(f"layers must be a list of names of layers, got {shown(layers)}")
+    if last is not None and not isinstance(last, str):
+        raise InputError(f"classifier_layer must be the name of a layer, got {shown(last)}")
     require_image_format(*map(options.get, ("mean", "std", "size")))

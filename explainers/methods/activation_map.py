@@ -24,7 +24,7 @@ class ActivationMap(Explainer):
 
     def __init__(self, classifier: ClassifierSource = "resnet50", stage: int = -1) -> None:
         super().__init__(classifier)
-        require_stages(self.classifier.model, [stage], "stage")
+        require_stages(self.classifier.stages, [stage], "stage")
         self.stage = stage
 
     @torch.no_grad()

@@ -90,7 +90,7 @@ class LCAM(LearnedExplainer):
         require_number("lr_decay_per_epoch", lr_decay_per_epoch, above=0)
         self.lr_decay_per_epoch = lr_decay_per_epoch
         chosen = list(stages) if stages is not None else [last_convolution(self.classifier)]
-        require_stages(self.classifier.model, chosen)
+        require_stages(self.classifier.stages, chosen)
         self.network = AttentionNetwork(
             self.classifier,
             chosen,

@@ -143,7 +143,7 @@ class OptiCAM(Explainer):
         require_number("area_budget", area_budget, 0, 1)
         require_number("lr", lr, above=0)
         if stage is not None:
-            require_stages(self.classifier.model, [stage], "stage")
+            require_stages(self.classifier.stages, [stage], "stage")
         self.adam = BatchedAdam(steps, lr, keep_best, patience, tolerance, "Opti-CAM")
         self.stage = stage
         self.positive_part = positive_part

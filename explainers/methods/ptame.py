@@ -98,7 +98,7 @@ class PTAME(LearnedExplainer):
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
         chosen = list(stages) if stages is not None else default_stages(backbone)
-        require_stages(backbone.model, chosen)
+        require_stages(backbone.stages, chosen)
         if cam_start:
             chosen[-1] = -1
         self.network = AttentionNetwork(

@@ -110,7 +110,7 @@ class PTAMEPlus(LearnedExplainer):
                 "or leave it out"
             )
         chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
-        require_stages(backbone.model, chosen)
+        require_stages(backbone.stages, chosen)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
         require_whole("decoder_width", decoder_width, 0, WIDEST_DECODER)
         require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)

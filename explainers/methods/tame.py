@@ -170,7 +170,7 @@ class TAME(LearnedExplainer):
         require_number("bias_lr_factor", bias_lr_factor, least=0)
         self.bias_lr_factor = bias_lr_factor
         chosen = list(stages) if stages is not None else last_three(self.classifier)
-        require_stages(self.classifier.model, chosen)
+        require_stages(self.classifier.stages, chosen)
         self.network = TAMENetwork(self.classifier, chosen, tokens, normalisation)
         self.start_from(init_from, freeze_taken)
 
@@ -208,7 +208,7 @@ def pool_after(backbone: FrozenClassifier, stage: int) -> nn.Module | None:
     timm reads VGG's stages before their pools, and the papers of the TAME family after them.
     """
     model: Any = backbone.model
-    listed = model.feature_info
+    listed = getattr(model, "feature_info", ())
     if stage % len(backbone.stages) >= len(listed):
         return None
     chain_name, _, position = listed[stage % len(backbone.stages)]["module"].rpartition(".")

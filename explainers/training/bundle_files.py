@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from explainers.classifier.hub_files import hub_folder
+from explainers.classifier.sources.hub_files import hub_folder
 from explainers.errors import InputError, shown
 
 FORMAT = 2

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainers.classifier import FrozenClassifier
-from explainers.classifier.features import require_timm
+from explainers.classifier.timm_reader import TimmReader
 
 
 def channel_maps(
@@ -19,20 +19,21 @@ def channel_maps(
     """Feature maps (b channels _ _) of a layer for images (b 3 h w) in [0, 1].
 
     Args:
-        classifier: a timm model.
+        classifier: whose features can be read.
         images: RGB in [0, 1].
-        stage: one of the classifier's `stages`. By default `default_stage`; of a transformer with
-            one sequence of tokens, what the last block's attention reads: the patch tokens after
-            `norm1`.
+        stage: one of the classifier's `stages`. By default its reader's `default_stage`; of timm's
+            transformers with one sequence of tokens, what the last block's attention reads: the
+            patch tokens after `norm1`.
         positive_part: set negative values to 0.
 
     Raises:
-        InputError: the classifier is no timm model.
+        InputError: no features of the classifier can be read.
     """
-    model = require_timm(classifier.model, "features")
+    model: Any = classifier.model
     blocks: Any = getattr(model, "blocks", ())
     norm = None
-    if stage is None and hasattr(model, "num_prefix_tokens") and len(blocks) > 1:
+    timm = isinstance(classifier.reader, TimmReader)
+    if stage is None and timm and hasattr(model, "num_prefix_tokens") and len(blocks) > 1:
         norm = getattr(blocks[-1], "norm1", None)
     if norm is not None:
         (tokens,) = model.forward_intermediates(
@@ -44,18 +45,9 @@ def channel_maps(
         )
         maps: Tensor = norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     else:
-        (maps,) = classifier.features(images, [default_stage(model) if stage is None else stage])
+        default = classifier.reader.default_stage
+        (maps,) = classifier.features(images, [default if stage is None else stage])
     return maps.relu() if positive_part else maps
-
-
-def default_stage(model: nn.Module) -> int:
-    """Position of the last of timm's own stages, before any layer that only widens it for the head.
-
-    Where that stage is a max-pool (VGG), the convolution that it reads: the finest of the last
-    feature maps, and the layer of the published VGG-16.
-    """
-    last: str = require_timm(model, "features").feature_info[-1]["module"]
-    return -3 if isinstance(dict(model.named_modules()).get(last), nn.MaxPool2d) else -2
 
 
 def combine(features: Tensor, logits: Tensor) -> Tensor:

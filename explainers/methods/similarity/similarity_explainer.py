@@ -48,7 +48,7 @@ class SimilarityExplainer(Explainer):
         require_known("pool", pool, POOLS)
         self.metric = metric
         self.pool = POOLS[pool]
-        require_stages(self.classifier.model, [stage], "stage")
+        require_stages(self.classifier.stages, [stage], "stage")
         self.stage = stage
         self.head = nn.Identity() if head is None else head.requires_grad_(False)
         self.head.eval()

@@ -101,13 +101,12 @@ def test_layer_can_be_chosen(images, labels, decided):
         CAMBaseline(classifier, layer="layer5")
 
 
-def test_module_of_ones_own_needs_a_layer():
+def test_module_of_ones_own_is_explained_at_the_last_layer_of_maps_or_at_one_that_is_named():
     module = nn.Sequential(
         nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4)
     )
     classifier = FrozenClassifier(module, mean=[0.5] * 3, std=[0.5] * 3, size=[64, 96])
-    with pytest.raises(InputError, match="no default layer is known for module:Sequential; pass"):
-        CAMBaseline(classifier)
+    assert CAMBaseline(classifier).layer == "1"
     images = torch.rand(2, 3, 64, 96)
     scores = [CAMBaseline(classifier, layer="0")(images, torch.tensor([c, c])) for c in range(4)]
     assert torch.cat(scores).std() > 0

@@ -1,5 +1,6 @@
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -119,7 +120,7 @@ def test_module_of_ones_own_gives_logits_and_refuses_the_rest(images):
     assert classifier(images).shape == (3, 5)
     assert classifier.num_classes == 5
     assert classifier.class_names[1] == "class 1"
-    with pytest.raises(InputError, match="Sequential is none"):
+    with pytest.raises(InputError, match="no layer of Sequential puts out maps or tokens"):
         classifier.features(images, [-1])
 
 
@@ -131,8 +132,8 @@ def test_module_of_ones_own_must_say_how_images_are_prepared():
 @pytest.mark.parametrize(
     ("answer", "shown"),
     [
-        (lambda features: {"logits": features.mean((2, 3)), "aux": 0}, "a dict of logits, aux"),
-        (lambda features: (features.mean((2, 3)), 0), "a tuple, not with logits"),
+        (lambda features: {"output": features.mean((2, 3)), "aux": 0}, "a dict of output, aux"),
+        (lambda features: (0, features.mean((2, 3))), "a tuple, not with logits"),
         (lambda features: features, r"a tensor of \(3, 4, 94, 126\)"),
     ],
 )
@@ -144,6 +145,26 @@ def test_module_that_answers_with_anything_but_logits_is_refused(images, answer,
     classifier = FrozenClassifier(Module(3, 4, 3), mean=[0] * 3, std=[1] * 3, size=[96, 126 + 2])
     with pytest.raises(InputError, match=f"module:Module answers with {shown}"):
         classifier(images)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda logits: {"logits": logits, "aux": 0},
+        lambda logits: (logits, 0),
+        lambda logits: SimpleNamespace(logits=logits),
+    ],
+)
+def test_logits_in_a_dict_a_tuple_or_an_object_are_found(images, answer):
+    class Module(nn.Linear):
+        def forward(self, images):
+            return answer(super().forward(images.mean((2, 3))))
+
+    module = Module(3, 4)
+    classifier = FrozenClassifier(module, mean=[0] * 3, std=[1] * 3, size=[96, 128])
+    torch.testing.assert_close(
+        classifier(images), nn.functional.linear(images.mean((2, 3)), module.weight, module.bias)
+    )
 
 
 def test_names_of_classes_are_as_many_as_the_classes():

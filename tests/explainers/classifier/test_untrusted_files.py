@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from explainers import PTAME, FrozenClassifier
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
-from explainers.classifier.timm_source import create
+from explainers.classifier.sources.timm_source import create
 from explainers.errors import InputError
 from explainers.training.checkpoint_files import read_checkpoint
 

@@ -5,7 +5,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from explainers.classifier.timm_source import create
+from explainers.classifier.sources.timm_source import create
 from explainers.classifier.weight_files import fingerprint, read_state
 from explainers.errors import InputError
 

@@ -144,7 +144,7 @@ def test_a_missing_bundle_is_one_clear_error(tmp_path):
 
 
 def test_a_bundle_that_cannot_be_fetched_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr("explainers.classifier.hub_files.is_offline", lambda: True)
+    monkeypatch.setattr("explainers.classifier.sources.hub_files.is_offline", lambda: True)
     with pytest.raises(InputError, match=r"org/name cannot be fetched .* name a local folder"):
         PTAME(RESNET, RESNET, init_from="hf-hub:org/name")
 

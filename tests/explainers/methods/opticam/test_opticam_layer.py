@@ -7,9 +7,10 @@ from timm.models.vgg import VGG
 
 import explainers.methods.opticam
 from explainers import FrozenClassifier, OptiCAM
+from explainers.classifier.timm_reader import TimmReader
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.scoreboard import Scoreboard
-from explainers.methods.cam.channel_maps import channel_maps, combine, default_stage
+from explainers.methods.cam.channel_maps import channel_maps, combine
 
 LABELS = torch.tensor([0, 2, 3])
 
@@ -24,10 +25,10 @@ def test_weighs_the_last_convolution_of_vgg_before_its_max_pool():
     with torch.device("meta"):
         model = timm.create_model("vgg16_bn")
         resnet = timm.create_model("resnet50")
-    stage = default_stage(model)
+    stage = TimmReader(model).default_stage
     assert model.feature_info[stage + 1]["module"] == "features.42"  # the stages have one more
     assert model.feature_info[stage + 1]["reduction"] * 14 == 224
-    assert default_stage(resnet) == -2
+    assert TimmReader(resnet).default_stage == -2
 
 
 def test_layer_after_the_pool_can_be_chosen(images):

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from explainers import FrozenClassifier
-from explainers.classifier import hub_files
+from explainers.classifier.sources import hub_files
 from explainers.errors import InputError
 
 CONFIG = {

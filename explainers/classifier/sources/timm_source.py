@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.models import clean_state_dict
 from torch import Tensor, nn
 
-from explainers.classifier.hub_files import WEIGHTS, hub_file
-from explainers.classifier.package_source import packaged
+from explainers.classifier.sources.hub_files import WEIGHTS, hub_file
+from explainers.classifier.sources.package_source import packaged
+from explainers.classifier.sources.state_dicts import misfit, unprefixed
 from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError, did_you_mean
 
@@ -51,7 +53,9 @@ def create(
         _check_name(name)
         state = _published(name) if wanted else {}
     if weights is not None:
-        state = read_state(Path(weights))
+        with torch.device("meta"):  # for its names alone
+            names = timm.create_model(name).state_dict().keys()
+        state = unprefixed(read_state(Path(weights)), names)
         if num_classes is None:
             num_classes = _count_classes(name, state)
         if num_classes is not None:  # a network without a head has none to count
@@ -69,6 +73,10 @@ def create(
         # timm and torch each raise their own kind for what is here one thing: these weights do not
         # make this network.
         reason = " ".join(str(error).split())[:300]
+        if "loading state_dict" in reason:
+            with torch.device("meta"):
+                expected = timm.create_model(name, num_classes=num_classes).state_dict()
+            reason = misfit(expected, state) or reason
         raise InputError(
             f"the weights of {what!r} cannot be loaded into {name!r}: {reason}; use a local file "
             f"(weights: FILE, or local-dir:PATH), or pretrained: false for random weights"

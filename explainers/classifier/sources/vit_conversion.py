@@ -1,0 +1,130 @@
+"""Vision transformers of torchvision and transformers as timm's, which every method can read.
+
+The weights are the same under other names. What is built is compared with what it is built from,
+and only taken if it gives the same logits.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+TOLERANCE = 1e-4  # of logits, as a share of the largest
+
+TORCHVISION = (
+    (r"^class_token$", "cls_token"),
+    (r"^conv_proj\.", "patch_embed.proj."),
+    (r"^encoder\.pos_embedding$", "pos_embed"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+    (r"\.ln_(\d)\.", r".norm\1."),
+    (r"\.self_attention\.in_proj_", ".attn.qkv."),
+    (r"\.self_attention\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.0\.", ".mlp.fc1."),
+    (r"\.mlp\.3\.", ".mlp.fc2."),
+    (r"^encoder\.ln\.", "norm."),
+    (r"^heads\.head\.", "head."),
+)
+TRANSFORMERS = (
+    (r"^(vit|deit)\.", ""),
+    (r"^embeddings\.cls_token$", "cls_token"),
+    (r"^embeddings\.distillation_token$", "reg_token"),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^(encoder\.layer|layers)\.(\d+)\.", r"blocks.\2."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.attention\.(?:attention\.)?(query|key|value|[qkv]_proj)\.", r".attn.\1."),
+    (r"\.attention\.(?:output\.dense|o_proj)\.", ".attn.proj."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+    (r"^layernorm\.", "norm."),
+    (r"^classifier\.", "head."),
+)
+"""Patterns of names and what timm calls these weights, by library."""
+
+PARTS = (("query", "key", "value"), ("q_proj", "k_proj", "v_proj"))
+
+
+def as_timm(network: nn.Module, size: tuple[int, int]) -> nn.Module:
+    """Timm's transformer with the weights of another library's; the network itself if there is none.
+
+    Args:
+        network: in eval mode, it answers normalised images with logits or an object of them.
+        size: height and width of its images, in pixels.
+    """
+    kind = type(network).__name__
+    try:
+        if kind == "VisionTransformer":
+            converted = _from_torchvision(network, size)
+        elif kind in ("ViTForImageClassification", "DeiTForImageClassification"):
+            converted = _from_transformers(network, size)
+        else:
+            return network
+        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            answer: Any = network.eval()(image)
+            expected: Tensor = getattr(answer, "logits", answer)
+            difference = (converted.eval()(image) - expected).abs().max()
+    except (RuntimeError, AttributeError, KeyError, AssertionError):
+        return network  # of another layout than the families' usual one
+    return converted if difference <= TOLERANCE * expected.abs().max() else network
+
+
+def _from_torchvision(network: Any, size: tuple[int, int]) -> nn.Module:  # noqa: ANN401
+    return _built(
+        renamed(network.state_dict(), TORCHVISION),
+        size,
+        network.patch_size,
+        network.encoder.layers[0].num_heads,
+        network.encoder.ln.eps,
+    )
+
+
+def _from_transformers(network: Any, size: tuple[int, int]) -> nn.Module:  # noqa: ANN401
+    config = network.config
+    return _built(
+        renamed(network.state_dict(), TRANSFORMERS),
+        size,
+        config.patch_size,
+        config.num_attention_heads,
+        config.layer_norm_eps,
+    )
+
+
+def _built(
+    state: Mapping[str, Tensor], size: tuple[int, int], patch: int, heads: int, eps: float
+) -> nn.Module:
+    """Timm's transformer whose shapes are those of the weights."""
+    width = state["norm.weight"].shape[0]
+    network = VisionTransformer(
+        img_size=size,
+        patch_size=patch,
+        num_classes=state["head.weight"].shape[0],
+        embed_dim=width,
+        depth=1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks.")),
+        num_heads=heads,
+        mlp_ratio=state["blocks.0.mlp.fc1.weight"].shape[0] / width,
+        qkv_bias="blocks.0.attn.qkv.bias" in state,
+        reg_tokens=int("reg_token" in state),
+        norm_layer=partial(nn.LayerNorm, eps=eps),
+    )
+    network.load_state_dict(state)
+    return network
+
+
+def renamed(state: Mapping[str, Tensor], names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+    """Weights under timm's names, those of queries, keys and values as one."""
+    found = {}
+    for name, value in state.items():
+        for pattern, replacement in names:
+            name = re.sub(pattern, replacement, name)
+        found[name] = value
+    for parts in PARTS:
+        for name in [name for name in found if f".attn.{parts[0]}." in name]:
+            each = [found.pop(name.replace(parts[0], part)) for part in parts]
+            found[name.replace(parts[0], "qkv")] = torch.cat(each)
+    return found
