@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": "show a web page that explains images",
     "export": "write a file that runs without this library",
     "list": "list the explainers",
+    "layers": "list the layers of a classifier that features can be read at",
 }
 """One-line help by name; the name is that of the module in `explainers.commands` too."""
 

@@ -14,7 +14,7 @@ from explainers.classifier.batch_norm_folding import fold_and_remember
 from explainers.classifier.class_names import class_names as names_of
 from explainers.classifier.class_names import read_class_names
 from explainers.classifier.features import FeatureReader, Stage, require_logits
-from explainers.classifier.image_format import image_format_of, require_preparation
+from explainers.classifier.image_format import image_format_of
 from explainers.classifier.image_sizes import nearest_size, require_size
 from explainers.classifier.layer_reader import reader_of
 
@@ -36,9 +36,8 @@ class FrozenClassifier(nn.Module):
         size: height and width in pixels that the model was made for; needed likewise.
         class_names: what to call the classes, in the order of the logits; or a text file with a
             name a line. Known for ImageNet models.
-        layers: names of the layers that features are read at, shallowest first, of a network that
-            is not timm's; by default, some are found.
-        classifier_layer: name of the linear layer that gives the logits, likewise.
+        layers: names of layers to read features at, shallowest first; found by default.
+        classifier_layer: name of the linear layer that gives the logits; likewise.
         fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
             rounding and faster; a module of your own is copied first.
 
@@ -81,16 +80,13 @@ class FrozenClassifier(nn.Module):
         if isinstance(model, nn.Module):
             network = sources.Network(copy.deepcopy(model) if fold_batch_norm else model)
         else:
-            named = layers is not None or classifier_layer is not None
-            network = sources.create(model, pretrained, weights, num_classes, as_it_is=named)
+            own_names = bool(layers or classifier_layer)
+            network = sources.create(model, pretrained, weights, num_classes, own_names)
         model = network.model
-        if network.image_format is None:
-            require_preparation(model, mean=mean, std=std, size=size)
         chosen = image_format_of(model, mean, std, size, network.image_format)
-        self._reversed = chosen.reversed_channels
-        self._known_names = network.class_names
         self.size, self.crop_fraction = chosen.size, chosen.crop_fraction
-        self.interpolation = chosen.interpolation
+        self.interpolation, self._reversed = chosen.interpolation, chosen.reversed_channels
+        self._known_names = network.class_names
         for name, values in (("mean", chosen.mean), ("std", chosen.std)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)

@@ -50,9 +50,10 @@ def image_format_of(
         known: what its source tells.
 
     Raises:
-        InputError: no image can have such a normalisation or size.
+        InputError: nothing tells how images are prepared, or no image can be so.
     """
     if known is None:
+        _require_preparation(model, mean=mean, std=std, size=size)
         config = resolve_model_data_config(model)
         made_for = tuple(config["input_size"][1:])
         crop = config["crop_pct"], config["interpolation"]
@@ -88,7 +89,7 @@ def _numbers(name: str, values: object, count: int, rule: str) -> list[object]:
     raise InputError(f"{name} must be a list {rule}, got {shown(values)}")
 
 
-def require_preparation(model: nn.Module, **given: Sequence[float] | None) -> None:
+def _require_preparation(model: nn.Module, **given: Sequence[float] | None) -> None:
     """Refuse a network that says neither itself nor by arguments how its images are prepared."""
     missing = [name for name, value in given.items() if value is None]
     if missing and not hasattr(model, "pretrained_cfg"):

@@ -74,6 +74,17 @@ class LayerReader:
         return [*listed_layers, listed_layers[-1]]
 
     @property
+    def known(self) -> list[Layer]:
+        """Layers that can be read, in the order in which they ended; of alike ones the outermost."""
+        listed = [*self._probe.outermost, *self.layers]
+        return [layer for layer in self._probe.layers if layer in listed]
+
+    @property
+    def last(self) -> str | None:
+        """Name of the layer that gives the logits; None where it is not known."""
+        return self._last
+
+    @property
     def stages(self) -> list[Stage]:
         """The layers, and once more the last of them, which is taken for what is pooled."""
         return [layer.stage for layer in self.layers]
