@@ -13,6 +13,7 @@ from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
 from explainers.citation import GRAD_CAM
 from explainers.classifier import ClassifierSource, FrozenClassifier
+from explainers.classifier.features import logits_of
 from explainers.classifier.layer_reader import LayerReader
 from explainers.errors import InputError, require_known
 
@@ -86,7 +87,7 @@ class CAMBaseline(Explainer):
 
 
 def _outputs(classifier: FrozenClassifier) -> tuple[dict[str, Tensor], Tensor]:
-    """Outputs of all modules for a black image (1 …), by name, and the input of the head."""
+    """Outputs of all modules for a black image (1 …), by name, and the head's input, or logits."""
     model = classifier.model
     outputs: dict[str, Tensor] = {}
 
@@ -100,14 +101,19 @@ def _outputs(classifier: FrozenClassifier) -> tuple[dict[str, Tensor], Tensor]:
             if name:
                 part.register_forward_hook(partial(note, name))
         body: Callable[[Tensor], Tensor] = getattr(model, "forward_features", model)
-        pooled = body(classifier.prepare(image))
+        pooled: Tensor = logits_of(body(classifier.prepare(image)))
     return outputs, pooled
 
 
 def _default_layer(outputs: dict[str, Tensor], pooled: Tensor, classifier: FrozenClassifier) -> str:
     reader = classifier.reader if pooled.ndim == 2 else None  # of a network that is not timm's
     if isinstance(reader, LayerReader):
-        names = [reader.layers[reader.default_stage].name]
+        # A module that puts out an object has one in it that puts out the tensor.
+        inside = [n for n in reader.inside(reader.layers[reader.default_stage]) if n in outputs]
+        names = sorted(
+            (name for name in inside if outputs[name] is outputs[inside[-1]]),
+            key=lambda name: name.count("."),
+        )
     elif pooled.ndim == 3:
         # Of the last tokens, the head may read the class token alone: no gradient reaches others.
         names = [name for name in outputs if name.rpartition(".")[2] == "norm1"][-1:]

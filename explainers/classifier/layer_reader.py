@@ -79,6 +79,14 @@ class LayerReader:
         listed = [*self._probe.outermost, *self.layers]
         return [layer for layer in self._probe.layers if layer in listed]
 
+    def inside(self, layer: Layer) -> list[str]:
+        """Names of the layer and of those in it that are shaped as it is, as they ended."""
+        return [
+            one.name
+            for one in self._probe.layers
+            if f"{one.name}.".startswith(f"{layer.name}.") and one.shape == layer.shape
+        ]
+
     @property
     def last(self) -> str | None:
         """Name of the layer that gives the logits; None where it is not known."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from explainers import LCAM, TAME, ActivationMap, FrozenClassifier, OptiCAM, PTAMEPlus
+from explainers.baselines import CAMBaseline, CaptumBaseline
 from explainers.classifier.sources import transformers_source
 from explainers.errors import InputError
 
@@ -64,6 +65,9 @@ def saved(request, tmp_path_factory):
     labels = {"id2label": NAMES, "label2id": {name: index for index, name in NAMES.items()}}
     config = getattr(transformers, f"{request.param}Config")(**settings, **labels)
     network = getattr(transformers, f"{request.param}ForImageClassification")(config).eval()
+    for weight in network.parameters():  # those of transformers are small, and logits vanish
+        if weight.ndim > 1:
+            torch.nn.init.xavier_uniform_(weight, gain=2.5)
     folder = tmp_path_factory.mktemp(request.param)
     network.save_pretrained(folder)
     getattr(transformers, f"{processor}ImageProcessor")(**options).save_pretrained(folder)
@@ -83,6 +87,7 @@ def test_logits_names_and_image_format_are_the_model_s(saved):
     torch.testing.assert_close(classifier.prepare(images / 255), pixels, rtol=0, atol=1e-5)
     with torch.no_grad():
         expected = network(pixels).logits
+    assert expected.std(dim=0).min() > 1e-3
     torch.testing.assert_close(classifier(images / 255), expected, rtol=0, atol=1e-5)
 
 
@@ -96,6 +101,17 @@ def test_every_method_of_features_explains_it(saved):
         found = explainer.explain(images, "dog")
         assert found.maps.shape == (2, 1, 64, 64), kind
         assert found.maps.isfinite().all(), kind
+
+
+def test_grad_cam_and_captum_explain_it(saved):
+    pytest.importorskip("pytorch_grad_cam", reason="needs the extra compare")
+    classifier = FrozenClassifier(f"transformers:{saved[1]}")
+    images = torch.rand(2, 3, 64, 64)
+    for explainer in (CAMBaseline(classifier), CaptumBaseline(classifier)):
+        scores = torch.cat([explainer(images, torch.tensor([c, c])) for c in range(3)])
+        assert scores.shape == (6, 1, 64, 64)
+        assert scores.isfinite().all()
+        assert scores.max() > scores.min()
 
 
 def test_a_crop_is_that_of_the_processor():
