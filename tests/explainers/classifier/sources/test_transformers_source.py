@@ -88,7 +88,8 @@ def test_logits_names_and_image_format_are_the_model_s(saved):
     with torch.no_grad():
         expected = network(pixels).logits
     assert expected.std(dim=0).min() > 1e-3
-    torch.testing.assert_close(classifier(images / 255), expected, rtol=0, atol=1e-5)
+    tolerance = 1e-5 * float(expected.abs().max())
+    torch.testing.assert_close(classifier(images / 255), expected, rtol=0, atol=tolerance)
 
 
 def test_every_method_of_features_explains_it(saved):
