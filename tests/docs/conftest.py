@@ -114,6 +114,7 @@ def template(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_bundle("ptame_plus_efficientnet_lite0.yaml")
+        write_bundle("your_folder.yaml")
         shutil.copytree(write_bundle("demo.yaml"), "BUNDLE")
         pack.main(["--images", "imagenet/val", "--output", "shards", "--workers", "1"])
     return folder

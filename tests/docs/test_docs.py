@@ -26,7 +26,7 @@ TINY = {
 }
 
 
-WRITTEN = {"checkpoints/demo", "checkpoints/NAME"}
+WRITTEN = {"checkpoints/demo", "checkpoints/NAME", "checkpoints/mine"}
 """Bundles that commands write, or that stand for any."""
 
 
