@@ -164,6 +164,8 @@ def _identity(explainer: LearnedExplainer, precision: object) -> str:
         for network in frozen_networks(explainer).values()
     ]
     network = explainer.network
-    read = [network.read_stages, network.final_norm]
+    read: list[object] = [network.read_stages, network.final_norm]
+    if layers := network.backbone.source.get("layers"):  # what the stages stand for
+        read.append(list(layers))
     what = [networks, type(network).__name__, *read, precision]
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

@@ -4,10 +4,11 @@ import logging
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch import nn
 from torch.utils.data import DataLoader
 
 from explainers import LCAM, PTAME, TAME, FrozenClassifier, OptiCAM, PTAMEPlus
-from explainers.callbacks.feature_cache import FeatureCache, Memory
+from explainers.callbacks.feature_cache import FeatureCache, Memory, _identity
 from explainers.errors import InputError
 
 RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
@@ -205,3 +206,15 @@ def test_other_tokens_of_the_same_blocks_are_other_readings(fit, tmp_path):
         trainer = fit(TAME(vit, **options), FeatureCache(str(tmp_path / "cache")), epochs=1)
         assert trainer.callback_metrics["train/feature_cache_hits"] == 0, options
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_other_layers_of_the_same_network_are_other_readings(tmp_path):
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 4, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).append(nn.Linear(4, 3))
+    preparation = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [64, 64]}
+    identities = {
+        _identity(TAME(FrozenClassifier(network, layers=layers, **preparation), stages=[0]), "32")
+        for layers in (["0"], ["1"], None)
+    }
+    assert len(identities) == 3
