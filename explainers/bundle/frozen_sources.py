@@ -17,6 +17,11 @@ def stored_sources(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     return _with_paths(hyperparameters, lambda name, path: str(Path(path).absolute()))
 
 
+def bare_sources(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters in which files and folders of weights have their name only, for others."""
+    return _with_paths(hyperparameters, lambda name, path: Path(path).name)
+
+
 def found_sources(hyperparameters: Mapping[str, Any], bundle: Path) -> dict[str, Any]:
     """Hyperparameters in which files and folders of weights are where they are now.
 

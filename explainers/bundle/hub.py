@@ -1,5 +1,6 @@
 """Sharing a bundle on the Hugging Face hub, from where `load_explainer("hf-hub:…")` takes it."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants
 
 from explainers.bundle.card import write_card
+from explainers.bundle.frozen_sources import bare_sources
 from explainers.bundle.saving import save_bundle
 from explainers.classifier.sources.hub_files import is_offline
 from explainers.errors import InputError
@@ -25,7 +27,7 @@ def push_to_hub(
     """Upload a bundle's files, and return the page they are on.
 
     The card is made anew from config.json, so that its commands name the repository. Nothing but
-    the files of a bundle leaves the machine.
+    the files of a bundle leaves the machine, and of weights' files there no more than their names.
 
     Args:
         source: a bundle's folder; or an explainer, whose bundle then tells of no scores.
@@ -45,6 +47,10 @@ def push_to_hub(
             save_bundle(source, folder, {}, [], None)
         else:
             _copy(bundle_folder(source), folder)
+        config = read_config(folder / "config.json")
+        bare = config | {"hyperparameters": bare_sources(config["hyperparameters"])}
+        if bare != config:
+            (folder / "config.json").write_text(json.dumps(bare, indent=2))
         write_card(folder, f"hf-hub:{repository}")
         if is_offline():
             raise InputError(

@@ -124,3 +124,15 @@ def test_hub_that_is_not_reached_is_one_line(bundle, monkeypatch):
     monkeypatch.setattr("explainers.bundle.hub.is_offline", lambda: True)
     with pytest.raises(InputError, match=r"org/mine cannot be written, as https://\S+ is not"):
         push_to_hub(bundle, "org/mine")
+
+
+def test_paths_of_this_machine_stay_here(bundle, hub, tmp_path):
+    assert str(tmp_path) in (bundle / "config.json").read_text()
+    push_to_hub(bundle, "org/mine")
+    config = hub.files["config.json"].decode()
+    assert str(tmp_path) not in config
+    assert '"weights": "weights.pth"' in config
+    (tmp_path / "fetched").mkdir()
+    for name, content in hub.files.items():
+        (tmp_path / "fetched" / name).write_bytes(content)
+    load_explainer(tmp_path / "fetched")  # finds weights.pth beside it
