@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from explainers.errors import InputError, require_whole, shown
@@ -86,15 +87,27 @@ def logits_of(answer: Any) -> Any:  # noqa: ANN401  whatever a model answers
     return answer
 
 
+def two_sided(values: Tensor) -> Tensor:
+    """Logits, or rows of a last layer, of two classes from one of them, along the axis of classes.
+
+    One logit z, whose sigmoid is the probability of yes, becomes -z/2 for no and z/2 for yes, whose
+    softmax is the same.
+
+    Args:
+        values: logits (b classes); of any other number of classes they stay as they are.
+    """
+    return torch.cat([-values / 2, values / 2], dim=1) if values.shape[1] == 1 else values
+
+
 def require_logits(answer: Any, name: str) -> Tensor:  # noqa: ANN401  whatever a model answers
-    """The logits (b classes) in a model's answer.
+    """The logits (b classes) in a model's answer; those of two classes where it has one.
 
     Raises:
         InputError: there are none.
     """
     logits = logits_of(answer)
-    if isinstance(logits, Tensor) and logits.ndim == 2:
-        return logits
+    if isinstance(logits, Tensor) and logits.ndim == 2 and logits.shape[1]:
+        return two_sided(logits)
     what = f"a {type(logits).__name__}"
     if isinstance(logits, Tensor):
         what = f"a tensor of {tuple(logits.shape)}"

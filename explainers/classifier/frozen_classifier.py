@@ -163,10 +163,10 @@ class FrozenClassifier(nn.Module):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes; two for a network of one logit."""
         known = getattr(self.model, "num_classes", None)
         if isinstance(known, int):
-            return known
+            return 2 if known == 1 else known
         if self._counted is None:
             with torch.inference_mode():
                 self._counted = int(self(self.mean.new_zeros(1, 3, *self.size)).shape[1])

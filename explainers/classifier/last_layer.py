@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from explainers.classifier.features import FeatureReader
+from explainers.classifier.features import FeatureReader, two_sided
 from explainers.errors import InputError
 
 
@@ -19,11 +19,12 @@ def class_rows(reader: FeatureReader, name: str) -> Tensor:
     weight: Tensor | None = getattr(reader.last_layer(), "weight", None)
     if weight is None or weight.flatten(1).shape[1] != reader.stages[-1].channels:
         raise InputError(f"{name} does not decide by one linear layer on its pooled features")
-    return weight.flatten(1)  # MobileNets keep theirs as a 1x1 convolution
+    # MobileNets keep theirs as a 1x1 convolution; the one row of a single logit stands for two.
+    return two_sided(weight.flatten(1).mT).mT
 
 
 def class_bias(reader: FeatureReader, name: str) -> Tensor:
     """The bias (classes) beside the rows; zeros where there is none. Raises as `class_rows`."""
     rows = class_rows(reader, name)
     bias: Tensor | None = getattr(reader.last_layer(), "bias", None)
-    return rows.new_zeros(len(rows)) if bias is None else bias
+    return rows.new_zeros(len(rows)) if bias is None else two_sided(bias[None])[0]

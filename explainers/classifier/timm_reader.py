@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from explainers.classifier.features import Stage
+from explainers.classifier.features import Stage, two_sided
 from explainers.errors import InputError
 
 
@@ -44,8 +44,7 @@ class TimmReader:
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits (b classes) and, of the same pass, feature maps."""
         maps, last = self._read(images, stages, norm, to_the_end=True)
-        logits: Tensor = self.model.forward_head(last)
-        return logits, maps
+        return two_sided(self.model.forward_head(last)), maps
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (b d) that the last layer reads."""

@@ -198,8 +198,8 @@ class RCut(Explainer):
         grids = tokens.mT.unflatten(2, self.transformer.grid(images)).flatten(0, 1)[:, None]
         masks = min_to_max(grids)  # (b*k 1 rows columns)
         relate, vector = RELATIONS[self.relation], VECTORS[self.vector]
-        head = self.transformer.model.forward_head
-        whole = vector(head(last.read(last.normed(last.inputs), last.inputs)).double())
+        read = last.read(last.normed(last.inputs), last.inputs)
+        whole = vector(self.transformer.logits(read).double())
         chunks = torch.arange(len(masks), device=images.device).split(self.chunk_size)
         weights = []
         for chunk in tqdm(chunks, desc="R-Cut", unit="chunk", leave=False, disable=None):
@@ -215,6 +215,6 @@ class RCut(Explainer):
     def _gradients(self, last: LastBlock, labels: Tensor) -> Tensor:
         """Mean over the patches (b d) of the target score's gradient; Grad-CAM, arXiv:1610.02391."""
         leaf = last.normed(last.inputs).detach().requires_grad_()
-        logits = self.transformer.model.forward_head(last.read(leaf, last.inputs))
+        logits = self.transformer.logits(last.read(leaf, last.inputs))
         (gradient,) = torch.autograd.grad(GRADIENTS[self.relation](logits, labels).sum(), leaf)
         return gradient[:, self.transformer.prefix :].mean(dim=1).double()

@@ -43,12 +43,10 @@ class TokenExplainer(Explainer):
             tokens: after the final norm.
             target: labels (b) or (b k), or references (b d), of which k is 1.
         """
-        head = self.transformer.model.forward_head
         if not target.is_floating_point():
             labels = target if target.ndim == 2 else target[:, None]
-            logits: Tensor = head(tokens)
-            return logits.gather(1, labels)
-        embeddings: Tensor = head(tokens, pre_logits=True)
+            return self.transformer.logits(tokens).gather(1, labels)
+        embeddings: Tensor = self.transformer.model.forward_head(tokens, pre_logits=True)
         if self.cosine:
             return F.cosine_similarity(embeddings, target)[:, None]
         return (embeddings * target).sum(dim=1, keepdim=True)

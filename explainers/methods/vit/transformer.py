@@ -14,6 +14,7 @@ from timm.models import beit, deit, eva, vision_transformer
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
+from explainers.classifier.features import two_sided
 from explainers.errors import ArchitectureError
 
 FAMILIES = (vision_transformer.VisionTransformer, eva.Eva, beit.Beit)
@@ -77,6 +78,10 @@ class Transformer:
                 f"{type(blocks[-1]).__name__}; this method needs two or more that normalise what "
                 "their attention reads"
             )
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Logits (b classes) of the tokens that the head gets (b _ d)."""
+        return two_sided(self.model.forward_head(tokens))
 
     def prepare(self, images: Tensor) -> Tensor:
         """Bring images (b 3 h w) in [0, 1] to what the network takes (b 3 _ _)."""

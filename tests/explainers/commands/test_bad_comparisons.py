@@ -111,13 +111,6 @@ def test_bad_hyperparameter_of_a_method(
     assert_says(compare(tmp_path, capsys, text), message)
 
 
-def test_learned_row_of_a_network_of_one_class_is_refused():
-    from explainers import PTAMEPlus
-
-    with pytest.raises(InputError, match="choose a classifier of two classes or more"):
-        PTAMEPlus(RANDOM | {"num_classes": 1})
-
-
 @pytest.mark.parametrize(
     ("names", "message"),
     [
