@@ -9,13 +9,14 @@ from functools import cache
 
 import pytest
 import torch
+from torch import nn
 
 from explainers import Explainer, FrozenClassifier, RCut, SimilarityExplainer
 from explainers.errors import ArchitectureError, InputError, TargetError
 from explainers.methods import METHODS
 from explainers.methods.vit.token_explainer import TokenExplainer
 
-NETWORKS = ["test_resnet", "test_vit", "test_convnext"]
+NETWORKS = ["test_resnet", "test_vit", "test_convnext", "torchvision", "transformers", "own"]
 NEED_A_TRANSFORMER = (TokenExplainer, RCut)
 REFUSED = [
     (name, network)
@@ -40,12 +41,49 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("explainer", pairs, indirect=True, ids="-".join)
 
 
+class Own(nn.Module):
+    """Tokens of 8 pixels behind one of the class, which they are mixed into; answers in a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, 8)
+        self.first = nn.Parameter(torch.randn(1, 1, 16))
+        self.blocks = nn.Sequential(
+            *(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True) for _ in range(5))
+        )
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, images):
+        tokens = self.patches(images).flatten(2).mT
+        tokens = torch.cat([self.first.expand(len(images), -1, -1), tokens], dim=1)
+        return {"logits": self.head(self.norm(self.blocks(tokens))[:, 0])}
+
+
+def _transformers():
+    library = pytest.importorskip("transformers", reason="needs the extra hf")
+    sizes = {"embedding_size": 8, "hidden_sizes": [8, 16, 16], "depths": [1, 1, 2]}
+    return library.ResNetForImageClassification(library.ResNetConfig(**sizes, num_labels=4))
+
+
 def _classifier(architecture):
     """A network of random weights; its last layer scaled up, to tell classes apart in float32."""
     torch.manual_seed(0)
-    source = {"model": architecture, "pretrained": False, "num_classes": 4}
-    classifier = FrozenClassifier.of(source)
-    torch.nn.init.normal_(classifier.model.get_classifier().weight, std=1.0)
+    preparation = {"mean": [0.4] * 3, "std": [0.3] * 3, "size": [64, 96]}
+    if architecture == "torchvision":
+        source = {"model": "torchvision:shufflenet_v2_x0_5", "pretrained": False, "num_classes": 4}
+        classifier = FrozenClassifier.of(source | preparation)
+        with torch.no_grad():
+            for _ in range(20):  # else its maps are nearly constant
+                classifier.model.train()(torch.randn(8, 3, 64, 96))
+        classifier.model.eval()
+    elif architecture in ("own", "transformers"):
+        network = Own() if architecture == "own" else _transformers()
+        classifier = FrozenClassifier(network, **preparation)
+    else:
+        source = {"model": architecture, "pretrained": False, "num_classes": 4}
+        classifier = FrozenClassifier.of(source)
+    torch.nn.init.normal_(classifier.reader.last_layer().weight, std=1.0)
     return classifier
 
 
@@ -53,9 +91,9 @@ def _classifier(architecture):
 def _explainer(name, architecture):
     """The explainer of all tests, whose calls leave nothing behind."""
     kind = METHODS[name]
-    source = {"model": architecture, "pretrained": False, "num_classes": 4}
     known = inspect.signature(kind).parameters
-    options = {k: v for k, v in (BRIEF | {"auxiliary": source}).items() if k in known}
+    given = BRIEF | {"auxiliary": _classifier(architecture)}
+    options = {k: v for k, v in given.items() if k in known}
     return kind(_classifier(architecture), **options)
 
 
