@@ -19,16 +19,11 @@ def unprefixed(state: Mapping[str, Tensor], expected: Collection[str]) -> dict[s
         The weights under the prefix that makes most of the names expected, and no others where
         that is not the empty one.
     """
-    prefixes: Counter[str] = Counter()
+    prefixes: Counter[str] = Counter([""])
     for name in expected:
-        tail = f".{name}"
-        prefixes.update(key.removesuffix(name) for key in (name,) if key in state)
-        prefixes.update(key.removesuffix(name) for key in state if key.endswith(tail))
-    if not prefixes:
-        return dict(state)
+        prefixes[""] += name in state
+        prefixes.update(key.removesuffix(name) for key in state if key.endswith(f".{name}"))
     prefix = max(prefixes, key=lambda one: (prefixes[one], -len(one)))
-    if not prefix:
-        return dict(state)
     return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
 
 
