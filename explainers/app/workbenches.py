@@ -13,6 +13,7 @@ from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
 from explainers.methods import METHODS
+from explainers.training.bundle_files import bundle_name
 from explainers.training.learned_explainer import LearnedExplainer
 
 
@@ -49,7 +50,7 @@ def load_workbenches(
     """
     requested: dict[str, Explainer] = {}
     for bundle in bundles:
-        name = Path(bundle).name or Path(bundle).resolve().name
+        name = bundle_name(bundle)
         if name in requested:
             raise InputError(f"two bundles are called {name!r}; rename the folder of one")
         requested[name] = load_explainer(bundle)

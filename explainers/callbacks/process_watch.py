@@ -96,7 +96,7 @@ class ProcessWatch(Callback):
 
 
 def _machine() -> str:
-    """What processes share that can see each other: the host and the namespace of their numbers."""
+    """Host and process namespace: those of processes that can see each other are the same."""
     return f"{socket.gethostname()} {os.stat('/proc/self/ns/pid').st_ino}"
 
 

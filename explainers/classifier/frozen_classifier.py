@@ -155,10 +155,8 @@ class FrozenClassifier(nn.Module):
     def reader(self) -> FeatureReader:
         """Reader of the network's features: timm's own, or of layers that are named or found."""
         if self._reader is None:
-            generator = torch.Generator().manual_seed(0)
-            image = torch.rand(1, 3, *self.size, generator=generator).to(self.mean)
             named = map(self.source.get, ("layers", "classifier_layer"))
-            self._reader = reader_of(self.model, self.prepare(image), *named)
+            self._reader = reader_of(self.model, self.prepare, self.size, *named)
         return self._reader
 
     @property
@@ -198,15 +196,16 @@ class FrozenClassifier(nn.Module):
         Raises:
             InputError: the names that were given are not as many as the classes.
         """
-        return self.known_names or [f"class {index}" for index in range(self.num_classes)]
+        if self._names is None:
+            numbered = [f"class {index}" for index in range(self.num_classes)]
+            self._names = self.known_names or numbered
+        return self._names
 
     @property
     def known_names(self) -> list[str] | None:
         """Names of the classes: given ones, the model's own, or ImageNet's; None without any."""
-        if self._names is None:
-            given = self.source.get("class_names") or self._known_names
-            self._names = names_of(self.model, self.num_classes, given)
-        return self._names
+        given = self.source.get("class_names") or self._known_names
+        return names_of(self.model, self.num_classes, given)
 
     def name_classes(self, names: Sequence[str]) -> None:
         """Give the classes names, in the order of the logits; InputError if they are not as many."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Probe:
-    """What one pass of an image shows of a network.
+    """Layers of a network, as one pass of an image shows them.
 
     Attributes:
         layers: in the order in which they ended.
@@ -58,18 +58,27 @@ class Probe:
     linear: list[str]
 
 
+class Call(NamedTuple):
+    """One call of a module: what it was given, and its output."""
+
+    arguments: tuple[Any, ...]
+    output: Any
+
+
 @contextmanager
-def outputs_of(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
-    """Outputs of modules by name, of the passes that this thread makes; a list entry a call."""
+def calls_of(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[Call]]]:
+    """Calls of modules by name, in the order in which they ended, in passes that this thread makes."""
     owner = threading.get_ident()
-    found: dict[str, list[Any]] = {name: [] for name in names}
+    found: dict[str, list[Call]] = {}
     handles = []
     try:
         for name in names:
 
-            def note(part: nn.Module, arguments: object, output: object, name: str = name) -> None:
+            def note(
+                part: nn.Module, arguments: tuple[Any, ...], output: object, name: str = name
+            ) -> None:
                 if threading.get_ident() == owner:
-                    found[name].append(output)
+                    found.setdefault(name, []).append(Call(arguments, output))
 
             handles.append(network.get_submodule(name).register_forward_hook(note))
         yield found
@@ -94,25 +103,13 @@ def probe(network: nn.Module, image: Tensor) -> Probe:
         image: (1 3 h w), normalised.
     """
     names = [name for name, _ in network.named_modules() if name]
-    order: list[str] = []
     linear = [name for name in names if _is_linear(network.get_submodule(name))]
-    with outputs_of(network, names) as found:
-        handles = [
-            network.get_submodule(name).register_forward_hook(
-                lambda part, arguments, output, name=name: order.append(name)
-            )
-            for name in names
-        ]
-        try:
-            logits = logits_of(network(image))
-        finally:
-            for handle in handles:
-                handle.remove()
+    with calls_of(network, names) as found:
+        logits = logits_of(network(image))
     layers: list[Layer] = []
     outermost: dict[int, Layer] = {}  # by the identity of what they put out
-    for name in dict.fromkeys(order):
-        calls = found[name]
-        output = tensor_of(calls[0])
+    for name, calls in found.items():
+        output = tensor_of(calls[0].output)
         if len(calls) == 1 and isinstance(output, Tensor):
             kind = type(network.get_submodule(name)).__name__
             layer = _layer(name, kind, output, image.shape[-2:])
@@ -121,7 +118,8 @@ def probe(network: nn.Module, image: Tensor) -> Probe:
                 known = outermost.setdefault(id(output), layer)
                 if name.count(".") < known.name.count("."):
                     outermost[id(output)] = layer
-    last = [name for name in linear if len(found[name]) == 1 and _same(found[name][0], logits)]
+    once = [name for name in linear if len(found.get(name, ())) == 1]
+    last = [name for name in once if _same(found[name][0].output, logits)]
     return Probe(layers, list(outermost.values()), last[-1] if last else None, linear)
 
 

@@ -1,13 +1,14 @@
 """Features of any network at named layers, in one pass, with nothing left behind."""
 
-import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
+import torch
 from torch import Tensor, nn
 
 from explainers.classifier.features import FeatureReader, Stage, require_logits
-from explainers.classifier.layer_probe import Layer, Probe, outputs_of, probe, tensor_of
+from explainers.classifier.layer_probe import Layer, Probe, calls_of, probe, tensor_of
 from explainers.classifier.timm_reader import TimmReader
 from explainers.errors import InputError, did_you_mean
 
@@ -25,6 +26,10 @@ class LayerReader:
             stride from 4 pixels on or, where all have the same, the last four of its blocks.
         classifier_layer: name of the linear layer that gives the logits; by default, it is found.
 
+    Attributes:
+        layers: the layers that are read, and what is pooled after them.
+        last: name of the layer that gives the logits; None where it is not known.
+
     Raises:
         InputError: a layer is unknown, or puts out neither maps nor tokens; or none is found.
     """
@@ -40,7 +45,7 @@ class LayerReader:
         self.name = type(network).__name__
         self._probe = probe(network, image)
         self.layers = self._chosen(layers)
-        self._last = classifier_layer or self._probe.last
+        self.last = classifier_layer or self._probe.last
         if classifier_layer is not None and classifier_layer not in self._probe.linear:
             raise InputError(
                 f"classifier_layer {classifier_layer!r} is no linear layer of {self.name}; "
@@ -88,18 +93,13 @@ class LayerReader:
         ]
 
     @property
-    def last(self) -> str | None:
-        """Name of the layer that gives the logits; None where it is not known."""
-        return self._last
-
-    @property
     def stages(self) -> list[Stage]:
         """The layers, and once more the last of them, which is taken for what is pooled."""
         return [layer.stage for layer in self.layers]
 
     @property
     def default_stage(self) -> int:
-        """What is pooled; of tokens among which one is for the class, what the last block reads."""
+        """The pooled layer; where there are class tokens, the layer that the last block reads."""
         return -3 if self.layers[-1].prefix and len(self.layers) > 2 else -1
 
     def features(self, images: Tensor, stages: Sequence[int], norm: bool = True) -> list[Tensor]:
@@ -111,39 +111,31 @@ class LayerReader:
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits (b classes) and, of the same pass, feature maps."""
         wanted = [self.layers[stage] for stage in stages]
-        with outputs_of(self.network, list({layer.name for layer in wanted})) as found:
+        with calls_of(self.network, list({layer.name for layer in wanted})) as found:
             logits = require_logits(self.network(images), self.name)
         size = images.shape[-2:]
-        return logits, [self._laid_out(tensor_of(found[one.name][-1]), one, size) for one in wanted]
+        outputs = [tensor_of(found[layer.name][-1].output) for layer in wanted]
+        return logits, [self._laid_out(*pair, size) for pair in zip(outputs, wanted, strict=True)]
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (b d) that the last layer reads."""
-        read: list[Tensor] = []
-        owner = threading.get_ident()
-
-        def note(part: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            if threading.get_ident() == owner:
-                read.append(arguments[0])
-
-        handle = self.last_layer().register_forward_pre_hook(note)
-        try:
+        name = self._last_name()
+        with calls_of(self.network, [name]) as found:
             self.network(images)
-        finally:
-            handle.remove()
-        return read[-1].flatten(1)
+        embeddings: Tensor = found[name][-1].arguments[0].flatten(1)
+        return embeddings
 
     def last_layer(self) -> nn.Module:
-        """The layer that gives the logits.
+        """The layer that gives the logits; InputError if it is not known."""
+        return self.network.get_submodule(self._last_name())
 
-        Raises:
-            InputError: it is not known.
-        """
-        if self._last is None:
+    def _last_name(self) -> str:
+        if self.last is None:
             raise InputError(
                 f"no linear layer of {self.name} puts out its logits; name it as classifier_layer: "
                 f"{', '.join(self._probe.linear[-8:]) or 'it has none'}"
             )
-        return self.network.get_submodule(self._last)
+        return self.last
 
     def as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
         """Bring what a layer puts out to maps (b channels _ _), by the layers that are known."""
@@ -179,18 +171,24 @@ def _units(layers: Sequence[Layer]) -> list[Layer]:
     """
     strides: dict[str, set[int]] = defaultdict(set)
     for layer in layers:
-        parts = layer.name.split(".")
-        for depth in range(len(parts)):
-            strides[".".join(parts[: depth + 1])].add(layer.reduction)
+        for name in _around(layer.name):
+            strides[name].add(layer.reduction)
     everything = {layer.reduction for layer in layers}
     known = {layer.name: layer for layer in layers}
     units = []
     for layer in layers:
-        parts = layer.name.split(".")
-        around = [".".join(parts[: depth + 1]) for depth in range(len(parts))]
-        narrow = [n for n in around if n in known and len(strides[n]) <= 2 < len(everything)]
+        narrow = [
+            name
+            for name in _around(layer.name)
+            if name in known and len(strides[name]) <= 2 < len(everything)
+        ]
         units.append(known[narrow[0]] if narrow else layer)
     return units
+
+
+def _around(name: str) -> list[str]:
+    """Names of the modules that a layer is in, the outermost first, and its own."""
+    return list(accumulate(name.split("."), lambda outer, inner: f"{outer}.{inner}"))
 
 
 def _last_blocks(layers: Sequence[Layer]) -> list[Layer]:
@@ -203,9 +201,24 @@ def _last_blocks(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def reader_of(
-    network: nn.Module, image: Tensor, layers: Sequence[str] | None, classifier_layer: str | None
+    network: nn.Module,
+    prepare: Callable[[Tensor], Tensor],
+    size: Sequence[int],
+    layers: Sequence[str] | None,
+    classifier_layer: str | None,
 ) -> FeatureReader:
-    """Timm's own reader for its networks, unless layers are named; arguments as of `LayerReader`."""
+    """Timm's own reader for its networks, unless layers are named; else a `LayerReader`.
+
+    Args:
+        network: in eval mode.
+        prepare: normalises images (b 3 h w) in [0, 1] for it.
+        size: height and width of its images, in pixels.
+        layers: as of `LayerReader`.
+        classifier_layer: likewise.
+    """
     if hasattr(network, "forward_intermediates") and not (layers or classifier_layer):
         return TimmReader(network)
+    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    devices = (weight.device for weight in network.parameters())
+    image = prepare(noise.to(next(devices, noise.device)))
     return LayerReader(network, image, layers, classifier_layer)

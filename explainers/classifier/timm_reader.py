@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers.classifier.features import Stage, two_sided
-from explainers.errors import InputError
 
 
 class TimmReader:
@@ -99,14 +98,3 @@ class TimmReader:
         if count - 1 in wanted:
             maps[count - 1] = self.as_maps(last, images.shape[-2:])
         return [maps[stage] for stage in wanted], last
-
-
-def require_timm(model: nn.Module, what: str) -> Any:  # noqa: ANN401  they have no common type
-    """The model itself, if it is one of timm's.
-
-    Raises:
-        InputError: it is not, so there is no `what`.
-    """
-    if not hasattr(model, "forward_intermediates"):
-        raise InputError(f"{what} needs a timm model, and {type(model).__name__} is none")
-    return model

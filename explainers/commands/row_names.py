@@ -1,10 +1,10 @@
 """Names of the rows of a comparison: of bundles, and distinct."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from explainers.errors import InputError, shown
 from explainers.evaluation.uninformative import UNINFORMATIVE
+from explainers.training.bundle_files import bundle_name
 
 FORBIDDEN = "/\\"
 """Characters that the name of a row cannot have: names become parts of file names and tables."""
@@ -18,7 +18,7 @@ def bundle_names(bundles: Sequence[str]) -> list[str]:
     """
     if not all(bundle.strip() for bundle in bundles):
         raise InputError("--checkpoint has an empty name; name a bundle's folder")
-    return [Path(bundle).name or Path(bundle).resolve().name for bundle in bundles]
+    return [bundle_name(bundle) for bundle in bundles]
 
 
 def require_distinct_rows(names: Iterable[str]) -> None:

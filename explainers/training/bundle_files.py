@@ -31,6 +31,11 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 """Types of what config.json holds, and their names in messages."""
 
 
+def bundle_name(source: str | Path) -> str:
+    """Name of a bundle: that of its folder, or on the hub."""
+    return Path(source).name or Path(source).resolve().name
+
+
 def bundle_folder(source: str | Path) -> Path:
     """The folder of a bundle, fetched first from `hf-hub:org/name` or `hf-hub:org/name@revision`.
 

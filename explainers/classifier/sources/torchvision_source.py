@@ -87,7 +87,7 @@ def _fetched(published: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401  an enu
 
 
 def _format(published: Any) -> ImageFormat:  # noqa: ANN401
-    """What the weights' own transforms do to an image."""
+    """Image format of published weights, by their own transforms."""
     transforms = published.transforms()
     (side,), (resized,) = transforms.crop_size, transforms.resize_size
     return ImageFormat(

@@ -44,7 +44,8 @@ def test_bundle_loads_from_any_folder(project, tmp_path, monkeypatch):
 
 def test_moved_bundle_loads_where_its_weights_are_left(project, tmp_path):
     shutil.move(project / "my/bundle", tmp_path / "bundle")
-    load_explainer(tmp_path / "bundle")
+    explainer = load_explainer(tmp_path / "bundle")
+    assert explainer.classifier.source["weights"] == str(project / "mine.pth")
 
 
 @pytest.mark.parametrize("place", ["bundle", "."])
