@@ -13,14 +13,13 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from explainers.citation import Paper
-from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks
-from explainers.classifier.class_names import as_target
-from explainers.classifier.inference import evaluating, probability_of
+from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks, targets
+from explainers.classifier.inference import evaluating
 from explainers.errors import InputError, TargetError
-from explainers.explanation import Explanation
+from explainers.explanation import Answer, Explanation
 from explainers.images.agreement import disagreement
 from explainers.images.normalisation import min_max
-from explainers.images.reading import ImageLike, at_sizes_of, to_batch
+from explainers.images.reading import ImageLike, to_batch
 
 Batch = dict[str, Any]
 """A batch of `datamodules`: `image` (b 3 h w) in [0, 1], and what else the data set has."""
@@ -44,6 +43,7 @@ class Explainer(LightningModule, ABC):
         signed: scores below 0 are negative attribution, which pictures show in another colour.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
+        fixed_classes: it has learned maps of its classes, and others need another training.
         first_predicted: the batch that a predict run begins with.
     """
 
@@ -54,6 +54,7 @@ class Explainer(LightningModule, ABC):
     export_obstacle: str | None = "is not one network"
     signed: bool = False
     reads_target: bool = True
+    fixed_classes: bool = False
     first_predicted: int = 0
     classifier: FrozenClassifier
 
@@ -98,7 +99,7 @@ class Explainer(LightningModule, ABC):
             target: likewise.
 
         Returns:
-            Labels (b) or references (b d), scores (b 1 h w), and the softmax probabilities (b) of
+            Labels (b) or references (b d), scores (b 1 h w), and the probabilities (b) of
             the labels; NaN for references.
         """
         if target is not None or not self.classifier.num_classes:
@@ -108,37 +109,21 @@ class Explainer(LightningModule, ABC):
         with torch.no_grad():
             logits: Tensor = self.classifier(images)
         target = logits.argmax(dim=1) if target is None else target
-        return target, self(images, target).detach(), probability_of(target, logits)
+        probabilities = self.classifier.decision.probability_of(target, logits)
+        return target, self(images, target).detach(), probabilities
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """Check a target, or take the predicted classes (b) for None; raises as `forward`."""
-        classes = self.classifier.num_classes
-        if target is None and not classes:
-            if not self.reads_target:
-                return self.embed(images)
-            raise InputError(
-                f"{self.classifier.name} has no classes; give reference embeddings as target "
-                "(--concept), or num_classes and the weights of a head"
-            )
-        if target is None:
-            with torch.no_grad():
-                logits: Tensor = self.classifier(images)
-            return logits.argmax(dim=1)
-        if len(target) != len(images):
-            raise InputError(f"{len(images)} images need as many targets, got {len(target)}")
-        if target.is_floating_point():
-            if not self.reads_target:
-                return target
-            raise TargetError(
-                f"{type(self).__name__} explains class labels (int64), not reference embeddings"
-            )
-        outside = target[(target < 0) | (target >= classes)]
-        if len(outside):
-            raise InputError(
-                f"target {int(outside[0])} is outside the classes of {self.classifier.name}; "
-                f"choose 0 to {classes - 1}"
-            )
-        return target
+        if target is None and not self.classifier.num_classes and not self.reads_target:
+            return self.embed(images)
+        if target is None or not target.is_floating_point():
+            return targets.labels_of(self.classifier, images, target)
+        targets.require_as_many(images, target)
+        if not self.reads_target:
+            return target
+        raise TargetError(
+            f"{type(self).__name__} explains class labels (int64), not reference embeddings"
+        )
 
     def explain(
         self,
@@ -147,7 +132,10 @@ class Explainer(LightningModule, ABC):
         crop: bool = False,
         uncertainty: bool = False,
     ) -> Explanation:
-        """Explain images as they come.
+        """Explain images as they come: each for its target or, without one, for what it shows.
+
+        That is the predicted class; where an image can show several classes (`sigmoid`), each one
+        over the threshold is explained, one after the other, and there are more maps than images.
 
         Args:
             images: a tensor (b 3 h w) or (3 h w) in [0, 1], explained as it is; or a PIL image, a
@@ -162,33 +150,36 @@ class Explainer(LightningModule, ABC):
         """
         fraction = self.classifier.crop_fraction if crop else None
         tensors, shown, names = to_batch(images, self.classifier.size, fraction)
-        target = as_target(target, len(shown), self.classifier.class_names)
+        target = targets.as_target(target, len(shown), self.classifier.class_names)
         target = target if target is None else target.to(self.device)
-        tensors = tensors.to(self.device, torch.float32)
-        target, scores, probabilities = self.answer(tensors, target)
-        labelled = not target.is_floating_point()
-        return Explanation(
-            images=shown,
-            map_list=at_sizes_of(shown, self.to_maps(scores)),
-            score_list=at_sizes_of(shown, scores),
-            target=target.cpu(),
-            probabilities=probabilities.cpu(),
-            captions=[
-                self.classifier.class_names[int(label)] if labelled else "reference"
-                for label in target
-            ],
-            names=names,
-            uncertainty_list=self._uncertainty_of(shown, tensors, target) if uncertainty else None,
-            signed=self.signed,
-        )
+        given = targets.Given(tensors.to(self.device, torch.float32), target, shown, names)
+        return self._explained(targets.for_each_shown_class(self.classifier, given), uncertainty)
 
-    def _uncertainty_of(
-        self, shown: Sequence[Tensor], tensors: Tensor, target: Tensor
-    ) -> list[Tensor]:
-        def answer(images: Tensor, target: Tensor) -> Tensor:
-            return self.to_maps(self(images, target))
+    def _explained(self, given: targets.Given, uncertainty: bool = False) -> Explanation:
+        target, scores, probabilities = self.answer(given.images, given.target)
+        uncertainties = None
+        if uncertainty:
+            uncertainties = disagreement(
+                lambda *one: self.to_maps(self(*one)), given.images, target
+            )
+        maps = self.to_maps(scores)
+        answer = Answer(maps, scores, target, probabilities, uncertainties, self.signed)
+        return Explanation.of(answer, given.originals, given.names, self.classifier.class_names)
 
-        return at_sizes_of(shown, disagreement(answer, tensors, target))
+    def tell_apart(self, texts: Sequence[str]) -> None:
+        """Explain other classes from now on, given as texts, without training.
+
+        Raises:
+            InputError: a network has no text tower, the texts are no classes, or the method has
+                learned maps of its classes, and knows none of others.
+        """
+        if self.fixed_classes:
+            raise InputError(
+                f"{type(self).__name__} has learned maps of its {self.classifier.num_classes} "
+                "classes and knows none of other texts; train a conditioned head (PTAMEPlus)"
+            )
+        for network in frozen_networks(self).values():
+            network.tell_apart(texts)
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
@@ -197,8 +188,8 @@ class Explainer(LightningModule, ABC):
 
     @torch.no_grad()
     def confidence(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Softmax probability (b) that the classifier gives to `labels` (b)."""
-        return probability_of(labels, self.classifier(images))
+        """Probability (b) that the classifier gives to `labels` (b)."""
+        return self.classifier.decision.probability_of(labels, self.classifier(images))
 
     def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor | None:
         """Objective of each image by step (b steps); None where a method does not optimise maps.
@@ -225,7 +216,7 @@ class Explainer(LightningModule, ABC):
     test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Explain the predicted classes; nothing of the batches before `first_predicted`.
+        """Explain the likeliest classes; nothing of the batches before `first_predicted`.
 
         Returns:
             `key`, `target` (b), `probabilities` (b), `captions` and `maps` (b 1 h w) in [0, 1].
@@ -235,7 +226,8 @@ class Explainer(LightningModule, ABC):
             none = images[:0, 0, 0, 0]
             answered = {"target": none.long(), "probabilities": none, "maps": images[:0, :1]}
             return answered | {"key": [], "captions": []}
-        explanation = self.explain(images)
+        tensors, shown, names = to_batch(images, self.classifier.size, None)
+        explanation = self._explained(targets.Given(tensors, None, shown, names))
         return {
             "key": batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names],
             "target": explanation.target,

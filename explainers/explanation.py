@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,27 @@ from torch import Tensor
 
 from explainers.images.drawing import save_picture
 from explainers.images.drawing_style import DrawingStyle
+from explainers.images.reading import at_sizes_of
+
+
+class Answer(NamedTuple):
+    """An explainer's answer to a batch, before it is brought to the images' own sizes.
+
+    Attributes:
+        maps: (b 1 h w) in [0, 1].
+        scores: (b 1 h w).
+        target: labels (b), or references (b d).
+        probabilities: of the labels (b).
+        uncertainties: (b 1 h w); None unless requested.
+        signed: whether scores below 0 are negative attribution.
+    """
+
+    maps: Tensor
+    scores: Tensor
+    target: Tensor
+    probabilities: Tensor
+    uncertainties: Tensor | None
+    signed: bool
 
 
 @dataclass(frozen=True)
@@ -22,7 +43,7 @@ class Explanation:
         map_list: each (1 h w) in [0, 1], where 1 means important.
         score_list: each (1 h w), as the method gives them, signed where it is signed.
         target: the explained labels (b), or references (b d).
-        probabilities: the classifier's softmax probability of the label (b); NaN for references.
+        probabilities: the classifier's probability of the label (b); NaN for references.
         captions: a class name an image.
         names: file names that `save` gives, without suffix.
         uncertainty_list: each (1 h w), the standard deviation of the map under small changes of
@@ -39,6 +60,29 @@ class Explanation:
     names: Sequence[str]
     uncertainty_list: Sequence[Tensor] | None = None
     signed: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        answer: Answer,
+        images: Sequence[Tensor],
+        names: Sequence[str],
+        class_names: Sequence[str],
+    ) -> "Explanation":
+        """An answer at the images' own sizes, captioned by the names of the classes."""
+        labelled = not answer.target.is_floating_point()
+        uncertainties = answer.uncertainties
+        return cls(
+            images=images,
+            map_list=at_sizes_of(images, answer.maps),
+            score_list=at_sizes_of(images, answer.scores),
+            target=answer.target.cpu(),
+            probabilities=answer.probabilities.cpu(),
+            captions=[class_names[int(one)] if labelled else "reference" for one in answer.target],
+            names=names,
+            uncertainty_list=None if uncertainties is None else at_sizes_of(images, uncertainties),
+            signed=answer.signed,
+        )
 
     @property
     def maps(self) -> Tensor:

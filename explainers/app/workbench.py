@@ -62,7 +62,8 @@ class Workbench:
         """The likeliest classes of an image, the likeliest first."""
         tensors, _, _ = to_batch(image, self.classifier.size, None)
         with self._lock, torch.inference_mode():
-            probabilities = self.classifier(tensors.to(self.classifier.mean))[0].float().softmax(0)
+            logits = self.classifier(tensors.to(self.classifier.mean))[0]
+        probabilities = self.classifier.decision.probabilities(logits)
         best = probabilities.topk(min(count, len(probabilities)))
         names = self.classifier.class_names
         return [

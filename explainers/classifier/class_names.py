@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
-from torch import Tensor
 
 from explainers.errors import InputError, shown
 
@@ -41,8 +39,14 @@ def class_names(
     return [info.index_to_description(index) for index in range(num_classes)]
 
 
-def read_class_names(given: Sequence[str] | str | None) -> Sequence[str] | None:
+def read_class_names(
+    given: Sequence[str] | str | None, kind: str = "class names"
+) -> Sequence[str] | None:
     """The names in a text file, one a line, without empty lines; a list or None as it is.
+
+    Args:
+        given: a list, or the path of the file.
+        kind: what the names are, for the message.
 
     Raises:
         InputError: there is no such file, or it is no text.
@@ -51,7 +55,9 @@ def read_class_names(given: Sequence[str] | str | None) -> Sequence[str] | None:
         return given
     file = Path(given)
     if not file.is_file():
-        raise InputError(f"no file of class names at {file.absolute()}; write one name a line")
+        raise InputError(
+            f"no file of {kind} at {file.absolute()}; write one {kind.split()[-1][:-1]} a line"
+        )
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -87,19 +93,3 @@ def class_of(name: str, names: Sequence[str]) -> int:
 
 def _plain(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").split())
-
-
-def as_target(
-    given: Tensor | int | str | Sequence[int | str] | None, count: int, names: Sequence[str]
-) -> Tensor | None:
-    """A target as tensor: labels (b) from numbers or names, one for all images or one each.
-
-    Tensors and None are given back as they are.
-
-    Raises:
-        InputError: no class has such a name, or several have.
-    """
-    if given is None or isinstance(given, Tensor):
-        return given
-    each = [given] * count if isinstance(given, int | str) else given
-    return torch.as_tensor([class_of(one, names) if isinstance(one, str) else one for one in each])

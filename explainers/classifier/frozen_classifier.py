@@ -1,25 +1,24 @@
-"""The classifier under explanation: a network that is never trained and normalises for itself."""
+"""The classifier under explanation: its classes, their names, rows of weights, probabilities."""
 
 import copy
 import inspect
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.classifier import last_layer, serialisation, sources, weight_files
-from explainers.classifier.batch_norm_folding import fold_and_remember
+from explainers.classifier import last_layer, serialisation, sources
 from explainers.classifier.class_names import class_names as names_of
 from explainers.classifier.class_names import read_class_names
-from explainers.classifier.features import FeatureReader, Stage, require_logits
+from explainers.classifier.decision import Decision
+from explainers.classifier.frozen_network import FrozenNetwork
 from explainers.classifier.image_format import image_format_of
-from explainers.classifier.image_sizes import nearest_size, require_size
-from explainers.classifier.layer_reader import reader_of
+from explainers.classifier.text_tower import TextTower, require_texts, text_head_of
+from explainers.errors import InputError
 
 
-class FrozenClassifier(nn.Module):
+class FrozenClassifier(FrozenNetwork):
     """A classifier with fixed weights that hands out logits, embeddings and feature maps.
 
     Images are RGB in [0, 1] and of any size. Where the architecture allows only some sizes, they
@@ -31,22 +30,27 @@ class FrozenClassifier(nn.Module):
         pretrained: load the published weights; False draws random ones.
         weights: a checkpoint file to take the weights from.
         num_classes: classes to tell apart; by default as many as the weights do.
+        classes: texts to tell apart, two or more, for a network with a text tower; or a text file
+            with a text a line.
         mean: of each channel, subtracted from the images; needed for a module of your own.
         std: of each channel, the images are divided by it; needed for a module of your own.
         size: height and width in pixels that the model was made for; needed likewise.
         class_names: what to call the classes, in the order of the logits; or a text file with a
             name a line. Known for ImageNet models.
+        activation: of the logits into probabilities, a key of `decision.ACTIVATIONS`: softmax for
+            one class an image, sigmoid for any number of them.
+        threshold: the probability from which an image shows a class, where it can show several.
         layers: names of layers to read features at, shallowest first; found by default.
         classifier_layer: name of the linear layer that gives the logits; likewise.
         fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
             rounding and faster; a module of your own is copied first.
 
+    Attributes:
+        decision: the reading of its logits as probabilities.
+
     Raises:
         InputError: the source is unknown or incomplete, or a value is out of its range.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -55,25 +59,32 @@ class FrozenClassifier(nn.Module):
         pretrained: bool = True,
         weights: str | None = None,
         num_classes: int | None = None,
+        classes: Sequence[str] | str | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         size: Sequence[int] | None = None,
         class_names: Sequence[str] | str | None = None,
+        activation: str = "softmax",
+        threshold: float = 0.5,
         layers: Sequence[str] | None = None,
         classifier_layer: str | None = None,
         fold_batch_norm: bool = False,
     ) -> None:
-        super().__init__()
-        self.source = serialisation.description(
+        texts = classes if classes is None else require_texts(read_class_names(classes, "texts"))
+        decision = Decision(activation, threshold)
+        source = serialisation.description(
             model,
             pretrained,
             fold_batch_norm,
             weights=weights,
             num_classes=num_classes,
+            classes=texts,
             mean=mean,
             std=std,
             size=size,
             class_names=read_class_names(class_names),
+            activation=None if decision.exclusive else activation,
+            threshold=None if threshold == Decision.threshold else threshold,
             layers=layers,
             classifier_layer=classifier_layer,
         )
@@ -81,26 +92,18 @@ class FrozenClassifier(nn.Module):
             network = sources.Network(copy.deepcopy(model) if fold_batch_norm else model)
         else:
             own_names = bool(layers or classifier_layer)
-            network = sources.create(model, pretrained, weights, num_classes, own_names)
-        model = network.model
-        chosen = image_format_of(model, mean, std, size, network.image_format)
-        self.size, self.crop_fraction = chosen.size, chosen.crop_fraction
-        self.interpolation, self._reversed = chosen.interpolation, chosen.reversed_channels
+            network = sources.create(
+                model, pretrained, weights, num_classes, own_names, texts is not None
+            )
+        image_format = image_format_of(network.model, mean, std, size, network.image_format)
+        super().__init__(network.model, image_format, source, fold_batch_norm)
+        self.decision = decision
         self._known_names = network.class_names
-        for name, values in (("mean", chosen.mean), ("std", chosen.std)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-        self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
-        self.eval()
-        require_size(self.model, self, self.size)
-        self._unfolded: dict[str, str] = {}
-        if fold_batch_norm:
-            image = self.prepare(torch.rand(1, 3, *self.size))
-            self._unfolded = fold_and_remember(self.model, image)
-        self._reader: FeatureReader | None = None
-        if layers or classifier_layer:
-            _ = self.reader  # refuses what the network does not have
+        self._text_tower: TextTower | None = network.text_tower
         self._names: list[str] | None = None
         self._counted: int | None = None
+        if texts is not None:
+            self._compare_with(texts)
 
     @classmethod
     def of(cls, source: "str | dict[str, Any] | FrozenClassifier") -> "FrozenClassifier":
@@ -112,52 +115,6 @@ class FrozenClassifier(nn.Module):
         if isinstance(source, FrozenClassifier):
             return source
         return cls(**serialisation.arguments_of(source, inspect.signature(cls).parameters))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (b 3 h w) in [0, 1] to logits (b classes).
-
-        Raises:
-            InputError: the model answers with anything else.
-        """
-        return require_logits(self.model(self.prepare(images)), self.name)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Map images (b 3 h w) in [0, 1] to the embeddings (b d) that the last layer reads."""
-        return self.reader.embed(self.prepare(images))
-
-    def features(self, images: Tensor, stages: Sequence[int], norm: bool = True) -> list[Tensor]:
-        """Map images (b 3 h w) in [0, 1] to feature maps (b channels _ _), in the order asked.
-
-        Args:
-            images: RGB in [0, 1].
-            stages: positions in `stages`; negative counts from the last, which is what the
-                network pools for its decision.
-            norm: pass a transformer's tokens of inner stages through its final norm.
-        """
-        return self.reader.features(self.prepare(images), stages, norm)
-
-    def logits_and_features(
-        self, images: Tensor, stages: Sequence[int], norm: bool = True
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Logits and feature maps, as `forward` and `features` give them, in one pass."""
-        return self.reader.logits_and_features(self.prepare(images), stages, norm)
-
-    @property
-    def stages(self) -> list[Stage]:
-        """Depths that features can be read at, shallowest first, then the pooled one.
-
-        Raises:
-            InputError: no layer of the network puts out maps or tokens.
-        """
-        return self.reader.stages
-
-    @property
-    def reader(self) -> FeatureReader:
-        """Reader of the network's features: timm's own, or of layers that are named or found."""
-        if self._reader is None:
-            named = map(self.source.get, ("layers", "classifier_layer"))
-            self._reader = reader_of(self.model, self.prepare, self.size, *named)
-        return self._reader
 
     @property
     def num_classes(self) -> int:
@@ -184,10 +141,9 @@ class FrozenClassifier(nn.Module):
         """The bias (classes) beside `class_weights`; zeros where there is none."""
         return last_layer.class_bias(self.reader, self.name)
 
-    @property
-    def name(self) -> str:
-        """The source as a person would name it."""
-        return str(self.source["model"])
+    def logits_of_pooled(self, pooled: Tensor) -> Tensor:
+        """Logits (b classes) of pooled features (b channels); raises as `class_weights`."""
+        return last_layer.logits_of_pooled(self.reader, self.name, pooled)
 
     @property
     def class_names(self) -> list[str]:
@@ -203,8 +159,8 @@ class FrozenClassifier(nn.Module):
 
     @property
     def known_names(self) -> list[str] | None:
-        """Names of the classes: given ones, the model's own, or ImageNet's; None without any."""
-        given = self.source.get("class_names") or self._known_names
+        """Names of the classes: given ones, texts, the model's own, or ImageNet's; None without."""
+        given = self.source.get("class_names") or self.source.get("classes") or self._known_names
         return names_of(self.model, self.num_classes, given)
 
     def name_classes(self, names: Sequence[str]) -> None:
@@ -212,38 +168,40 @@ class FrozenClassifier(nn.Module):
         self._names = names_of(self.model, self.num_classes, names)
         self.source["class_names"] = list(names)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights before any folding; see `weight_files.fingerprint`."""
-        now = weight_files.fingerprint(self.model)
-        return self._unfolded.get(now, now)
+    def tell_apart(self, texts: Sequence[str]) -> None:
+        """Tell other classes apart, given as texts; at once, without training.
 
-    def train(self, mode: bool = True) -> Self:
-        """Stay in eval mode: the batch statistics are as frozen as the weights."""
-        return super().train(False)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Resize images (b 3 h w) in [0, 1] where need be, and normalise them for the model.
-
-        They come out in the precision of its weights.
+        Raises:
+            InputError: the network has no text tower, or the texts are no classes.
         """
-        size = self.nearest_size(images.shape[-2:])
-        if size != tuple(images.shape[-2:]):
-            images = F.interpolate(images, size, mode="bilinear", antialias=True)
-        normalised = (images - self.mean) / self.std
-        normalised = normalised.flip(1) if self._reversed else normalised
-        precisions = (weight.dtype for weight in self.model.parameters())
-        normalised = normalised.to(next(precisions, normalised.dtype))
-        return normalised.contiguous(memory_format=torch.channels_last)
+        texts = require_texts(texts)
+        self._compare_with(texts)
+        self.source["classes"] = texts
+        self.source.pop("class_names", None)
+        self._names = None
 
-    def nearest_size(self, size: Sequence[int]) -> tuple[int, int]:
-        """The size (h w) nearest to `size` that the model can take."""
-        return nearest_size(self.model, size, self.size)
+    def text_rows(self, texts: Sequence[str]) -> Tensor:
+        """Rows (n channels) of texts, whose products with pooled features are their logits.
 
-    def as_maps(self, features: Tensor, size: Sequence[int]) -> Tensor:
-        """Bring what a layer of the model puts out to maps (b channels _ _), whatever its layout.
-
-        Args:
-            features: maps, the channels first or last, or tokens (b _ channels).
-            size: height and width in pixels of the images, as they came.
+        Raises:
+            InputError: the network has no text tower, or no such rows; see `class_weights`.
         """
-        return self.reader.as_maps(features, self.nearest_size(size))
+        encoded, head = self._encoded(texts), text_head_of(self.model)
+        rows = None if head is None else head.rows_of(encoded)
+        if rows is None:
+            raise last_layer.no_rows(self.name)
+        return rows
+
+    def _compare_with(self, texts: Sequence[str]) -> None:
+        encoded, head = self._encoded(texts), text_head_of(self.model)
+        if head is not None:
+            head.texts = encoded
+        self.model.num_classes = len(texts)  # type: ignore[assignment]  # as timm's
+
+    def _encoded(self, texts: Sequence[str]) -> Tensor:
+        if self._text_tower is None:
+            raise InputError(
+                f"{self.name} has no text tower, and classes as texts need one; give "
+                "open_clip:ARCH@PRETRAINED, or name the classes of this network as class_names"
+            )
+        return self._text_tower.encode(texts).to(self.mean)

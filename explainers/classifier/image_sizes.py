@@ -22,9 +22,6 @@ def nearest_size(
         made_for: the size that it was made for.
     """
     height, width = size
-    config: Any = getattr(model, "pretrained_cfg", None)
-    if config is None:
-        return made_for
     if getattr(model, "dynamic_img_size", False):
         embedding: Any = model.patch_embed
         patch = embedding.patch_size
@@ -32,7 +29,10 @@ def nearest_size(
             max(1, round(height / patch[0])) * patch[0],
             max(1, round(width / patch[1])) * patch[1],
         )
-    return made_for if config.get("fixed_input_size") else (height, width)
+    config: Any = getattr(model, "pretrained_cfg", None)
+    if config is None or config.get("fixed_input_size"):
+        return made_for
+    return height, width
 
 
 @torch.inference_mode()

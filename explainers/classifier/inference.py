@@ -1,14 +1,9 @@
-"""Inference: softmax probabilities of labels, and eval mode for the time of a call."""
+"""Inference: eval mode for the time of a call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import Tensor, nn
-
-
-def probability_of(labels: Tensor, logits: Tensor) -> Tensor:
-    """Softmax probability (b) of labels (b), from logits (b classes)."""
-    return logits.float().softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+from torch import nn
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.classifier.features import Stage, logits_of
+from explainers.classifier.text_head import TextHead
 
 MOST_PREFIX_TOKENS = 16  # a class token, a distillation token, registers
 Layout = Literal["maps", "channels last", "tokens"]
@@ -124,7 +125,7 @@ def probe(network: nn.Module, image: Tensor) -> Probe:
 
 
 def _is_linear(part: nn.Module) -> bool:
-    return isinstance(part, nn.Linear) or (
+    return isinstance(part, nn.Linear | TextHead) or (
         isinstance(part, nn.Conv2d) and set(part.kernel_size) == {1}
     )
 

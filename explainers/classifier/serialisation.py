@@ -16,7 +16,7 @@ def description(
     model: str | nn.Module,
     pretrained: bool,
     fold_batch_norm: bool,
-    **options: str | int | Sequence[Any] | None,
+    **options: str | float | Sequence[Any] | None,
 ) -> dict[str, Any]:
     """The arguments of a classifier, without those that are as by default.
 
@@ -31,7 +31,7 @@ def description(
     if fold_batch_norm:
         described["fold_batch_norm"] = True
     return described | {
-        key: value if isinstance(value, str | int) else list(value)
+        key: value if isinstance(value, str | int | float) else list(value)
         for key, value in options.items()
         if value is not None
     }

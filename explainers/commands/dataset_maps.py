@@ -19,7 +19,7 @@ from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
 from explainers.commands.map_pictures import PICTURES, MapPictures
 from explainers.commands.prepared_images import Prepared, PreparedImages
-from explainers.explanation import Explanation
+from explainers.explanation import Answer, Explanation
 from explainers.images.reading import at_size
 
 
@@ -65,7 +65,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
     settings = plain_settings(explainer) | {
         "images": arguments.images,
         "images_sha256": contents.digest(),
-        "target": arguments.target,
+        "target": None if target is None or target.is_floating_point() else int(target),
         "concept": arguments.concept,
         "crop": arguments.crop,
         "precision": arguments.precision,
@@ -169,19 +169,10 @@ def _maps_of(
     targets, scores, probabilities = explainer.answer(
         tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
     )
-    labelled = not targets.is_floating_point()
-    names = explainer.classifier.class_names
-    explanation = Explanation(
-        images=list(tensors.cpu()),
-        map_list=list(explainer.to_maps(scores).cpu()),
-        score_list=list(scores.cpu()),
-        target=targets.cpu(),
-        probabilities=probabilities.cpu(),
-        captions=[names[int(label)] if labelled else "reference" for label in targets],
-        names=[one.source for one in shown],
-        signed=explainer.signed,
-    )
-    yield from explanation
+    maps = explainer.to_maps(scores)
+    answer = Answer(maps, scores, targets, probabilities, None, explainer.signed)
+    names = [one.source for one in shown]
+    yield from Explanation.of(answer, list(tensors.cpu()), names, explainer.classifier.class_names)
 
 
 def _json(explanation: Explanation) -> bytes:

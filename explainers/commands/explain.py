@@ -2,24 +2,22 @@
 
 import argparse
 import dataclasses
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
-from explainers.classifier.class_names import class_of
-from explainers.classifier.concept import concept_embedding
 from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
 from explainers.commands.explainer_choice import add_choice, chosen
 from explainers.commands.option_values import named_path
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
-from explainers.errors import InputError, require_whole
+from explainers.commands.target_options import add_target_arguments, chosen_targets
+from explainers.errors import InputError
+from explainers.explanation import Explanation
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
@@ -37,28 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
     add_data_set_arguments(parser)
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--target",
-        metavar="CLASS",
-        help="number or name of the class to explain; by default the predicted one",
-    )
-    target.add_argument(
-        "--concept",
-        nargs="+",
-        metavar="FILE",
-        help="images of a concept to explain instead of a class, where the method can",
-    )
-    target.add_argument(
-        "--reference",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="an image to compare with, or several of a class; drawn with its own map",
-    )
-    target.add_argument(
-        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
-    )
+    add_target_arguments(parser)
     parser.add_argument(
         "--crop",
         action="store_true",
@@ -80,15 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
     _require_the_right_option(arguments)
     explainer = chosen(arguments)
-    target = arguments.target
-    if target is not None:
-        target = arguments.target = _class_of(target, explainer)
-    if arguments.concept:
-        target = concept_embedding(
-            explainer.classifier, arguments.concept, arguments.crop, explainer.embed
-        )[None]
+    targets = chosen_targets(explainer, arguments)
     if arguments.images is not None:
-        return _explain_data_set(explainer, target, arguments)
+        return _explain_data_set(explainer, targets, arguments)
     matches = _matches(explainer, arguments)
     failed = 0
     names = distinct_names(arguments.image)
@@ -96,48 +67,47 @@ def run(arguments: argparse.Namespace) -> int:
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
         try:
             match = matches(Path(path))
-            explanation = explainer.explain(
-                path,
-                match.target if match else target,
-                crop=arguments.crop,
-                uncertainty=arguments.uncertainty,
-            )
+            wanted: list[Tensor | None] = [match.target] if match else [*targets] or [None]
+            explanations = [
+                one
+                for target in wanted
+                for one in explainer.explain(path, target, arguments.crop, arguments.uncertainty)
+            ]
         except InputError as error:
             if len(todo) == 1:
                 raise
             failed += 1
             tqdm.write(f"error: {error}", file=sys.stderr)
             continue
-        explanation = dataclasses.replace(explanation, names=[name])
-        (picture,) = explanation.save(arguments.output)
-        text = f"{picture}: {explanation.captions[0]}"
-        if match and isinstance(explainer, SimilarityExplainer):
-            pair = picture.with_name(f"{name}-pair.png")
-            similarity = draw_pair(explainer, Path(path), match, pair, arguments.crop)
-            text = f"{pair}: {explainer.metric} {similarity:.3f} to "
-            text += ", ".join(map(str, match.files))
-        elif not explanation.target.is_floating_point():
-            text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
-        if arguments.uncertainty:
-            text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
-        tqdm.write(text)
+        for index, one in enumerate(explanations):
+            label = index if one.target.is_floating_point() else int(one.target)
+            if arguments.text:
+                one = dataclasses.replace(one, captions=[arguments.text[index]])
+            called = f"{name}-{label}" if len(explanations) > 1 else name
+            (picture,) = dataclasses.replace(one, names=[called]).save(arguments.output)
+            tqdm.write(_line(explainer, Path(path), one, match, picture, arguments))
     return 2 if failed else 0
 
 
-def _class_of(target: str, explainer: Explainer) -> int:
-    """The number of a class, given by number or by name, that the classifier has."""
-    if not re.fullmatch(r"[+-]?\d+", target):
-        return class_of(target, explainer.classifier.class_names)
-    number = int(target) if len(target) < 20 else 10**20  # too large for a tensor, like all longer
-    classes = explainer.classifier.num_classes
-    if not classes:
-        require_whole("--target", number, 0, 2**63 - 1)
-    elif not 0 <= number < classes:
-        raise InputError(
-            f"target {target[:100]} is outside the classes of {explainer.classifier.name}; "
-            f"choose 0 to {classes - 1}"
-        )
-    return number
+def _line(
+    explainer: Explainer,
+    path: Path,
+    explanation: Explanation,
+    match: Match | None,
+    picture: Path,
+    arguments: argparse.Namespace,
+) -> str:
+    """The line about a picture; where images are compared, of that of the pair, which it writes."""
+    text = f"{picture}: {explanation.captions[0]}"
+    if match and isinstance(explainer, SimilarityExplainer):
+        pair = picture.with_name(f"{picture.stem}-pair.png")
+        similarity = draw_pair(explainer, path, match, pair, arguments.crop)
+        text = f"{pair}: {explainer.metric} {similarity:.3f} to {', '.join(map(str, match.files))}"
+    elif not explanation.target.is_floating_point():
+        text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
+    if arguments.uncertainty:
+        text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+    return text
 
 
 def _require_the_right_option(arguments: argparse.Namespace) -> None:
@@ -156,14 +126,14 @@ def _require_the_right_option(arguments: argparse.Namespace) -> None:
 
 
 def _explain_data_set(
-    explainer: Explainer, target: Tensor | int | None, arguments: argparse.Namespace
+    explainer: Explainer, targets: Sequence[Tensor], arguments: argparse.Namespace
 ) -> int:
     for option in ("reference", "gallery", "uncertainty"):
         if getattr(arguments, option):
             raise InputError(f"--{option} is for single images; give them as --image")
-    if isinstance(target, int):
-        target = torch.tensor([target], device=explainer.device)
-    return explain_all(explainer, target, arguments)
+    if len(targets) > 1:
+        raise InputError(f"--images takes one target, got {len(targets)}; run it once for each")
+    return explain_all(explainer, targets[0] if targets else None, arguments)
 
 
 def _matches(explainer: Explainer, arguments: argparse.Namespace) -> Callable[[Path], Match | None]:

@@ -1,10 +1,12 @@
 """Options that choose an explainer: a bundle, or a method that needs no training."""
 
 import argparse
+from pathlib import Path
 
 from explainers.base import Explainer
 from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
+from explainers.classifier.class_names import read_class_names
 from explainers.commands.option_values import named_path
 from explainers.errors import InputError
 
@@ -19,6 +21,12 @@ def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
         type=named_path,
         metavar="FILE",
         help="weights of the classifier, where those that the bundle names are elsewhere",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="TEXT",
+        help="texts to tell apart, or a file of one a line; for a network with a text tower",
     )
     parser.add_argument(
         "--allow-other-weights",
@@ -36,8 +44,18 @@ def chosen(arguments: argparse.Namespace) -> Explainer:
     """Load the chosen explainer.
 
     Raises:
-        InputError: it cannot be loaded, or a config is of a method that has to be trained.
+        InputError: it cannot be loaded, a config is of a method that has to be trained, or classes
+            are given as texts to what cannot explain them.
     """
+    explainer = _loaded(arguments)
+    if arguments.classes:
+        one_file = len(arguments.classes) == 1 and Path(arguments.classes[0]).is_file()
+        given = arguments.classes[0] if one_file else arguments.classes
+        explainer.tell_apart(read_class_names(given) or ())
+    return explainer
+
+
+def _loaded(arguments: argparse.Namespace) -> Explainer:
     if arguments.config:
         if arguments.classifier_weights:
             raise InputError(

@@ -82,7 +82,7 @@ class Evaluator:
         with torch.autocast(images.device.type, enabled=False):
             logits: Tensor = self.classifier(images)
         labels = logits.argmax(dim=1) if labels is None else labels
-        return labels, unmasked(logits, labels) if asked else {}
+        return labels, unmasked(logits, labels, self.classifier.decision) if asked else {}
 
     def update(
         self,

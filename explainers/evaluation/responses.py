@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.classifier.decision import Decision
 from explainers.metrics.image_mean import Perturbation
 from explainers.metrics.perturbations import Whole
 
@@ -15,9 +16,9 @@ class Responses(NamedTuple):
     """Responses of a classifier to the n versions of each image, each (b n).
 
     Attributes:
-        probability: softmax probability of the target.
+        probability: probability of the target.
         logit: the target's logit.
-        hit: 1 where the target is the predicted class, else 0.
+        hit: 1 where the target is a class that the image shows, by the classifier, else 0.
     """
 
     probability: Tensor
@@ -39,9 +40,9 @@ Known = dict[Perturbation, Responses | Similarities]
 """Responses (b n) to perturbations of a batch."""
 
 
-def unmasked(logits: Tensor, labels: Tensor) -> Known:
+def unmasked(logits: Tensor, labels: Tensor, decision: Decision) -> Known:
     """Responses to the whole images, for labels (b), from their logits (b classes)."""
-    return {Whole(): _responses(logits.float()[None], labels)}
+    return {Whole(): _responses(logits.float()[None], labels, decision)}
 
 
 @torch.no_grad()
@@ -53,6 +54,7 @@ def sweep(
     labels: Tensor,
     chunk_size: int = 64,
     whole: Responses | Similarities | None = None,
+    decision: Decision = Decision(),  # noqa: B008  it is frozen
 ) -> Known:
     """Show a network every perturbation of every image, in float32.
 
@@ -69,6 +71,7 @@ def sweep(
         chunk_size: images in the network at once; lower it if memory runs out.
         whole: responses (b 1) to the images themselves. Versions that are equal to their image get
             these: rounding differs between passes of other sizes, and no metric may see it.
+        decision: the reading of logits as probabilities.
 
     Returns:
         Similarities for references, else responses.
@@ -100,8 +103,12 @@ def sweep(
     if not distinct:
         return {}
     answers = torch.cat(answered).unflatten(0, (sum(counts), len(images)))  # (versions b _)
-    read = _similarities if labels.is_floating_point() else _responses
-    found = [read(part, labels) for part in answers.split(counts)]
+    found: list[Responses | Similarities] = [
+        _similarities(part, labels)
+        if labels.is_floating_point()
+        else _responses(part, labels, decision)
+        for part in answers.split(counts)
+    ]
     if whole is not None:
         same = torch.stack(unchanged, dim=1).split(counts, dim=1)  # each (b n)
         found = [_replaced(one, whole, where) for one, where in zip(found, same, strict=True)]
@@ -116,13 +123,13 @@ def _replaced(
     return type(found)(*parts)
 
 
-def _responses(logits: Tensor, labels: Tensor) -> Responses:
+def _responses(logits: Tensor, labels: Tensor, decision: Decision) -> Responses:
     """Responses from logits (n b classes)."""
     index = labels.expand(len(logits), -1)[..., None]
     return Responses(
-        logits.softmax(dim=-1).gather(-1, index)[..., 0].T,
+        decision.probabilities(logits).gather(-1, index)[..., 0].T,
         logits.gather(-1, index)[..., 0].T,
-        (logits.argmax(dim=-1) == labels).float().T,
+        decision.shown(logits).gather(-1, index)[..., 0].float().T,
     )
 
 

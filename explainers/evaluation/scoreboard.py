@@ -105,6 +105,7 @@ class Scoreboard(nn.Module):
             batch.labels,
             self.chunk_size,
             known.get(Whole()),
+            batch.classifier.decision,
         )
         for name, metric in self.items():
             arguments = []

@@ -93,34 +93,33 @@ class ConditionedNetwork(MaskingNetwork):
         """Scores at the size that the head draws at; see `MaskingNetwork.score`."""
         if labels.ndim == 1:
             labels = labels[:, None]
-        deepest = features[-1]
-        rows = rows_against_rivals(
-            deepest.mean((2, 3)),
-            self.backbone.class_weights,
-            self.backbone.class_bias,
-            labels.expand(deepest.shape[0], -1),
-        )
+        labels = labels.expand(features[-1].shape[0], -1)
+        weights = self.backbone.class_weights
+        if self.backbone.decision.exclusive:
+            logits = self.backbone.logits_of_pooled(features[-1].mean((2, 3)))
+            rows = rows_against_rivals(logits, weights, labels)
+        else:  # classes that do not exclude each other have no rivals
+            rows = weights[labels] / weights.std()
         scores: Tensor = self.head(features, rows)
         return scores
 
 
-def rows_against_rivals(pooled: Tensor, weights: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+def rows_against_rivals(logits: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
     """Evidence rows: each class's row less those of its rivals.
 
     The gradient of the class's log-odds at the pooled features: its row less those of all other
     classes, each by its share of the remaining probability.
 
     Args:
-        pooled: features (b channels).
+        logits: of the pooled features (b classes).
         weights: rows (classes channels) of the last layer.
-        bias: of the last layer (classes).
         labels: int64 (b n).
 
     Returns:
         Rows (b n channels), in units of the weights' standard deviation.
     """
-    logits = F.linear(pooled, weights, bias)[:, None].expand(-1, labels.shape[1], -1)
-    rivals = logits.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)  # (b n classes)
+    each = logits[:, None].expand(-1, labels.shape[1], -1)
+    rivals = each.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)  # (b n classes)
     return (weights[labels] - rivals @ weights) / weights.std()
 
 

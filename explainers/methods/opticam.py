@@ -237,4 +237,5 @@ class OptiCAM(Explainer):
         """Target score (b) of labels (b), or cosine similarity to references (b d)."""
         if target.is_floating_point():
             return F.cosine_similarity(self.classifier.embed(images).flatten(1).to(target), target)
-        return TARGET_SCORES[self.selector](self.classifier(images).to(images.dtype), target)
+        logits = self.classifier(images).to(images.dtype)
+        return TARGET_SCORES[self.selector](logits, target, self.classifier.decision)

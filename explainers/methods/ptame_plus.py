@@ -125,6 +125,12 @@ class PTAMEPlus(LearnedExplainer):
         for name, weight in weights.items():
             require_number(name, weight, least=0)
         require_number("area_budget", area_budget, 0, 1)
+        if backbone.decision != self.classifier.decision:
+            raise InputError(
+                f"the auxiliary and the classifier have to read logits alike, got activation "
+                f"{backbone.decision.activation} and {self.classifier.decision.activation}, or other "
+                "thresholds; give both the same"
+            )
         if conditioned and backbone.num_classes < 2:
             raise InputError(
                 f"a class is told from others, and {self.classifier.name} has "
@@ -150,6 +156,7 @@ class PTAMEPlus(LearnedExplainer):
             if cam_start:
                 attention.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
             self.network = attention
+        self.conditioned = conditioned
         self.confidence_weight = confidence_weight
         self.classification_weight = classification_weight
         self.agreement_weight = agreement_weight
@@ -167,6 +174,11 @@ class PTAMEPlus(LearnedExplainer):
         if not self.refinement_steps:
             return None
         return "optimises each map by gradient steps; set refinement_steps to 0"
+
+    @property
+    def fixed_classes(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether a row was learned for each class, and not one function that makes them all."""
+        return not self.conditioned
 
     def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
         """Refine the masks where `refinement_steps` says so."""
@@ -191,21 +203,23 @@ class PTAMEPlus(LearnedExplainer):
         own, other = masks[:, :1], masks[:, 1]
         maps = self.to_maps(enlarge(own, images))
         fill = self._fill()
-        whole = logits.log_softmax(dim=1)
-        kept = self.classifier(keep(images, maps, fill)).log_softmax(dim=1)
-        before, after = (one.gather(1, labels[:, None])[:, 0].exp() for one in (whole, kept))
+        decision = self.classifier.decision
+        masked = self.classifier(keep(images, maps, fill))
+        before, after = (decision.probability_of(labels, one) for one in (logits, masked))
         absent = labels != _before(labels)
+        if not decision.exclusive:
+            absent &= ~decision.shown(logits).gather(1, _before(labels)[:, None])[:, 0]
         terms = {
             "confidence": self.confidence_weight * confidence_lost(before, after),
-            "classification": self.classification_weight * F.nll_loss(kept, labels),
-            "agreement": self.agreement_weight
-            * F.kl_div(kept, whole, log_target=True, reduction="batchmean"),
+            "classification": self.classification_weight
+            * F.nll_loss(decision.log_probabilities(masked), labels),
+            "agreement": self.agreement_weight * decision.divergence(logits, masked),
             "area": self.area_weight * (maps.mean(dim=(1, 2, 3)) - self.area_budget).relu().mean(),
             "off_target": self.off_target_weight * (other.mean(dim=(1, 2)) * absent).mean(),
         }
         if self.deletion_weight:
-            left = self.classifier(delete(images, maps, fill)).log_softmax(dim=1)
-            surviving = left.gather(1, labels[:, None])[:, 0].exp()
+            left = self.classifier(delete(images, maps, fill))
+            surviving = decision.probability_of(labels, left)
             # Finite where nothing of the prediction is lost.
             price = -torch.log1p(-surviving.clamp(max=1 - 1e-4)).mean()
             terms["deletion"] = self.deletion_weight * price

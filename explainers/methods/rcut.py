@@ -199,7 +199,8 @@ class RCut(Explainer):
         masks = min_to_max(grids)  # (b*k 1 rows columns)
         relate, vector = RELATIONS[self.relation], VECTORS[self.vector]
         read = last.read(last.normed(last.inputs), last.inputs)
-        whole = vector(self.transformer.logits(read).double())
+        decision = self.classifier.decision
+        whole = vector(self.transformer.logits(read).double(), decision)
         chunks = torch.arange(len(masks), device=images.device).split(self.chunk_size)
         weights = []
         for chunk in tqdm(chunks, desc="R-Cut", unit="chunk", leave=False, disable=None):
@@ -207,7 +208,7 @@ class RCut(Explainer):
             enlarged = F.interpolate(
                 masks[chunk], images.shape[-2:], mode="bilinear", align_corners=False
             )
-            vectors = vector(self.classifier(keep(images[image], enlarged)).double())
+            vectors = vector(self.classifier(keep(images[image], enlarged)).double(), decision)
             weights.append(relate(vectors, whole[image], labels[image]))
         return torch.cat(weights).view(len(images), -1)
 
@@ -216,5 +217,6 @@ class RCut(Explainer):
         """Mean over the patches (b d) of the target score's gradient; Grad-CAM, arXiv:1610.02391."""
         leaf = last.normed(last.inputs).detach().requires_grad_()
         logits = self.transformer.logits(last.read(leaf, last.inputs))
-        (gradient,) = torch.autograd.grad(GRADIENTS[self.relation](logits, labels).sum(), leaf)
+        value = GRADIENTS[self.relation](logits, labels, self.classifier.decision)
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
         return gradient[:, self.transformer.prefix :].mean(dim=1).double()

@@ -11,7 +11,7 @@ from explainers.images.pixel_removal import keep
 def explained_panel(explainer: Explainer, images: Tensor) -> Tensor:
     """One row an image (b 3 h w): image, map, overlay, masked image, the runner-up's overlay."""
     with torch.no_grad():
-        probabilities = explainer.classifier(images).softmax(dim=1)
+        probabilities = explainer.classifier.decision.probabilities(explainer.classifier(images))
     top, classes = probabilities.topk(2, dim=1)
     maps, others = (
         explainer.to_maps(explainer(images, classes[:, rank]).detach()) for rank in (0, 1)

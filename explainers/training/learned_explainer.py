@@ -1,7 +1,4 @@
-"""The base class of learned explainers: training loop, weights, and inference in one pass.
-
-Their objectives look at masks for an image's own class and for others, which it does not show.
-"""
+"""The base class of learned explainers: training loop, weights, and inference in one pass."""
 
 import logging
 from abc import abstractmethod
@@ -15,9 +12,10 @@ from torch import Tensor
 
 from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
-from explainers.classifier.inference import evaluating, probability_of
+from explainers.classifier.inference import evaluating
 from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
+from explainers.training.class_draw import drawn_classes
 from explainers.training.distributed import means, of_all
 from explainers.training.map_collapse import MapCollapse
 from explainers.training.mask_collapse import CollapseDetector, mask_statistics
@@ -42,6 +40,7 @@ class LearnedExplainer(Explainer):
     """
 
     needs_training = True
+    fixed_classes = True
     export_obstacle = None
     collapse_advice: ClassVar[str] = ""
     earlier_settings: ClassVar[dict[str, Any]] = {}
@@ -66,7 +65,7 @@ class LearnedExplainer(Explainer):
 
         Args:
             images: (b 3 h w) in [0, 1].
-            labels: the predicted classes (b).
+            labels: the classes (b) that are trained for, of those that the images show.
             masks: (b n _ _) in [0, 1], of every image for its `target_classes`; by default all in
                 `labels`, here and in other processes.
             logits: of the classifier on the whole images (b classes).
@@ -83,7 +82,7 @@ class LearnedExplainer(Explainer):
             predicted = target is None and self.classifier.num_classes
             known = logits.argmax(dim=1) if predicted else self.resolve_target(images, target)
             scores = self._scores(images, known, features).float()
-        return known, scores, probability_of(known, logits)
+        return known, scores, self.classifier.decision.probability_of(known, logits)
 
     def _scores(self, images: Tensor, target: Tensor, features: list[Tensor]) -> Tensor:
         """Scores (b 1 h w) from features as `read` gives them."""
@@ -108,11 +107,11 @@ class LearnedExplainer(Explainer):
         return MapCollapse.unless_in(self._trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Minimise the sum of the losses on the classes that the classifier predicts."""
+        """Minimise the sum of the losses, each image for one of the classes that it shows."""
         images = batch["image"]
         cache = self.feature_cache
         logits, features = cache(images, self.read) if cache else self.read(images)
-        labels = logits.argmax(dim=1)
+        labels = drawn_classes(self.classifier.decision, logits, self.global_step)
         classes = self.target_classes(labels)
         masks = self.network.draw(features, classes)
         losses = self.losses(images, labels, masks, logits)

@@ -4,12 +4,12 @@ L-CAM: https://arxiv.org/abs/2209.11189. TAME: https://arxiv.org/abs/2301.07407.
 https://arxiv.org/abs/2403.04523. P-TAME: https://arxiv.org/abs/2501.17813, section 3.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.classifier import FrozenClassifier
 from explainers.errors import require_number
 from explainers.images.pixel_removal import keep
 from explainers.training.distributed import first_of
@@ -56,16 +56,17 @@ class MaskingObjective:
 
     def losses(
         self,
-        classifier: Callable[[Tensor], Tensor],
+        classifier: FrozenClassifier,
         images: Tensor,
         labels: Tensor,
         masks: Tensor,
     ) -> dict[str, Tensor]:
         """The weighted terms; see `LearnedExplainer.losses`."""
         own = masks.diagonal(first_of(labels), dim1=0, dim2=1).permute(2, 0, 1)  # (b _ _)
-        kept = classifier(keep(images, enlarge(own[:, None], images)))
+        logits = classifier(keep(images, enlarge(own[:, None], images)))
+        kept = classifier.decision.log_probabilities(logits)
         terms = {
-            "classification": self.classification_weight * F.cross_entropy(kept, labels),
+            "classification": self.classification_weight * F.nll_loss(kept, labels),
             "area": self.area_weight * area(masks, self.area_power),
         }
         if self.variation_weight:

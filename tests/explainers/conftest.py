@@ -1,4 +1,7 @@
-"""Tiny vision transformers of every kind, in float64, and steps of training on one batch."""
+"""Tiny vision transformers of every kind, tiny CLIP networks, and steps of training on one batch."""
+
+import json
+from pathlib import Path
 
 import pytest
 import timm
@@ -88,3 +91,42 @@ def twenty_steps(objective):
         return history
 
     return train
+
+
+TOWERS = {
+    "ViT": {"layers": 4, "width": 64, "patch_size": 16, "head_width": 32},
+    "mean": {"layers": 4, "width": 64, "patch_size": 16, "head_width": 32, "pool_type": "avg"},
+    "ResNet": {"layers": [1, 1, 1, 1], "width": 16},
+    "ConvNeXt": {"timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
+    "SigLIP": {"timm_model_name": "test_vit4", "timm_pool": "map", "timm_proj": "none"},
+    "perceptron": {"timm_model_name": "test_vit", "timm_pool": "avg", "timm_proj": "mlp"},
+    "attention": {"layers": 4, "width": 64, "patch_size": 16, "attentional_pool": True},
+}
+"""Image towers of open_clip's kinds: vision_cfg by name."""
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory):
+    """Write the folder of a CLIP network of open_clip, with random weights, and return it."""
+    library = pytest.importorskip("open_clip", reason="needs the extra clip")
+    torch_file = pytest.importorskip("safetensors.torch")
+
+    def write(tower, **options):
+        folder: Path = tmp_path_factory.mktemp("clip")
+        vision = {"image_size": 64} | TOWERS[tower]
+        text = {"context_length": 16, "width": 32, "heads": 2, "layers": 2}
+        config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text} | options
+        preparation = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "interpolation": "bilinear"}
+        described = {"model_cfg": config, "preprocess_cfg": preparation}
+        (folder / "open_clip_config.json").write_text(json.dumps(described))
+        torch.manual_seed(0)
+        model = library.create_model(f"local-dir:{folder}", load_weights=False)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name.endswith("bn3.weight"):  # drawn as 0, with which blocks do nothing
+                    weight.fill_(1)
+        state = {name: weight.contiguous() for name, weight in model.state_dict().items()}
+        torch_file.save_file(state, folder / "open_clip_model.safetensors")
+        return folder
+
+    return write

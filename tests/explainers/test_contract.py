@@ -5,7 +5,10 @@ declared here, and tested: a pair that is left out is refused by the method itse
 """
 
 import inspect
+import json
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -16,13 +19,21 @@ from explainers.errors import ArchitectureError, InputError, TargetError
 from explainers.methods import METHODS
 from explainers.methods.vit.token_explainer import TokenExplainer
 
-NETWORKS = ["test_resnet", "test_vit", "test_convnext", "torchvision", "transformers", "own"]
+NETWORKS = [
+    "test_resnet",
+    "test_vit",
+    "test_convnext",
+    "torchvision",
+    "transformers",
+    "own",
+    "open_clip",
+]
 NEED_A_TRANSFORMER = (TokenExplainer, RCut)
 REFUSED = [
     (name, network)
     for name, method in METHODS.items()
     for network in NETWORKS
-    if issubclass(method, NEED_A_TRANSFORMER) and network != "test_vit"
+    if issubclass(method, NEED_A_TRANSFORMER) and network not in ("test_vit", "open_clip")
 ]
 PAIRS = [(name, net) for net in NETWORKS for name in METHODS if (name, net) not in REFUSED]
 BLIND_TO_THE_CLASS = ["ActivationMap", "AttentionMap"]
@@ -66,6 +77,18 @@ def _transformers():
     return library.ResNetForImageClassification(library.ResNetConfig(**sizes, num_labels=4))
 
 
+def _open_clip(preparation):
+    pytest.importorskip("open_clip", reason="needs the extra clip")
+    vision = {"image_size": [64, 96], "layers": 4, "width": 64, "patch_size": 16, "head_width": 32}
+    text = {"context_length": 16, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text}
+    source = {"pretrained": False, "classes": ["a cat", "a dog", "a red car", "the sea"]}
+    with TemporaryDirectory() as folder:
+        Path(folder, "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+        source |= {"model": f"open_clip:local-dir:{folder}"}
+        return FrozenClassifier.of(source | preparation)
+
+
 def _classifier(architecture):
     """A network of random weights; its last layer scaled up, to tell classes apart in float32."""
     torch.manual_seed(0)
@@ -77,6 +100,8 @@ def _classifier(architecture):
             for _ in range(20):  # else its maps are nearly constant
                 classifier.model.train()(torch.randn(8, 3, 64, 96))
         classifier.model.eval()
+    elif architecture == "open_clip":
+        return _open_clip(preparation)
     elif architecture in ("own", "transformers"):
         network = Own() if architecture == "own" else _transformers()
         classifier = FrozenClassifier(network, **preparation)

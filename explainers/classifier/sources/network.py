@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import nn
 
 from explainers.classifier.image_format import ImageFormat
+from explainers.classifier.text_tower import TextTower
 
 
 class Network(NamedTuple):
@@ -14,8 +15,10 @@ class Network(NamedTuple):
         model: maps normalised images to logits.
         image_format: normalisation, size and crop.
         class_names: in the order of the logits.
+        text_tower: encodes the texts that are its classes.
     """
 
     model: nn.Module
     image_format: ImageFormat | None = None
     class_names: list[str] | None = None
+    text_tower: TextTower | None = None

@@ -44,6 +44,19 @@ TRANSFORMERS = (
     (r"^layernorm\.", "norm."),
     (r"^classifier\.", "head."),
 )
+OPEN_CLIP = (
+    (r"^class_embedding$", "cls_token"),
+    (r"^conv1\.", "patch_embed.proj."),
+    (r"^positional_embedding$", "pos_embed"),
+    (r"^ln_pre\.", "norm_pre."),
+    (r"^transformer\.resblocks\.(\d+)\.", r"blocks.\1."),
+    (r"\.ln_(\d)\.", r".norm\1."),
+    (r"\.attn\.in_proj_", ".attn.qkv."),
+    (r"\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+    (r"^ln_post\.", "norm."),
+)
 """Patterns of names and what timm calls these weights, by library."""
 
 PARTS = (("query", "key", "value"), ("q_proj", "k_proj", "v_proj"))
@@ -95,15 +108,40 @@ def _from_transformers(network: Any, size: tuple[int, int]) -> nn.Module:  # noq
     )
 
 
+def clip_vit(tower: Any) -> nn.Module:  # noqa: ANN401
+    """Timm's transformer, without a last layer, with the weights of an image tower of open_clip."""
+    state = renamed(tower.state_dict(), OPEN_CLIP)
+    del state["proj"]
+    state["cls_token"] = state["cls_token"][None, None]
+    state["pos_embed"] = state["pos_embed"][None]
+    block = tower.transformer.resblocks[0]
+    return _built(
+        state,
+        tower.image_size,
+        tower.patch_size,
+        block.attn.num_heads,
+        tower.ln_post.eps,
+        pre_norm=True,
+        global_pool={"tok": "token", "avg": "avg"}[tower.pool_type],
+        fc_norm=False,  # the norm comes before the pooling
+        act_layer="quick_gelu" if type(block.mlp.gelu).__name__ == "QuickGELU" else "gelu",
+    )
+
+
 def _built(
-    state: Mapping[str, Tensor], size: tuple[int, int], patch: int, heads: int, eps: float
+    state: Mapping[str, Tensor],
+    size: tuple[int, int],
+    patch: int | tuple[int, int],
+    heads: int,
+    eps: float,
+    **options: Any,  # noqa: ANN401
 ) -> nn.Module:
     """Timm's transformer whose shapes are those of the weights."""
     width = state["norm.weight"].shape[0]
     network = VisionTransformer(
         img_size=size,
         patch_size=patch,
-        num_classes=state["head.weight"].shape[0],
+        num_classes=len(state.get("head.weight", ())),
         embed_dim=width,
         depth=1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks.")),
         num_heads=heads,
@@ -111,6 +149,8 @@ def _built(
         qkv_bias="blocks.0.attn.qkv.bias" in state,
         reg_tokens=int("reg_token" in state),
         norm_layer=partial(nn.LayerNorm, eps=eps),
+        dynamic_img_size=True,
+        **options,
     )
     network.load_state_dict(state)
     return network

@@ -1,11 +1,10 @@
 """Test-time refinement: a few optimisation steps that start from a mask of a single pass."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.classifier import FrozenClassifier
 from explainers.images.normalisation import min_max
 from explainers.images.pixel_removal import keep
 
@@ -16,7 +15,7 @@ RATE = 0.4  # logits of the mask a step
 
 
 def refine(
-    classifier: Callable[[Tensor], Tensor],
+    classifier: FrozenClassifier,
     images: Tensor,
     labels: Tensor,
     masks: Tensor,
@@ -32,7 +31,7 @@ def refine(
     Log-odds, unlike log-probabilities, still rise where the classifier is all but certain.
 
     Args:
-        classifier: maps images (b 3 h w) to logits (b classes).
+        classifier: what is explained.
         images: (b 3 h w) in [0, 1].
         labels: the targets (b).
         masks: (b 1 h w) in [0, 1], where to start.
@@ -53,9 +52,8 @@ def refine(
             refined = _corrected(start, correction)
             maps = min_max(refined)
             logits = classifier(keep(images, maps))
-            own = logits.gather(1, labels[:, None])[:, 0]
-            others = logits.scatter(1, labels[:, None], -torch.inf).logsumexp(dim=1)
-            loss = (area_weight * maps.mean(dim=(1, 2, 3)) - (own - others)).sum()
+            odds = classifier.decision.log_odds(labels, logits)
+            loss = (area_weight * maps.mean(dim=(1, 2, 3)) - odds).sum()
             (correction.grad,) = torch.autograd.grad(loss, correction)
             optimizer.step()
     return _corrected(start, correction).detach()

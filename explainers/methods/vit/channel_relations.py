@@ -5,13 +5,14 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.classifier.decision import Decision
 from explainers.methods.cam.target_scores import logit, probability
 
-VECTORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "probabilities": lambda logits: logits.softmax(dim=1),
-    "logits": lambda logits: logits,
+VECTORS: dict[str, Callable[[Tensor, Decision], Tensor]] = {
+    "probabilities": lambda logits, decision: decision.probabilities(logits),
+    "logits": lambda logits, decision: logits,
 }
-"""Class vectors (b classes) of logits (b classes), by name."""
+"""Class vectors (b classes) of logits (b classes) and how they are read, by name."""
 
 
 def cosine_full(vectors: Tensor, whole: Tensor, labels: Tensor) -> Tensor:
