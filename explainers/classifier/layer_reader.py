@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,18 +105,23 @@ class LayerReader:
 
     def features(self, images: Tensor, stages: Sequence[int], norm: bool = True) -> list[Tensor]:
         """Feature maps (b channels _ _), in the order asked; tokens as the layers put them out."""
-        return self.logits_and_features(images, stages, norm)[1]
+        return self._read(images, stages)[1]
 
     def logits_and_features(
         self, images: Tensor, stages: Sequence[int], norm: bool = True
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits (b classes) and, of the same pass, feature maps."""
+        answer, maps = self._read(images, stages)
+        return require_logits(answer, self.name), maps
+
+    def _read(self, images: Tensor, stages: Sequence[int]) -> tuple[Any, list[Tensor]]:
+        """The network's answer, and feature maps of the same pass."""
         wanted = [self.layers[stage] for stage in stages]
         with calls_of(self.network, list({layer.name for layer in wanted})) as found:
-            logits = require_logits(self.network(images), self.name)
+            answer = self.network(images)
         size = images.shape[-2:]
         outputs = [tensor_of(found[layer.name][-1].output) for layer in wanted]
-        return logits, [self._laid_out(*pair, size) for pair in zip(outputs, wanted, strict=True)]
+        return answer, [self._laid_out(*pair, size) for pair in zip(outputs, wanted, strict=True)]
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (b d) that the last layer reads."""

@@ -98,6 +98,7 @@ TOWERS = {
     "mean": {"layers": 4, "width": 64, "patch_size": 16, "head_width": 32, "pool_type": "avg"},
     "ResNet": {"layers": [1, 1, 1, 1], "width": 16},
     "ConvNeXt": {"timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
+    "fast": {"timm_model_name": "test_resnet", "timm_pool": "", "timm_proj": "linear"},
     "SigLIP": {"timm_model_name": "test_vit4", "timm_pool": "map", "timm_proj": "none"},
     "perceptron": {"timm_model_name": "test_vit", "timm_pool": "avg", "timm_proj": "mlp"},
     "attention": {"layers": 4, "width": 64, "patch_size": 16, "attentional_pool": True},

@@ -168,7 +168,9 @@ def test_folder_without_weights_and_file_that_does_not_fit_are_refused(clip_fold
     with pytest.raises(InputError, match=r"do not fit open_clip.*another architecture"):
         FrozenClassifier(name, weights=str(other))
     (folder / "open_clip_model.safetensors").unlink()
-    with pytest.raises(InputError, match=r"no weights in .*; put open_clip_model.safetensors there"):
+    with pytest.raises(
+        InputError, match=r"no weights in .*; put open_clip_model.safetensors there"
+    ):
         FrozenClassifier(name)
 
 
