@@ -83,6 +83,10 @@ class Decision:
         return divergence + _divergence(F.logsigmoid(-before), F.logsigmoid(-after))
 
 
+SOFTMAX = Decision()
+"""The reading of most classifiers."""
+
+
 def _divergence(before: Tensor, after: Tensor) -> Tensor:
     return F.kl_div(after, before, log_target=True, reduction="batchmean")
 

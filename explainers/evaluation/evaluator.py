@@ -123,6 +123,7 @@ class Evaluator:
             box=batch.get("box"),
             other_mask=batch.get("other_mask"),
             embed=self.embed_of(method) if target.is_floating_point() else None,
+            decision=self.classifier.decision,
         )
         values = self.scoreboards[row].update(explained, known)
         areas = 100 * explained.maps.mean((1, 2, 3))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from explainers.classifier import FrozenClassifier
+from explainers.classifier.decision import SOFTMAX, Decision
 from explainers.metrics.boxes import boxes_of
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
 from explainers.metrics.max_sensitivity import max_sensitivity
@@ -30,6 +31,7 @@ class ExplainedBatch:
         box: its boxes (b n 4), likewise.
         other_mask: the pixels of an object that was not asked for (b 1 h w), likewise.
         embed: images (m 3 h w) to embeddings (m d), where the targets are references.
+        decision: the reading of the classifier's logits.
     """
 
     images: Tensor
@@ -42,6 +44,7 @@ class ExplainedBatch:
     box: Tensor | None = None
     other_mask: Tensor | None = None
     embed: Callable[[Tensor], Tensor] | None = None
+    decision: Decision = SOFTMAX
 
     @cached_property
     def boxes(self) -> Tensor | None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.classifier.decision import Decision
+from explainers.classifier.decision import SOFTMAX, Decision
 from explainers.metrics.image_mean import Perturbation
 from explainers.metrics.perturbations import Whole
 
@@ -54,7 +54,7 @@ def sweep(
     labels: Tensor,
     chunk_size: int = 64,
     whole: Responses | Similarities | None = None,
-    decision: Decision = Decision(),  # noqa: B008  it is frozen
+    decision: Decision = SOFTMAX,
 ) -> Known:
     """Show a network every perturbation of every image, in float32.
 

@@ -105,7 +105,7 @@ class Scoreboard(nn.Module):
             batch.labels,
             self.chunk_size,
             known.get(Whole()),
-            batch.classifier.decision,
+            batch.decision,
         )
         for name, metric in self.items():
             arguments = []

@@ -26,7 +26,7 @@ TINY = {
 }
 
 
-WRITTEN = {"checkpoints/demo", "checkpoints/NAME", "checkpoints/mine"}
+WRITTEN = {"checkpoints/demo", "checkpoints/NAME", "checkpoints/mine", "checkpoints/texts"}
 """Bundles that commands write, or that stand for any."""
 
 

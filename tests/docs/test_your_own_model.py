@@ -12,7 +12,8 @@ from explainers.baselines import CAMBaseline, CaptumBaseline
 from explainers.errors import InputError
 from explainers.methods import METHODS
 
-PAGE = (Path(__file__).parents[2] / "docs/your_own_model.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/your_own_model.md").read_text()
 EXPLAINERS = METHODS | {"CAMBaseline": CAMBaseline, "CaptumBaseline": CaptumBaseline}
 RANDOM = {"pretrained": False, "num_classes": 4}
 ROWS = {
@@ -22,6 +23,9 @@ ROWS = {
     "ViT of torchvision": ["torchvision:vit_b_16"],
     "CNN or other network of transformers": ["ResNet", "Swin"],
     "ViT or DeiT of transformers": ["ViT", "DeiT"],
+    "CLIP of open_clip, with a CNN": ["open_clip:test_convnext", "open_clip:resnet"],
+    "CLIP of open_clip, with a ViT": ["open_clip:vit"],
+    "CLIP of timm": ["vit_base_patch32_clip_224.openai"],
     "module of your own": [None],
 }
 """Networks that stand for each row of the table."""
@@ -41,6 +45,8 @@ def classifier_of(name, folder):
     preparation = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [64, 64]}
     if name is None:
         return FrozenClassifier(Mine(), **preparation)
+    if name.startswith("open_clip:") or "clip" in name:
+        return clip(name, folder)
     if ":" in name or name.startswith("test_"):
         return FrozenClassifier.of(RANDOM | {"model": name})
     transformers = pytest.importorskip("transformers", reason="needs the extra hf")
@@ -58,6 +64,24 @@ def classifier_of(name, folder):
     return FrozenClassifier(f"transformers:{folder}")
 
 
+def clip(name, folder):
+    """A CLIP network of random weights; that of timm's name stands in for a large one."""
+    library = pytest.importorskip("open_clip", reason="needs the extra clip")
+    towers = {
+        "open_clip:test_convnext": {"timm_model_name": "test_convnext", "timm_pool": ""},
+        "open_clip:resnet": {"layers": [1, 1, 1, 1], "width": 16},
+    }
+    vit = {"layers": 4, "width": 64, "patch_size": 16, "head_width": 32}
+    vision = {"image_size": 64} | towers.get(name, vit)
+    text = {"context_length": 16, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text}
+    source = {"pretrained": False, "classes": ["a cat", "a dog", "a red car"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library.factory, "_MODEL_CONFIGS", {"tiny": config, "ViT-B-32": config})
+        model = "open_clip:tiny" if name.startswith("open_clip:") else name
+        return FrozenClassifier.of(source | {"model": model})
+
+
 def explainers_of(group):
     """The names in the paragraph of a group."""
     paragraph = re.search(rf"\*\*{group}\*\*: (.*?)\. ", PAGE, re.DOTALL | re.IGNORECASE)
@@ -68,6 +92,11 @@ def test_every_explainer_is_in_one_of_the_groups():
     groups = [explainers_of("for all networks"), explainers_of("for transformers")]
     assert groups[0] | groups[1] == EXPLAINERS.keys()
     assert not groups[0] & groups[1]
+
+
+def test_readme_has_the_same_table():
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    assert "\n".join([rows[0], "|---|---|---|", *rows[1:]]) in (ROOT / "README.md").read_text()
 
 
 def test_every_row_is_tried():

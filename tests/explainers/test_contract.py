@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import Explainer, FrozenClassifier, RCut, SimilarityExplainer
+from explainers import FrozenClassifier, RCut, SimilarityExplainer
 from explainers.errors import ArchitectureError, InputError, TargetError
 from explainers.methods import METHODS
 from explainers.methods.vit.token_explainer import TokenExplainer
@@ -151,23 +151,6 @@ def classes(explainer):
 def test_network_that_a_method_cannot_explain_is_refused(name, network):
     with pytest.raises(ArchitectureError, match="needs a vision transformer"):
         METHODS[name](_classifier(network))
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_method_has_a_title_a_docstring_and_papers_or_says_that_there_are_none(name):
-    kind = METHODS[name]
-    assert kind.title
-    assert kind.__doc__
-    defined_by = next(part for part in kind.__mro__ if "papers" in vars(part))
-    assert defined_by is not Explainer
-    assert all(paper.key and paper.title and paper.authors and paper.arxiv for paper in kind.papers)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_method_is_at_most_three_classes_deep(name):
-    classes = METHODS[name].__mro__
-    ours = classes[: classes.index(Explainer) + 1]
-    assert len(ours) <= 3, [one.__name__ for one in ours]
 
 
 def test_scores_are_float32_of_the_images_size(explainer, images, labels):

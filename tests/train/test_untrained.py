@@ -73,15 +73,15 @@ def test_predict_goes_on_after_the_last_whole_shard(weights, tmp_path, capsys, m
     arguments = ["predict", *weights, f"--maps.output={tmp_path}/maps", "--maps.precision=float16"]
     arguments += ["--maps.max_size=10K", "--data.init_args.batch_size=2"]
     explained = []
-    explain = OptiCAM.explain
+    answer = OptiCAM.answer
 
-    def stopping(self, images):
+    def stopping(self, images, target):
         explained.append(len(images))
         if len(explained) == 4:
             raise RuntimeError("stop")
-        return explain(self, images)
+        return answer(self, images, target)
 
-    monkeypatch.setattr(OptiCAM, "explain", stopping)
+    monkeypatch.setattr(OptiCAM, "answer", stopping)
     with pytest.raises(RuntimeError, match="stop"):
         main(arguments)
     # Of the three batches, two have shards: the next one's begin is what ends a shard.

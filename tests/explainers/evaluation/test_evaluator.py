@@ -163,6 +163,7 @@ def test_an_image_that_a_map_leaves_as_it_is_gains_and_loses_nothing(explainer, 
         return explainer.classifier(shown) * (1 + len(shown) * 1e-6)
 
     evaluator = Evaluator(explainer.classifier, ["ones"], ["average_increase", "average_drop"])
+    rounding.decision = explainer.classifier.decision
     evaluator.classifier = rounding
     labels, known = evaluator.unmasked(images)
     ones = torch.ones_like(images[:, :1])

@@ -79,7 +79,7 @@ def test_rows_against_rivals_are_the_gradient_of_the_log_odds():
         torch.randn(*shape, generator=generator).double() for shape in ((2, 5), (7, 5), (7,))
     )
     labels = torch.tensor([[3, 0], [6, 6]])
-    rows = rows_against_rivals(pooled, weights, bias, labels)
+    rows = rows_against_rivals(pooled @ weights.T + bias, weights, labels)
     for image in range(2):
         for position, label in enumerate(labels[image]):
             point = pooled[image].clone().requires_grad_()
