@@ -121,7 +121,9 @@ def probe(network: nn.Module, image: Tensor) -> Probe:
                     outermost[id(output)] = layer
     once = [name for name in linear if len(found.get(name, ())) == 1]
     last = [name for name in once if _same(found[name][0].output, logits)]
-    return Probe(layers, list(outermost.values()), last[-1] if last else None, linear)
+    # As they ended: what is changed in place began as the output of an earlier layer.
+    ended = [layer for layer in layers if layer in outermost.values()]
+    return Probe(layers, ended, last[-1] if last else None, linear)
 
 
 def _is_linear(part: nn.Module) -> bool:

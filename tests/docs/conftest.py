@@ -4,6 +4,7 @@ The configs there are those of the project with other networks and data, the bun
 these, not trained, and the images are noise.
 """
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -30,6 +31,8 @@ def tiny_network(source):
     name = source["model"] if isinstance(source, dict) else source
     if name.startswith("test_"):
         return source
+    if name.startswith("open_clip:"):
+        return source | {"model": "open_clip:local-dir:clip"}
     model = "test_vit" if re.search("vit|deit", name) else "test_resnet"
     return {"model": model, "weights": f"{model}.pth"}
 
@@ -63,6 +66,18 @@ def tiny(config):
         config["metrics"] = config["metrics"][:2]
         config["panel_images"] = 1
     return config
+
+
+def write_clip(folder):
+    """A tiny CLIP network, as open_clip keeps them."""
+    library = pytest.importorskip("open_clip", reason="needs the extra clip")
+    folder.mkdir()
+    vision = {"image_size": 160, "layers": 3, "width": 64, "patch_size": 16, "head_width": 32}
+    text = {"context_length": 16, "width": 32, "heads": 2, "layers": 1}
+    config = {"model_cfg": {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    model = library.create_model(f"local-dir:{folder}", load_weights=False)
+    torch.save(model.state_dict(), folder / "open_clip_pytorch_model.bin")
 
 
 def write_images(folder):
@@ -115,6 +130,8 @@ def template(tmp_path_factory):
         patch.chdir(folder)
         write_bundle("ptame_plus_efficientnet_lite0.yaml")
         write_bundle("your_folder.yaml")
+        write_clip(folder / "clip")
+        write_bundle("texts.yaml")
         shutil.copytree(write_bundle("demo.yaml"), "BUNDLE")
         pack.main(["--images", "imagenet/val", "--output", "shards", "--workers", "1"])
     return folder

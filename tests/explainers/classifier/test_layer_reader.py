@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 from torch import nn
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from explainers import FAM, LCAM, TAME, ActivationMap, FrozenClassifier, OptiCAM, PTAMEPlus
 from explainers.errors import InputError
@@ -189,3 +190,12 @@ def test_nothing_is_left_and_threads_do_not_mix(images, assert_untouched):
     assert not failures
     assert not any(part._forward_hooks for part in classifier.modules())
     assert not any(part._forward_pre_hooks for part in classifier.modules())
+
+
+def test_pooled_layer_is_the_one_that_ends_last_also_where_it_changes_an_output_in_place():
+    """A ResNet of single blocks: the last layer before its pooling is no branch of the last block."""
+    network = ResNet(Bottleneck, [1, 1, 1, 1], num_classes=4)
+    classifier = FrozenClassifier(network, mean=[0.5] * 3, std=[0.5] * 3, size=[64, 64])
+    images = torch.rand(2, 3, 64, 64)
+    (pooled,) = classifier.features(images, [-1])
+    torch.testing.assert_close(pooled.mean((2, 3)), classifier.embed(images))
