@@ -170,8 +170,9 @@ class LearnedExplainer(Explainer):
             if freeze_taken:
                 raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
             return
-        taken, report = trained_weights.fitting(self.trained_state(), bundle)
-        self.load_state_dict(self.trained_state() | taken)
+        mine, fixed = self.trained_state(), self.fixed_classes
+        taken, report = trained_weights.fitting(mine, bundle, fixed)
+        self.load_state_dict(mine | taken)
         rank_zero_only(logger.warning)(report)
         if freeze_taken:
             self._freeze(list(taken))

@@ -31,12 +31,15 @@ def _frozen_prefixes(module: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name, part in everywhere if isinstance(part, FrozenClassifier))
 
 
-def fitting(mine: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor], str]:
+def fitting(
+    mine: Mapping[str, Tensor], source: str, fixed_classes: bool = True
+) -> tuple[dict[str, Tensor], str]:
     """A bundle's weights that have the name and shape of one of mine, and a line on the rest.
 
     Args:
         mine: the weights to initialise.
         source: the bundle to initialise from.
+        fixed_classes: they are weights for some classes, and not for any.
 
     Raises:
         InputError: there is no such bundle, nothing fits, or a weight is NaN or infinite.
@@ -48,7 +51,11 @@ def fitting(mine: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor],
         raise InputError(f"no weight in {source} has the name and shape of one here; start afresh")
     rest = {"left as they were": mine.keys() - taken, "not used": given.keys() - taken}
     parts = [f"{what}: {', '.join(sorted(names))}" for what, names in rest.items() if names]
-    return taken, f"took {len(taken)} tensors from {source}; " + ("; ".join(parts) or "all fit")
+    if not parts:
+        parts = ["all fit"]
+        if not fixed_classes:
+            parts.append("they are for any class, and training for new ones is optional")
+    return taken, f"took {len(taken)} tensors from {source}; {'; '.join(parts)}"
 
 
 def require_unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -50,9 +50,9 @@ def create(
             # Only now: the package is optional, or slow to import.
             build: Callable[..., Network] = import_module(module).create
             network = build(name.removeprefix(prefix), pretrained, weights, num_classes)
-            if as_it_is or network.image_format is None:
+            if as_it_is:
                 return network
             if isinstance(network.model, TextClassifier):
                 return network._replace(model=clip_as_timm(network.model))
-            return network._replace(model=as_timm(network.model, network.image_format.size))
+            return network._replace(model=as_timm(network.model))
     return Network(timm_source.create(name, pretrained, weights, num_classes))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.classifier.sources.vit_conversion import TOLERANCE, clip_vit
+from explainers.classifier.sources.vit_conversion import TOLERANCE, clip_vit, sides
 from explainers.classifier.text_head import TextClassifier, TextHead
 
 
@@ -46,9 +46,10 @@ def clip_as_timm(classifier: TextClassifier) -> nn.Module:
 
 
 def _image(tower: Any) -> Tensor:  # noqa: ANN401
-    size = tower.image_size
-    height, width = (size, size) if isinstance(size, int) else size
-    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return (
+        torch.rand(1, 3, *sides(tower.image_size), generator=torch.Generator().manual_seed(0)) * 2
+        - 1
+    )
 
 
 def _projection(tower: Any) -> nn.Linear | nn.Identity | None:  # noqa: ANN401

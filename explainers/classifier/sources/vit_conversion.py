@@ -5,7 +5,7 @@ and only taken if it gives the same logits.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,19 +62,18 @@ OPEN_CLIP = (
 PARTS = (("query", "key", "value"), ("q_proj", "k_proj", "v_proj"))
 
 
-def as_timm(network: nn.Module, size: tuple[int, int]) -> nn.Module:
+def as_timm(network: nn.Module) -> nn.Module:
     """Timm's transformer with the weights of another library's; the network itself if there is none.
 
     Args:
-        network: in eval mode, it answers normalised images with logits or an object of them.
-        size: height and width of its images, in pixels.
+        network: it answers normalised images with logits or an object of them.
     """
     kind = type(network).__name__
     try:
         if kind == "VisionTransformer":
-            converted = _from_torchvision(network, size)
+            size, converted = _from_torchvision(network)
         elif kind in ("ViTForImageClassification", "DeiTForImageClassification"):
-            converted = _from_transformers(network, size)
+            size, converted = _from_transformers(network)
         else:
             return network
         image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -87,25 +86,24 @@ def as_timm(network: nn.Module, size: tuple[int, int]) -> nn.Module:
     return converted if difference <= TOLERANCE * expected.abs().max() else network
 
 
-def _from_torchvision(network: Any, size: tuple[int, int]) -> nn.Module:  # noqa: ANN401
-    return _built(
-        renamed(network.state_dict(), TORCHVISION),
-        size,
-        network.patch_size,
-        network.encoder.layers[0].num_heads,
-        network.encoder.ln.eps,
-    )
+def _from_torchvision(network: Any) -> tuple[tuple[int, int], nn.Module]:  # noqa: ANN401
+    size = sides(network.image_size)
+    heads, eps = network.encoder.layers[0].num_heads, network.encoder.ln.eps
+    state = renamed(network.state_dict(), TORCHVISION)
+    return size, _built(state, size, network.patch_size, heads, eps)
 
 
-def _from_transformers(network: Any, size: tuple[int, int]) -> nn.Module:  # noqa: ANN401
+def _from_transformers(network: Any) -> tuple[tuple[int, int], nn.Module]:  # noqa: ANN401
     config = network.config
-    return _built(
-        renamed(network.state_dict(), TRANSFORMERS),
-        size,
-        config.patch_size,
-        config.num_attention_heads,
-        config.layer_norm_eps,
-    )
+    size = sides(config.image_size)
+    state = renamed(network.state_dict(), TRANSFORMERS)
+    heads, eps = config.num_attention_heads, config.layer_norm_eps
+    return size, _built(state, size, config.patch_size, heads, eps)
+
+
+def sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of a size that is a number, or both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def clip_vit(tower: Any) -> nn.Module:  # noqa: ANN401
@@ -117,7 +115,7 @@ def clip_vit(tower: Any) -> nn.Module:  # noqa: ANN401
     block = tower.transformer.resblocks[0]
     return _built(
         state,
-        tower.image_size,
+        sides(tower.image_size),
         tower.patch_size,
         block.attn.num_heads,
         tower.ln_post.eps,

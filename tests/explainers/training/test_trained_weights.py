@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from explainers import LCAM, PTAME, TAME, FrozenClassifier, LearnedExplainer
+from explainers import LCAM, PTAME, TAME, FrozenClassifier, LearnedExplainer, PTAMEPlus
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
@@ -187,3 +187,29 @@ def test_a_checkpoint_from_before_an_option_means_what_there_was(
     changed = kind.load_from_checkpoint(tmp_path / "old.ckpt", **{option: now})
     assert changed.hparams[option] == now
     assert not torch.equal(changed(images), trained(images))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "missing"),
+    [
+        (PTAMEPlus, {}, set()),
+        (PTAMEPlus, {"stages": None}, set()),
+        (TAME, {}, {"network.head.fuser.weight", "network.head.fuser.bias"}),
+    ],
+)
+def test_head_for_timms_network_starts_one_for_torchvisions_with_other_classes(
+    kind, options, missing, tmp_path, caplog
+):
+    source = {"model": "resnet18", "pretrained": False, "num_classes": 7}
+    first = moved(kind(source, **options))
+    bundle = str(write(first, tmp_path / "first"))
+    caplog.clear()
+    other = source | {"model": "torchvision:resnet18", "num_classes": 12}
+    started = kind(other, **options, init_from=bundle).trained_state()
+    expected = first.trained_state()
+    assert started.keys() == expected.keys()
+    assert {k for k, v in started.items() if v.shape != expected[k].shape} <= missing
+    assert all(torch.equal(v, expected[k]) for k, v in started.items() if k not in missing)
+    (record,) = caplog.records
+    said = "they are for any class, and training for new ones is optional" in record.getMessage()
+    assert said == (kind is PTAMEPlus)

@@ -68,7 +68,7 @@ def outputs(network, names, images):
 
 def test_logits_and_tokens_of_all_blocks_are_the_same(network):
     original, names = network
-    converted = as_timm(original, SIZE)
+    converted = as_timm(original)
     assert isinstance(converted, VisionTransformer)
     images = torch.randn(2, 3, *SIZE)
     expected = outputs(original, names, images)
@@ -78,7 +78,7 @@ def test_logits_and_tokens_of_all_blocks_are_the_same(network):
 
 @pytest.mark.parametrize("kind", [CDAM, RCut])
 def test_methods_for_transformers_explain_it(network, kind):
-    converted = as_timm(network[0], SIZE)
+    converted = as_timm(network[0])
     classifier = FrozenClassifier(converted, mean=[0.5] * 3, std=[0.5] * 3, size=list(SIZE))
     maps = kind(classifier).explain(torch.rand(1, 3, *SIZE), 2).maps
     assert maps.shape == (1, 1, *SIZE)
@@ -92,9 +92,9 @@ def test_a_network_that_answers_otherwise_is_left_as_it_is(network):
             (2 * output[0], *output[1:]) if isinstance(output, tuple) else 2 * output
         )
     )
-    assert as_timm(original, SIZE) is original
+    assert as_timm(original) is original
 
 
 def test_other_networks_are_left_as_they_are():
     network = torchvision.models.resnet18(weights=None)
-    assert as_timm(network, SIZE) is network
+    assert as_timm(network) is network
