@@ -34,7 +34,7 @@ class Evaluator:
     Args:
         classifier: the classifier that is explained.
         rows: names of the methods.
-        metrics: keys of `metrics.CHOICES`.
+        metrics: names, as `metric_fills.build_metric` takes them.
         chunk_size: images in the classifier at once.
         map_normalisation: a key of `protocol.MAP_NORMALISATIONS`.
 

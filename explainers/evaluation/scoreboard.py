@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from explainers.errors import InputError, require_known
+from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.responses import Known, Responses, Similarities, sweep
-from explainers.metrics import CHOICES
 from explainers.metrics.image_mean import ImageMean, Perturbation, ResponseMetric
 from explainers.metrics.perturbations import Whole
 
@@ -18,7 +18,7 @@ class Scoreboard(nn.Module):
     """Keeps the chosen metrics of one explainer, over any number of batches and processes.
 
     Args:
-        names: keys of `metrics.CHOICES`.
+        names: of metrics, as `metric_fills.build_metric` takes them.
         chunk_size: images in the classifier at once.
         constant_maps: score constant maps too; otherwise they are counted and left out, as those
             with NaN or infinite scores are.
@@ -35,9 +35,7 @@ class Scoreboard(nn.Module):
         self, names: Sequence[str], chunk_size: int = 64, constant_maps: bool = False
     ) -> None:
         super().__init__()
-        for name in names:
-            require_known("metric", name, CHOICES)
-        self.metrics = nn.ModuleDict({name: CHOICES[name]() for name in names})
+        self.metrics = nn.ModuleDict({name: build_metric(name) for name in names})
         self.chunk_size = chunk_size
         self.constant_maps = constant_maps
         self.curves: dict[str, Tensor] = {}
