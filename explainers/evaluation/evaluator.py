@@ -15,7 +15,7 @@ from explainers.evaluation.responses import Known, unmasked
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.images.normalisation import min_max
-from explainers.metrics.perturbations import Whole
+from explainers.metrics.parts.perturbations import Whole
 
 Batch = dict[str, Any]
 Method = Callable[[Tensor, Tensor], Tensor]

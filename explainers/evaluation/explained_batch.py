@@ -10,9 +10,9 @@ from torch import Tensor
 
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.decision import SOFTMAX, Decision
-from explainers.metrics.boxes import boxes_of
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
 from explainers.metrics.max_sensitivity import max_sensitivity
+from explainers.metrics.parts.boxes import boxes_of
 from explainers.metrics.randomisation import randomised
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from explainers.evaluation.metric_fills import build_metric, is_metric
-from explainers.metrics.perturbations import Kept
+from explainers.metrics.parts.perturbations import Kept
 
 PROTOCOL = {
     "target": "the classifier's own prediction",

@@ -10,8 +10,8 @@ from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.responses import Known, Responses, Similarities, sweep
-from explainers.metrics.image_mean import ImageMean, Perturbation, ResponseMetric
-from explainers.metrics.perturbations import Whole
+from explainers.metrics.parts.image_mean import ImageMean, Perturbation, ResponseMetric
+from explainers.metrics.parts.perturbations import Whole
 
 
 class Scoreboard(nn.Module):
