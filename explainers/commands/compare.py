@@ -28,6 +28,7 @@ from explainers.evaluation.seeds import member_name
 from explainers.evaluation.uninformative import UNINFORMATIVE, uninformative_methods
 from explainers.report.comparison_files import in_words, write_comparison
 from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.masked_surrogate import load_surrogate
 
 FILL_NAMED = "black (pixel value 0), or what stands after @ in the name of the metric"
 Parser = ComparisonParser
@@ -51,14 +52,28 @@ def add_arguments(parser: ComparisonParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the methods and print the table; 2 if one failed on an image."""
+    output = output_folder(arguments.output)
+    return score(config_of(arguments), arguments.checkpoint, output)
+
+
+def output_folder(name: str) -> Path:
+    """The folder of the results, which need not be there; InputError if it can be none."""
     try:
-        output = named_path(arguments.output)
+        output = named_path(name)
     except argparse.ArgumentTypeError as error:
         raise InputError(f"--output: {error}") from error
     if output.is_file():
         raise InputError(f"--output {output} is a file; name a folder")
-    comparison = build_comparison(config_of(arguments), arguments.checkpoint, output)
-    results = comparison.run()
+    return output
+
+
+def score(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> int:
+    """Score the methods, write and print the results; arguments as of `build_comparison`.
+
+    Returns:
+        0, or 2 if a method failed on an image.
+    """
+    results = build_comparison(config, bundles, output).run()
     if not any(row["images"] or row["failed"] for row in results.rows):
         raise InputError("no image of the test split could be read; name images under data")
     found, rows = write_comparison(results, output), results.rows
@@ -130,7 +145,10 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
             seeds.setdefault(name, []).append(member)
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
     methods |= uninformative_methods()
-    evaluator = Evaluator(classifier, methods, metrics, config.chunk_size, config.map_normalisation)
+    judge = load_surrogate(config.judge, classifier) if config.judge else None
+    evaluator = Evaluator(
+        classifier, methods, metrics, config.chunk_size, config.map_normalisation, judge
+    )
     protocol = {
         "data": config.data,
         **({"references": config.references} if config.references else {}),
@@ -138,6 +156,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
         "metrics": metrics,
         **({"fill": FILL_NAMED} if config.fills else {}),
         **({"baseline": config.baseline} if config.baseline else {}),
+        **({"judge": judge.fingerprint()} if judge else {}),
         "explainers": {
             name: {"class": type(explainer).__name__} | _plain(explainer)
             for name, explainer in explainers.items()

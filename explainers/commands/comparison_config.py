@@ -54,6 +54,8 @@ class ComparisonConfig:
             takes the method's own maps.
         fills: take each metric that removes pixels under each of these; black, mean, blur, noise.
         baseline: name of the row that differences of all others are paired with.
+        judge: folder of the masked-input surrogate that metrics of EVAL-X ask; `explainers judge`
+            trains one.
 
     Raises:
         InputError: a number is out of range.
@@ -69,13 +71,14 @@ class ComparisonConfig:
     map_normalisation: Literal["minmax", "answered"] = "minmax"
     fills: list[Literal["black", "mean", "blur", "noise"]] | None = None
     baseline: str | None = None
+    judge: str | None = None
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             value = getattr(self, key)
             least = {"chunk_size": 1, "panel_images": 0}.get(key)
             # The parser lets null through where a type does not have it.
-            missing = value is None and key not in ("references", "fills", "baseline")
+            missing = value is None and key not in ("references", "fills", "baseline", "judge")
             if missing or (least is not None and not least <= value <= MOST_IMAGES):
                 raise InputError(f"{key} must be {rule}, got {shown(value)}")
 
@@ -95,6 +98,7 @@ RULES = {
     "map_normalisation": "minmax or answered",
     "fills": "a list of black, mean, blur and noise, or left out",
     "baseline": "the name of a row, or left out",
+    "judge": "a folder that explainers judge wrote, or left out",
 }
 """The values that each key can have, in words."""
 

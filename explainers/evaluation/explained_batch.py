@@ -32,6 +32,7 @@ class ExplainedBatch:
         other_mask: the pixels of an object that was not asked for (b 1 h w), likewise.
         embed: images (m 3 h w) to embeddings (m d), where the targets are references.
         decision: the reading of the classifier's logits.
+        judge: maps masked images (m 3 h w) to logits (m classes); see `metrics.judged`.
     """
 
     images: Tensor
@@ -45,6 +46,7 @@ class ExplainedBatch:
     other_mask: Tensor | None = None
     embed: Callable[[Tensor], Tensor] | None = None
     decision: Decision = SOFTMAX
+    judge: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def boxes(self) -> Tensor | None:

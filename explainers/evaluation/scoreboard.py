@@ -10,6 +10,7 @@ from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
 from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.responses import Known, Responses, Similarities, sweep
+from explainers.metrics.judged import for_judge
 from explainers.metrics.parts.image_mean import ImageMean, Perturbation, ResponseMetric
 from explainers.metrics.parts.perturbations import Whole
 
@@ -95,16 +96,18 @@ class Scoreboard(nn.Module):
             network = batch.embed
         known = {need: _selected(answer, usable) for need, answer in known.items()}
         needs = [need for need in self.needs if need not in known]
-        responses = known | sweep(
-            network,
-            needs,
-            batch.images,
-            batch.maps,
-            batch.labels,
-            self.chunk_size,
-            known.get(Whole()),
-            batch.decision,
-        )
+        shown = batch.images, batch.maps, batch.labels, self.chunk_size
+        judged = [need for need in needs if for_judge(need)]
+        needs = [need for need in needs if not for_judge(need)]
+        whole = known.get(Whole())
+        responses = known | sweep(network, needs, *shown, whole, batch.decision)
+        if judged:
+            if batch.judge is None:
+                raise InputError(
+                    "metrics of EVAL-X need a judge; train one with `explainers judge`, and name its "
+                    "folder as judge"
+                )
+            responses |= sweep(batch.judge, judged, *shown, decision=batch.decision)
         for name, metric in self.items():
             arguments = []
             if isinstance(metric, ResponseMetric):
