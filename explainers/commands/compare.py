@@ -15,6 +15,7 @@ from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
+from explainers.commands.chosen_images import choose_images
 from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
 from explainers.commands.option_values import named_path
 from explainers.commands.row_names import bundle_names, require_distinct_rows
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     if output.is_file():
         raise InputError(f"--output {output} is a file; name a folder")
     comparison = build_comparison(config_of(arguments), arguments.checkpoint, output)
+    if images := comparison.protocol.get("images"):
+        print(images)
     results = comparison.run()
     if not any(row["images"] or row["failed"] for row in results.rows):
         raise InputError("no image of the test split could be read; name images under data")
@@ -101,6 +104,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     require_distinct_rows([*names, *config.methods])
     classifier = FrozenClassifier.of(config.classifier)
     data: ImageDataModule = build(config.data, ImageDataModule)
+    choose_images(data, classifier)
     data.setup("test")
     batches = _with_references(data.test_dataloader(), classifier, config.references)
     explainers: dict[str, Explainer] = {}
@@ -117,6 +121,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
         classifier, methods, config.metrics, config.chunk_size, config.map_normalisation
     )
     protocol = {
+        **data.protocol,
         "data": config.data,
         **({"references": config.references} if config.references else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},
