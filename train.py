@@ -30,6 +30,7 @@ with exit_on_interrupt():  # during the imports, which take seconds
     )
     from explainers.callbacks.csv_metrics import kept_csv_metrics
     from explainers.classifier.freed_memory import keep_freed_memory
+    from explainers.commands.chosen_images import choose_images
     from explainers.commands.training_cli import (
         OneLineParser,
         add_run_options,
@@ -79,6 +80,8 @@ class ExplainerCLI(LightningCLI):
         except Exception as error:  # noqa: BLE001  jsonargparse wraps them all
             refuse(reason_of(error))
         take_class_names(self.model, self.datamodule.classes)
+        if images := choose_images(self.datamodule, self.model.classifier):
+            note(images)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401  Lightning's own
         """Build the trainer; its checkpoints are durable unless the config names others."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datamodules.few_shot import FewShotDataModule
     from datamodules.folder import FolderDataModule
     from datamodules.gallery import GalleryDataModule
+    from datamodules.grids import GridsDataModule
     from datamodules.pairs import PairsDataModule
     from datamodules.photos import PhotosDataModule
     from datamodules.shapes import ShapesDataModule
@@ -22,6 +23,7 @@ __all__ = [
     "FewShotDataModule",
     "FolderDataModule",
     "GalleryDataModule",
+    "GridsDataModule",
     "ImageDataModule",
     "PairsDataModule",
     "PhotosDataModule",
@@ -34,6 +36,7 @@ _MODULES = {
     "FewShotDataModule": "few_shot",
     "FolderDataModule": "folder",
     "GalleryDataModule": "gallery",
+    "GridsDataModule": "grids",
     "ImageDataModule": "base",
     "PairsDataModule": "pairs",
     "PhotosDataModule": "photos",

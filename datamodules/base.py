@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -41,7 +41,8 @@ class ImageDataModule(LightningDataModule):
     A batch is a dict with `image` (b 3 h w), float32 RGB in [0, 1], and, where the data set has
     them, `label` (b) int64, `mask` (b 1 h w) bool and `key`, a list of b names. An image to compare
     each with is its `reference` (b 3 h w), or several (b k 3 h w) whose mean embedding counts;
-    samples of one `group`, a list of b names, are not independent.
+    samples of one `group`, a list of b names, are not independent. `target` (b) int64 is the class
+    that is explained; without it, that is the predicted one.
 
     The training set is an endless stream: item n is always the same crop of the same picture. An
     epoch is the next `samples_per_epoch` of it, so a fit can be resumed at any step. The others
@@ -52,6 +53,7 @@ class ImageDataModule(LightningDataModule):
 
     Attributes:
         classes: names of the classes, in the order of their labels; None where data do not tell.
+        protocol: plain values that results say of the evaluation on these data.
 
     Args:
         batch_size: samples in a batch, on each process.
@@ -65,6 +67,7 @@ class ImageDataModule(LightningDataModule):
     """
 
     classes: list[str] | None = None
+    protocol: Mapping[str, Any] = {}
     train_set: Dataset[Sample]
     val_set: Dataset[Sample]
     test_set: Dataset[Sample]
@@ -85,6 +88,9 @@ class ImageDataModule(LightningDataModule):
         self._train_loader: ResumableLoader | None = None
         self._position = {"next_batch": 0}
 
+    def choose(self, probabilities: Callable[[Tensor], Tensor]) -> None:
+        """Choose images by a classifier's probabilities (b classes); by default, keep them all."""
+
     def train_dataloader(self) -> "ResumableLoader":
         """The next epoch of the stream; the last short batch is left out.
 
@@ -101,7 +107,7 @@ class ImageDataModule(LightningDataModule):
             )
         order = StreamBatches(batches, self.batch_size, rank, world)
         stream = ReplaceUnreadable(self.train_set, self.unreadable)
-        self._train_loader = ResumableLoader(stream, batch_sampler=order, **self._options())
+        self._train_loader = ResumableLoader(stream, batch_sampler=order, **self.loader_options())
         self._train_loader.load_state_dict(self._position)
         return self._train_loader
 
@@ -168,9 +174,10 @@ class ImageDataModule(LightningDataModule):
     def _evaluation_loader(self, split: Dataset[Sample]) -> DataLoader[Sample]:
         rank, world = _process()
         mine = SkipUnreadable(split, range(rank, len(split), world), self.unreadable)  # type: ignore[arg-type]
-        return CountingLoader(mine, batch_size=self.batch_size, **self._options())
+        return CountingLoader(mine, batch_size=self.batch_size, **self.loader_options())
 
-    def _options(self) -> dict[str, Any]:
+    def loader_options(self) -> dict[str, Any]:
+        """Arguments of every loader."""
         return {
             "num_workers": self.num_workers,
             "collate_fn": _as_it_is,  # the datasets give whole batches

@@ -199,9 +199,10 @@ class Explainer(LightningModule, ABC):
         return None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Explain the predicted classes, in float32 whatever the precision of the fit.
+        """Explain the batch's `target`, or the predicted classes.
 
-        Callbacks score the maps (`explainers.callbacks.ScoreLogger`).
+        In float32 whatever the precision of the fit. Callbacks score the maps
+        (`explainers.callbacks.ScoreLogger`).
 
         Returns:
             `target` (b) and `scores` (b 1 h w).
@@ -210,13 +211,15 @@ class Explainer(LightningModule, ABC):
         if not len(images):
             return {"target": images.new_zeros(0, dtype=torch.int64), "scores": images[:, :1]}
         with torch.autocast(self.device.type, enabled=False):
-            target, scores, _ = self.answer(images, None)
+            target, scores, _ = self.answer(images, batch.get("target"))
         return {"target": target, "scores": scores}
 
     test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Explain the likeliest classes; nothing of the batches before `first_predicted`.
+        """Explain the batch's `target`, or the likeliest classes.
+
+        Nothing of the batches before `first_predicted`.
 
         Returns:
             `key`, `target` (b), `probabilities` (b), `captions` and `maps` (b 1 h w) in [0, 1].
@@ -227,7 +230,7 @@ class Explainer(LightningModule, ABC):
             answered = {"target": none.long(), "probabilities": none, "maps": images[:0, :1]}
             return answered | {"key": [], "captions": []}
         tensors, shown, names = to_batch(images, self.classifier.size, None)
-        explanation = self._explained(targets.Given(tensors, None, shown, names))
+        explanation = self._explained(targets.Given(tensors, batch.get("target"), shown, names))
         return {
             "key": batch.get("key") or [f"{batch_idx:06d}-{name}" for name in explanation.names],
             "target": explanation.target,

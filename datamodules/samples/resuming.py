@@ -16,8 +16,8 @@ COUNTED = ("batch_size", "processes", "accumulate_grad_batches", "samples_per_ep
 def arguments_of(built: object) -> dict[str, Any]:
     """The arguments of the constructors that are building an object, as checkpoints hold them.
 
-    Lists and plain values stay as they are, anything else is its text. Call it from the object's
-    `__init__`; a subclass's arguments count before its base's.
+    Lists and plain values stay as they are, a datamodule is its own arguments, and anything else
+    its text. Call it from the object's `__init__`; a subclass's arguments count before its base's.
     """
     found: dict[str, Any] = {}
     frame = inspect.currentframe()
@@ -32,6 +32,8 @@ def arguments_of(built: object) -> dict[str, Any]:
 def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
+    if isinstance(given := getattr(value, "_given", None), dict):
+        return {"data set": type(value).__name__} | given
     return value if isinstance(value, str | int | float | None) else str(value)
 
 

@@ -78,6 +78,8 @@ def build(description: Mapping[str, Any], expected: type, **given: Any) -> Any: 
 def construct(kind: type, init_args: Mapping[str, Any], what: str, **given: Any) -> Any:  # noqa: ANN401
     """Build an object from plain values, whose names and types are checked before.
 
+    An argument that is an object itself is described as in `build`.
+
     Args:
         kind: its class.
         init_args: plain values by name.
@@ -88,7 +90,13 @@ def construct(kind: type, init_args: Mapping[str, Any], what: str, **given: Any)
         InputError: an argument is unknown or of a wrong type, or the class refuses it.
     """
     try:
-        return kind(**_checked(kind, init_args, given), **given)
+        parts = {
+            name: build(value, expected)
+            for name, value in init_args.items()
+            if name not in given and (expected := _class_described(kind, name, value))
+        }
+        plain = {name: value for name, value in init_args.items() if name not in parts}
+        return kind(**_checked(kind, plain, given | parts), **given, **parts)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -135,6 +143,15 @@ def _subclasses(module: ModuleType, expected: type) -> list[str]:
 
 def _is_subclass(kind: object, expected: type) -> TypeGuard[type]:
     return inspect.isclass(kind) and issubclass(kind, expected) and kind is not expected
+
+
+def _class_described(kind: type, name: str, value: object) -> type | None:
+    """The class of an argument, where it is one that a value describes; else None."""
+    parameter = parameters_of(kind).get(name)
+    described = isinstance(value, Mapping) and "class_path" in value
+    if parameter is None or not described or not inspect.isclass(parameter.annotation):
+        return None
+    return parameter.annotation
 
 
 def _checked(kind: type, init_args: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ EXPLAINER = "explainer"
 
 
 class ScoreLogger(Callback):
-    """Scores the maps of predicted classes, in a test beside those of uninformative baselines.
+    """Scores the maps of a step's targets, in a test beside those of uninformative baselines.
 
     Logs `val/METRIC` and `test/ROW/METRIC`, and writes the test's records.csv, a line an image and
     row, to the run's folder.
@@ -54,6 +54,7 @@ class ScoreLogger(Callback):
         self.chunk_size = chunk_size
         self.map_normalisation = map_normalisation
         self.records: list[Row] = []
+        self._protocol_of_data: dict[str, Any] = {}
 
     @property
     def rows(self) -> list[str]:
@@ -61,9 +62,9 @@ class ScoreLogger(Callback):
         return [EXPLAINER, *uninformative_methods()]
 
     @property
-    def protocol(self) -> dict[str, str]:
-        """The protocol of a test in words."""
-        return protocol_of(self.map_normalisation)
+    def protocol(self) -> dict[str, Any]:
+        """The protocol of a test in words, with what the data of the last one add to it."""
+        return protocol_of(self.map_normalisation) | self._protocol_of_data
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""
@@ -100,8 +101,10 @@ class ScoreLogger(Callback):
         _log("val", pl_module, board.compute(), board)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the records of an earlier test."""
+        """Forget the records and the data of an earlier test."""
         self.records = []
+        data = getattr(trainer, "datamodule", None)
+        self._protocol_of_data = dict(getattr(data, "protocol", {}))
 
     def on_test_batch_end(
         self,

@@ -15,6 +15,7 @@ from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
+from explainers.commands.chosen_images import choose_images
 from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
 from explainers.commands.option_values import named_path
 from explainers.commands.row_names import bundle_names, require_distinct_rows
@@ -73,7 +74,10 @@ def score(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> int
     Returns:
         0, or 2 if a method failed on an image.
     """
-    results = build_comparison(config, bundles, output).run()
+    comparison = build_comparison(config, bundles, output)
+    if images := comparison.protocol.get("images"):
+        print(images)
+    results = comparison.run()
     if not any(row["images"] or row["failed"] for row in results.rows):
         raise InputError("no image of the test split could be read; name images under data")
     found, rows = write_comparison(results, output), results.rows
@@ -125,6 +129,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     metrics = under_fills(config.metrics, config.fills) if config.fills else config.metrics
     classifier = FrozenClassifier.of(config.classifier)
     data: ImageDataModule = build(config.data, ImageDataModule)
+    choose_images(data, classifier)
     data.setup("test")
     batches = _with_references(data.test_dataloader(), classifier, config.references)
     explainers: dict[str, Explainer] = {}
@@ -150,6 +155,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
         classifier, methods, metrics, config.chunk_size, config.map_normalisation, judge
     )
     protocol = {
+        **data.protocol,
         "data": config.data,
         **({"references": config.references} if config.references else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},

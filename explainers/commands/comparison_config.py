@@ -19,11 +19,12 @@ class ClassDescription(TypedDict):
 
     Args:
         class_path: dotted name of the class.
-        init_args: its arguments by name.
+        init_args: its arguments by name; those that are objects themselves are described likewise.
     """
 
     class_path: str
-    init_args: NotRequired[dict[str, Any] | None]
+    # As Any alone, the parser would complete descriptions among them by their defaults.
+    init_args: NotRequired[dict[str, dict[str, Any] | Any] | None]
 
 
 class TrainedSeeds(TypedDict):

@@ -37,16 +37,17 @@ FORMAT = 4
 class Comparison:
     """Scores methods on the same images, one method after the other.
 
-    Every method explains the class that the classifier predicts or, where batches have an image
-    (`reference`) or several to compare with, the embedding that the method makes of it. Batches
-    that are done are kept in `folder/.progress`: a run with the same settings goes on where the
+    Every method explains the class that the classifier predicts or, where batches have them, the
+    classes that they ask for (`target`), or the embedding that the method makes of an image to
+    compare with (`reference`), or of several. Batches that are done are kept in `folder/.progress`: a run with the same settings goes on where the
     last one was stopped.
 
     Args:
         evaluator: the metrics, with a row for each method.
         methods: by the name of their row.
         batches: in a fixed order, every image once, each with its `key`; may be read repeatedly.
-        protocol: plain values that say what the figures depend on besides: data, metrics, weights.
+        protocol: plain values that say what the figures depend on besides: data, metrics, weights;
+            and `target`, where batches have one.
         folder: where progress is kept.
         pictured: positions of the images that `Results.pictures` has.
         trainings: what it took to train a method, by its name; for learned explainers that are not
@@ -182,7 +183,7 @@ class Comparison:
 
     @torch.no_grad()
     def _targets(self, index: int, method: Method, batch: Batch) -> tuple[Tensor, Known]:
-        """Targets of a batch: predicted classes (b), or a method's embedding of references (b d).
+        """Targets of a batch: its own or predicted classes (b), or embeddings of references (b d).
 
         With the classes come the responses to the whole images, which all methods share.
         """
@@ -192,7 +193,7 @@ class Comparison:
         if not classifier.num_classes:
             raise InputError(f"{classifier.name} has no classes; set references: nearest, for one")
         if index not in self._unmasked:
-            self._unmasked[index] = self.evaluator.unmasked(batch["image"])
+            self._unmasked[index] = self.evaluator.unmasked(batch["image"], batch.get("target"))
         return self._unmasked[index]
 
     def _row(self, name: str, done: Progress) -> Row:

@@ -41,7 +41,16 @@ def protocol_of(map_normalisation: str) -> dict[str, str]:
 
 
 def heading_note(name: str, protocol: Mapping[str, Any]) -> str:
-    """The normalisation of the maps, for the heading of a metric that depends on it; else empty."""
+    """The note in the heading of a metric: its chance level, or the normalisation of the maps.
+
+    Args:
+        name: of the metric.
+        protocol: `chance` has levels by metric, in the metric's unit; a metric without one that
+            depends on the normalisation names it, and the note of another one is empty.
+    """
+    chance: Mapping[str, float] = protocol.get("chance") or {}
+    if name in chance:
+        return f"chance {chance[name]:.1f}"
     if not _reads_map_values(name):
         return ""
     texts = {one.text: one.heading for one in MAP_NORMALISATIONS.values()}

@@ -15,6 +15,7 @@ from explainers.metrics.compactness import Compactness, CompactnessOfPositive
 from explainers.metrics.deletion import Deletion
 from explainers.metrics.energy_pointing import EnergyPointing
 from explainers.metrics.fidelity import Fidelity
+from explainers.metrics.grid_pointing import GridPointing
 from explainers.metrics.insertion import Insertion
 from explainers.metrics.judged import JudgedAccuracy, JudgedProbability
 from explainers.metrics.max_sensitivity import MaxSensitivity
@@ -45,6 +46,7 @@ __all__ = [
     "EnergyOnOther",
     "EnergyPointing",
     "Fidelity",
+    "GridPointing",
     "Insertion",
     "JudgedAccuracy",
     "JudgedProbability",
@@ -109,6 +111,7 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "model_randomisation": ModelRandomisation,
     "model_randomisation_rank": ModelRandomisationRank,
     "energy_pointing": EnergyPointing,
+    "grid_pointing": GridPointing,
     "energy_on_other": EnergyOnOther,
     "right_object": RightObject,
     "similarity_kept_50": SimilarityKept,

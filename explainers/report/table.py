@@ -20,8 +20,8 @@ def table(rows: Sequence[Row], protocol: Mapping[str, Any] | None = None) -> str
 
     Args:
         rows: figures, each row's `explainer` first.
-        protocol: of the results; the headings of metrics that depend on the normalisation of the
-            maps name it.
+        protocol: of the results; the headings of metrics name their chance level, or the
+            normalisation of the maps that they depend on.
     """
     names = list(
         dict.fromkeys(name for row in rows for name in row if isinstance(row[name], float))
