@@ -148,7 +148,15 @@ def everything():
     scores = explain(images, labels)
     mask = torch.rand(4, 1, 64, 80) > 0.7
     return ExplainedBatch(
-        images, labels, scores, min_max(scores), classifier, explain, mask, other_mask=~mask
+        images,
+        labels,
+        scores,
+        min_max(scores),
+        classifier,
+        explain,
+        mask,
+        other_mask=~mask,
+        judge=classifier,  # any network will do
     )
 
 
