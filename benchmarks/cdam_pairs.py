@@ -39,7 +39,7 @@ from explainers import (
 )
 from explainers.evaluation.bootstrap import bootstrap_interval
 from explainers.metrics.compactness import compactness
-from explainers.metrics.map_similarity import pearson
+from explainers.metrics.parts.map_similarity import pearson
 
 SIZE, PATCH, RADIUS = 64, 8, 12
 DIRECTIONS = ((0.0, 1.0), (1.0, 0.0), (0.7, 0.7), (0.7, -0.7))  # of stripes; the fifth is a grid

@@ -22,9 +22,13 @@ class GracefulStop(Callback):
 
     Where several processes train, one of them is enough to be asked (by `--signal=INT@120` of
     SLURM, say): they agree on the step after which all stop.
+
+    Args:
+        way_on: how to go on, in words; by default, from the checkpoint.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, way_on: str | None = None) -> None:
+        self.way_on = way_on
         self._requested: int | None = None
         self._steps = 0
         self._previous: dict[int, Any] = {}
@@ -68,7 +72,8 @@ class GracefulStop(Callback):
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
-            print(f"\ninterrupted; go on with --ckpt_path {path}", flush=True)
+            way_on = self.way_on or f"go on with --ckpt_path {path}"
+            print(f"\ninterrupted; {way_on}", flush=True)
         terminated = self._any(trainer, self._requested == signal.SIGTERM)
         raise SystemExit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
 

@@ -19,16 +19,19 @@ from explainers.commands.chosen_images import choose_images
 from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
 from explainers.commands.option_values import named_path
 from explainers.commands.row_names import bundle_names, require_distinct_rows
-from explainers.errors import InputError
+from explainers.errors import InputError, require_known
 from explainers.evaluation.comparison import Comparison
-from explainers.evaluation.costs import NO_TRAINING, Training, sentences
+from explainers.evaluation.costs import NO_TRAINING, Training
 from explainers.evaluation.evaluator import Batch, Evaluator, Method
+from explainers.evaluation.metric_fills import under_fills
 from explainers.evaluation.retrieval import NearestOthers
-from explainers.evaluation.uninformative import uninformative_methods
-from explainers.report.comparison_files import write_comparison
-from explainers.report.table import table
+from explainers.evaluation.seeds import member_name
+from explainers.evaluation.uninformative import UNINFORMATIVE, uninformative_methods
+from explainers.report.comparison_files import in_words, write_comparison
 from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.masked_surrogate import load_surrogate
 
+FILL_NAMED = "black (pixel value 0), or what stands after @ in the name of the metric"
 Parser = ComparisonParser
 """Class of the parser that `add_arguments` needs."""
 
@@ -50,23 +53,35 @@ def add_arguments(parser: ComparisonParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the methods and print the table; 2 if one failed on an image."""
+    output = output_folder(arguments.output)
+    return score(config_of(arguments), arguments.checkpoint, output)
+
+
+def output_folder(name: str) -> Path:
+    """The folder of the results, which need not be there; InputError if it can be none."""
     try:
-        output = named_path(arguments.output)
+        output = named_path(name)
     except argparse.ArgumentTypeError as error:
         raise InputError(f"--output: {error}") from error
     if output.is_file():
         raise InputError(f"--output {output} is a file; name a folder")
-    comparison = build_comparison(config_of(arguments), arguments.checkpoint, output)
+    return output
+
+
+def score(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> int:
+    """Score the methods, write and print the results; arguments as of `build_comparison`.
+
+    Returns:
+        0, or 2 if a method failed on an image.
+    """
+    comparison = build_comparison(config, bundles, output)
     if images := comparison.protocol.get("images"):
         print(images)
     results = comparison.run()
     if not any(row["images"] or row["failed"] for row in results.rows):
         raise InputError("no image of the test split could be read; name images under data")
-    write_comparison(results, output)
-    rows = results.rows
-    print(f"\n{table(rows, results.protocol)}")
-    for sentence in sentences(rows):
-        print(f"\n{sentence}")
+    found, rows = write_comparison(results, output), results.rows
+    print(f"\n{in_words(found)}")
     if results.references:
         low, high = results.references["accuracy_interval"]
         print(
@@ -98,10 +113,20 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
         InputError: something in the config cannot be built.
     """
     resolve(config.data["class_path"], ImageDataModule)
-    for description in config.methods.values():
+    given: dict[str, Any] = dict(config.methods)  # of classes, or of several trainings
+    described = {name: one for name, one in given.items() if "class_path" in one}
+    for description in described.values():
         resolve(description["class_path"], Explainer)
+    for name, one in given.items():
+        if name not in described and not one["seeds"]:
+            raise InputError(f"seeds of {name} must be a list of bundles, got []")
     names = bundle_names(bundles)
     require_distinct_rows([*names, *config.methods])
+    if config.baseline is not None:
+        require_known(
+            "row for baseline", config.baseline, [*names, *config.methods, *UNINFORMATIVE]
+        )
+    metrics = under_fills(config.metrics, config.fills) if config.fills else config.metrics
     classifier = FrozenClassifier.of(config.classifier)
     data: ImageDataModule = build(config.data, ImageDataModule)
     choose_images(data, classifier)
@@ -112,27 +137,39 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     for name, bundle in zip(names, bundles, strict=True):
         explainers[name] = load_explainer(bundle, classifier=classifier)
         trainings[name] = training_of(bundle)
-    for name, description in config.methods.items():
-        explainers[name] = build(description, Explainer, classifier=classifier)
-    trainings |= {name: _training(explainers[name]) for name in config.methods}
+    seeds: dict[str, list[str]] = {}
+    for name, description in given.items():
+        if name in described:
+            explainers[name] = build(description, Explainer, classifier=classifier)
+            trainings[name] = _training(explainers[name])
+            continue
+        for index, bundle in enumerate(description["seeds"]):
+            member = member_name(name, index)
+            explainers[member] = load_explainer(bundle, classifier=classifier)
+            trainings[member] = training_of(bundle)
+            seeds.setdefault(name, []).append(member)
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
     methods |= uninformative_methods()
+    judge = load_surrogate(config.judge, classifier) if config.judge else None
     evaluator = Evaluator(
-        classifier, methods, config.metrics, config.chunk_size, config.map_normalisation
+        classifier, methods, metrics, config.chunk_size, config.map_normalisation, judge
     )
     protocol = {
         **data.protocol,
         "data": config.data,
         **({"references": config.references} if config.references else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},
-        "metrics": config.metrics,
+        "metrics": metrics,
+        **({"fill": FILL_NAMED} if config.fills else {}),
+        **({"baseline": config.baseline} if config.baseline else {}),
+        **({"judge": judge.fingerprint()} if judge else {}),
         "explainers": {
             name: {"class": type(explainer).__name__} | _plain(explainer)
             for name, explainer in explainers.items()
         },
     }
     pictured = evenly_spread(config.panel_images, len(data.test_set))  # type: ignore[arg-type]
-    return Comparison(evaluator, methods, batches, protocol, output, pictured, trainings)
+    return Comparison(evaluator, methods, batches, protocol, output, pictured, trainings, seeds)
 
 
 def _training(explainer: Explainer) -> Training:

@@ -27,6 +27,16 @@ class ClassDescription(TypedDict):
     init_args: NotRequired[dict[str, dict[str, Any] | Any] | None]
 
 
+class TrainedSeeds(TypedDict):
+    """Several trainings of one method, which make one row.
+
+    Args:
+        seeds: bundles, folders or hub names.
+    """
+
+    seeds: list[str]
+
+
 @dataclass(frozen=True)
 class ComparisonConfig:
     """Config of a comparison: keys of the YAML file, each of them an option too.
@@ -35,7 +45,7 @@ class ComparisonConfig:
         classifier: the model to explain: a name, or the arguments of FrozenClassifier.
         data: class_path and init_args of a datamodule, whose test split is explained.
         methods: class_path and init_args of explainers, by the name of their row; without the
-            classifier, which is the above.
+            classifier, which is the above. Or seeds: bundles of several trainings, as one row.
         metrics: names of the metrics.
         chunk_size: images in the classifier at once.
         panel_images: images drawn in panel.png.
@@ -43,6 +53,10 @@ class ComparisonConfig:
             embedding.
         map_normalisation: of the maps that metrics see: minmax stretches each to [0, 1], answered
             takes the method's own maps.
+        fills: take each metric that removes pixels under each of these; black, mean, blur, noise.
+        baseline: name of the row that differences of all others are paired with.
+        judge: folder of the masked-input surrogate that metrics of EVAL-X ask; `explainers judge`
+            trains one.
 
     Raises:
         InputError: a number is out of range.
@@ -50,19 +64,22 @@ class ComparisonConfig:
 
     classifier: str | dict[str, Any]
     data: ClassDescription
-    methods: dict[str, ClassDescription]
+    methods: dict[str, ClassDescription | TrainedSeeds]
     metrics: list[str]
     chunk_size: int = 64
     panel_images: int = 6
     references: Literal["nearest"] | None = None
     map_normalisation: Literal["minmax", "answered"] = "minmax"
+    fills: list[Literal["black", "mean", "blur", "noise"]] | None = None
+    baseline: str | None = None
+    judge: str | None = None
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             value = getattr(self, key)
             least = {"chunk_size": 1, "panel_images": 0}.get(key)
             # The parser lets null through where a type does not have it.
-            missing = value is None and key != "references"
+            missing = value is None and key not in ("references", "fills", "baseline", "judge")
             if missing or (least is not None and not least <= value <= MOST_IMAGES):
                 raise InputError(f"{key} must be {rule}, got {shown(value)}")
 
@@ -74,12 +91,15 @@ KEYS = [field.name for field in fields(ComparisonConfig)]
 RULES = {
     "classifier": "a model's name, or the arguments of FrozenClassifier by name",
     "data": "a class_path and, optionally, init_args",
-    "methods": "a class_path and, optionally, init_args, by the name of each method",
+    "methods": "a class_path and, optionally, init_args, or seeds, by the name of each method",
     "metrics": "a list of names, as [average_drop, insertion]",
     "chunk_size": f"a whole number of at least 1, up to {MOST_IMAGES}",
     "panel_images": f"a whole number of at least 0, up to {MOST_IMAGES}",
     "references": "nearest, or left out",
     "map_normalisation": "minmax or answered",
+    "fills": "a list of black, mean, blur and noise, or left out",
+    "baseline": "the name of a row, or left out",
+    "judge": "a folder that explainers judge wrote, or left out",
 }
 """The values that each key can have, in words."""
 
@@ -128,7 +148,8 @@ class ComparisonParser(ArgumentParser):
             key, reason = found.groups()
             value = re.search(r"(?:Got|Given) value: (.*)", reason, re.DOTALL)
             if key in RULES and value:
-                wrong = re.match(r"(?:Missing|Unexpected).*?(?=\. Got)", reason, re.DOTALL)
+                # Of several forms that a value may have, what is wrong with it as the first.
+                wrong = re.search(r"(?:Missing|Unexpected)[^\n]*?(?=\. Got|\n)", reason)
                 more = f" ({wrong[0][0].lower()}{wrong[0][1:]})" if wrong else ""
                 return f"{key} must be {RULES[key]}, got {shown(_value(value[1]))}{more}"
         if found := re.match(r"the following arguments are required: (.*)", message):

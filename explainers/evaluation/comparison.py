@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +13,25 @@ from torch import Tensor
 from tqdm import tqdm
 
 from explainers.errors import InputError
+from explainers.evaluation.comparison_results import (
+    GIVEN,
+    Progress,
+    Results,
+    columns_of,
+    first_of,
+)
 from explainers.evaluation.costs import NO_TRAINING, Training, counted, device_name, with_costs
 from explainers.evaluation.evaluator import REFERENCE, Batch, Evaluator, Method
 from explainers.evaluation.records import Row, annotate
 from explainers.evaluation.response_curves import curves_of
 from explainers.evaluation.responses import Known
 from explainers.evaluation.retrieval import match_accuracy, prototypes
+from explainers.evaluation.seeds import training_of_all, with_seeds
 from explainers.images.drawing import overlay
 from explainers.images.normalisation import min_max
 
 FORMAT = 4
 """Of the progress of a comparison that was stopped; progress of another format is not read."""
-
-GIVEN = ("image", "reference")
-"""Parts of a batch that are pictured beside each method's overlay."""
-
-
-@dataclass
-class Progress:
-    """The progress of one method, kept on the disk after every batch."""
-
-    batches: int = 0
-    seconds: float = 0.0
-    passes: int = 0
-    records: list[Row] = field(default_factory=list)
-    curves: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)
-    failures: list[Row] = field(default_factory=list)
-    pictures: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-
-    @property
-    def images(self) -> int:
-        """Number of images so far."""
-        return len(self.records) + len(self.failures)
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything that a comparison found.
-
-    Attributes:
-        protocol: plain values that the figures depend on.
-        rows: one a method: figures, intervals, costs, curves, failures.
-        records: one an image and method.
-        references: how often the nearest reference is of the image's class, where that is known.
-        pictures: of a few images (3 h w): `image`, `reference` where there are any, and each
-            method's overlay; a method that failed on one of them is left out.
-    """
-
-    protocol: Row
-    rows: list[Row]
-    records: list[Row]
-    references: Row | None
-    pictures: dict[str, list[Tensor]]
 
 
 class Comparison:
@@ -85,6 +52,7 @@ class Comparison:
         pictured: positions of the images that `Results.pictures` has.
         trainings: what it took to train a method, by its name; for learned explainers that are not
             there it is not known, and the other methods need none.
+        seeds: by the name of a row that several trainings make together, the names of these.
     """
 
     def __init__(
@@ -96,6 +64,7 @@ class Comparison:
         folder: Path,
         pictured: Sequence[int] = range(6),
         trainings: Mapping[str, Training] | None = None,
+        seeds: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.evaluator = evaluator
         self.methods = methods
@@ -107,6 +76,11 @@ class Comparison:
             name: Training() if getattr(method, "needs_training", False) else NO_TRAINING
             for name, method in methods.items()
         } | dict(trainings or {})
+        self.seeds = dict(seeds or {})
+        self.trainings |= {
+            name: training_of_all([self.trainings[member] for member in members])
+            for name, members in self.seeds.items()
+        }
         self._unmasked: dict[int, tuple[Tensor, Known]] = {}
 
     def run(self) -> Results:
@@ -119,6 +93,7 @@ class Comparison:
             rows.append(self._row(name, progress[name]))
         device = device_name(self.evaluator.classifier.mean.device)
         records = [record for done in progress.values() for record in done.records]
+        rows, records = with_seeds(rows, records, self.seeds)
         protocol = self.protocol | {"device": device}
         if any(record["target"] == REFERENCE for record in records):
             protocol = protocol | {"target": "the method's embedding of the image's reference"}
@@ -127,8 +102,18 @@ class Comparison:
             with_costs(rows, self.trainings, device),
             records,
             match_accuracy(self.batches, self.evaluator.classifier.embed),
-            _columns({name: done.pictures for name, done in progress.items()}),
+            columns_of(self._pictures(progress)),
         )
+
+    def _pictures(self, progress: Mapping[str, Progress]) -> dict[str, dict[int, Any]]:
+        """The pictures of each row; of several trainings, those of the first."""
+        first = {members[0]: name for name, members in self.seeds.items()}
+        others = {member for members in self.seeds.values() for member in members[1:]}
+        return {
+            first.get(name, name): done.pictures
+            for name, done in progress.items()
+            if name not in others
+        }
 
     def _score(self, name: str, method: Method) -> Progress:
         scoreboard = self.evaluator.scoreboards[name]
@@ -192,7 +177,7 @@ class Comparison:
         for index in range(len(images)):
             if first + index in self.pictured:
                 one = slice(index, index + 1)
-                shown = {part: _first(batch[part][index]) for part in GIVEN if part in batch}
+                shown = {part: first_of(batch[part][index]) for part in GIVEN if part in batch}
                 shown["overlay"] = overlay(images[one], min_max(scores[one]))[0]
                 done.pictures[first + index] = shown
 
@@ -223,24 +208,3 @@ class Comparison:
             "images": len(done.records),
             "failed": done.failures,
         }
-
-
-def _first(picture: Tensor) -> Tensor:
-    """The first of several references (k 3 h w); a picture (3 h w) as it is."""
-    return picture[0] if picture.ndim > 3 else picture
-
-
-def _columns(pictures: Mapping[str, Mapping[int, Mapping[str, Tensor]]]) -> dict[str, list[Tensor]]:
-    """Pictures by column, in the order of their positions, from those of each method."""
-    everything = {position: shown for of in pictures.values() for position, shown in of.items()}
-    positions = sorted(everything)
-    columns = {
-        part: [everything[position][part] for position in positions]
-        for part in GIVEN
-        if positions and part in everything[positions[0]]
-    }
-    return columns | {
-        name: [shown[position]["overlay"] for position in positions]
-        for name, shown in pictures.items()
-        if shown and shown.keys() == everything.keys()
-    }

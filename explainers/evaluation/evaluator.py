@@ -15,7 +15,7 @@ from explainers.evaluation.responses import Known, unmasked
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.images.normalisation import min_max
-from explainers.metrics.perturbations import Whole
+from explainers.metrics.parts.perturbations import Whole
 
 Batch = dict[str, Any]
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -34,9 +34,10 @@ class Evaluator:
     Args:
         classifier: the classifier that is explained.
         rows: names of the methods.
-        metrics: keys of `metrics.CHOICES`.
+        metrics: names, as `metric_fills.build_metric` takes them.
         chunk_size: images in the classifier at once.
         map_normalisation: a key of `protocol.MAP_NORMALISATIONS`.
+        judge: the masked-input surrogate that metrics of EVAL-X ask.
 
     Attributes:
         scoreboards: by row.
@@ -52,10 +53,12 @@ class Evaluator:
         metrics: Sequence[str] = CONFIDENCE_METRICS,
         chunk_size: int = 64,
         map_normalisation: str = "answered",
+        judge: FrozenClassifier | None = None,
     ) -> None:
         require_known("map normalisation", map_normalisation, MAP_NORMALISATIONS)
         self.classifier = classifier
         self.map_normalisation = map_normalisation
+        self.judge = judge
         self.scoreboards = {
             row: Scoreboard(metrics, chunk_size, constant_maps=row in UNINFORMATIVE) for row in rows
         }
@@ -124,6 +127,7 @@ class Evaluator:
             other_mask=batch.get("other_mask"),
             embed=self.embed_of(method) if target.is_floating_point() else None,
             decision=self.classifier.decision,
+            judge=self.judge,
         )
         values = self.scoreboards[row].update(explained, known)
         areas = 100 * explained.maps.mean((1, 2, 3))

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.decision import SOFTMAX, Decision
-from explainers.metrics.boxes import boxes_of
 from explainers.metrics.class_sensitivity import least_likely_class, random_class, second_class
 from explainers.metrics.max_sensitivity import max_sensitivity
+from explainers.metrics.parts.boxes import boxes_of
 from explainers.metrics.randomisation import randomised
 
 
@@ -32,6 +32,7 @@ class ExplainedBatch:
         other_mask: the pixels of an object that was not asked for (b 1 h w), likewise.
         embed: images (m 3 h w) to embeddings (m d), where the targets are references.
         decision: the reading of the classifier's logits.
+        judge: maps masked images (m 3 h w) to logits (m classes); see `metrics.judged`.
     """
 
     images: Tensor
@@ -45,6 +46,7 @@ class ExplainedBatch:
     other_mask: Tensor | None = None
     embed: Callable[[Tensor], Tensor] | None = None
     decision: Decision = SOFTMAX
+    judge: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def boxes(self) -> Tensor | None:

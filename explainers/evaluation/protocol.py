@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from explainers.metrics import CHOICES
-from explainers.metrics.perturbations import Kept
+from explainers.evaluation.metric_fills import build_metric, is_metric
+from explainers.metrics.parts.perturbations import Kept
 
 PROTOCOL = {
     "target": "the classifier's own prediction",
@@ -60,6 +60,6 @@ def heading_note(name: str, protocol: Mapping[str, Any]) -> str:
 @cache
 def _reads_map_values(name: str) -> bool:
     """Whether a metric reads more of the maps than the order of their pixels."""
-    metric = CHOICES[name]() if name in CHOICES else None
+    metric = build_metric(name) if is_metric(name) else None
     needs = getattr(metric, "needs", ())
     return name.startswith("box_sensitivity") or any(isinstance(need, Kept) for need in needs)

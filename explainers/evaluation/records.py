@@ -29,7 +29,7 @@ def annotate(row: Row, records: Sequence[Row]) -> Row:
         if not isinstance(figure, float) or not any(name in record for record in records):
             continue
         values = torch.tensor([record[name] for record in records])
-        extra[f"{name}_interval"] = list(bootstrap_interval(_of_groups(values, records)))
+        extra[f"{name}_interval"] = list(bootstrap_interval(means_of_groups(values, records)))
         if missing := int(values.isnan().sum()):
             undefined[name] = missing
     if undefined:
@@ -39,8 +39,8 @@ def annotate(row: Row, records: Sequence[Row]) -> Row:
     return row | extra
 
 
-def _of_groups(values: torch.Tensor, records: Sequence[Row]) -> torch.Tensor:
-    """The mean of each group of values (n), those that are NaN left out."""
+def means_of_groups(values: torch.Tensor, records: Sequence[Row]) -> torch.Tensor:
+    """The mean (g) of each group of values (n), NaN left out; records without one are alone."""
     groups: dict[Any, list[int]] = {}
     for index, record in enumerate(records):
         groups.setdefault(record.get("group", index), []).append(index)

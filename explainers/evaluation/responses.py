@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.classifier.decision import SOFTMAX, Decision
-from explainers.metrics.image_mean import Perturbation
-from explainers.metrics.perturbations import Whole
+from explainers.metrics.parts.image_mean import Perturbation
+from explainers.metrics.parts.perturbations import Whole
 
 
 class Responses(NamedTuple):

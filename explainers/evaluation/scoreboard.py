@@ -6,19 +6,20 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from explainers.errors import InputError, require_known
+from explainers.errors import InputError
 from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.responses import Known, Responses, Similarities, sweep
-from explainers.metrics import CHOICES
-from explainers.metrics.image_mean import ImageMean, Perturbation, ResponseMetric
-from explainers.metrics.perturbations import Whole
+from explainers.metrics.judged import for_judge
+from explainers.metrics.parts.image_mean import ImageMean, Perturbation, ResponseMetric
+from explainers.metrics.parts.perturbations import Whole
 
 
 class Scoreboard(nn.Module):
     """Keeps the chosen metrics of one explainer, over any number of batches and processes.
 
     Args:
-        names: keys of `metrics.CHOICES`.
+        names: of metrics, as `metric_fills.build_metric` takes them.
         chunk_size: images in the classifier at once.
         constant_maps: score constant maps too; otherwise they are counted and left out, as those
             with NaN or infinite scores are.
@@ -35,9 +36,7 @@ class Scoreboard(nn.Module):
         self, names: Sequence[str], chunk_size: int = 64, constant_maps: bool = False
     ) -> None:
         super().__init__()
-        for name in names:
-            require_known("metric", name, CHOICES)
-        self.metrics = nn.ModuleDict({name: CHOICES[name]() for name in names})
+        self.metrics = nn.ModuleDict({name: build_metric(name) for name in names})
         self.chunk_size = chunk_size
         self.constant_maps = constant_maps
         self.curves: dict[str, Tensor] = {}
@@ -97,16 +96,18 @@ class Scoreboard(nn.Module):
             network = batch.embed
         known = {need: _selected(answer, usable) for need, answer in known.items()}
         needs = [need for need in self.needs if need not in known]
-        responses = known | sweep(
-            network,
-            needs,
-            batch.images,
-            batch.maps,
-            batch.labels,
-            self.chunk_size,
-            known.get(Whole()),
-            batch.decision,
-        )
+        shown = batch.images, batch.maps, batch.labels, self.chunk_size
+        judged = [need for need in needs if for_judge(need)]
+        needs = [need for need in needs if not for_judge(need)]
+        whole = known.get(Whole())
+        responses = known | sweep(network, needs, *shown, whole, batch.decision)
+        if judged:
+            if batch.judge is None:
+                raise InputError(
+                    "metrics of EVAL-X need a judge; train one with `explainers judge`, and name its "
+                    "folder as judge"
+                )
+            responses |= sweep(batch.judge, judged, *shown, decision=batch.decision)
         for name, metric in self.items():
             arguments = []
             if isinstance(metric, ResponseMetric):

@@ -17,6 +17,7 @@ from explainers.metrics.energy_pointing import EnergyPointing
 from explainers.metrics.fidelity import Fidelity
 from explainers.metrics.grid_pointing import GridPointing
 from explainers.metrics.insertion import Insertion
+from explainers.metrics.judged import JudgedAccuracy, JudgedProbability
 from explainers.metrics.max_sensitivity import MaxSensitivity
 from explainers.metrics.pair_pointing import EnergyOnOther, RightObject
 from explainers.metrics.pointing import Pointing
@@ -47,6 +48,8 @@ __all__ = [
     "Fidelity",
     "GridPointing",
     "Insertion",
+    "JudgedAccuracy",
+    "JudgedProbability",
     "MaxBoxAccuracy",
     "MaxSensitivity",
     "MeanAveragePrecision",
@@ -93,6 +96,12 @@ CHOICES: dict[str, Callable[[], Metric]] = {
     "box_sensitivity": BoxSensitivity,
     "box_sensitivity_16": partial(BoxSensitivity, 16),
     "box_sensitivity_64": partial(BoxSensitivity, 64),
+    "evalx_accuracy_5": partial(JudgedAccuracy, 5),
+    "evalx_accuracy_15": partial(JudgedAccuracy, 15),
+    "evalx_accuracy_50": partial(JudgedAccuracy, 50),
+    "evalx_probability_5": partial(JudgedProbability, 5),
+    "evalx_probability_15": partial(JudgedProbability, 15),
+    "evalx_probability_50": partial(JudgedProbability, 50),
     "compactness": Compactness,
     "compactness_of_positive": CompactnessOfPositive,
     "max_sensitivity": MaxSensitivity,

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from explainers.metrics.image_mean import ResponseMetric
-from explainers.metrics.perturbations import Kept, Whole
+from explainers.metrics.parts.image_mean import ResponseMetric
+from explainers.metrics.parts.perturbations import Kept, Whole
 
 
 def average_increase(before: Tensor, after: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from explainers.metrics.boxes import area, box_iou, components
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.boxes import area, box_iou, components
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def best_iou(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from explainers.images.pixel_removal import delete
-from explainers.metrics.image_mean import ResponseMetric
+from explainers.metrics.parts.image_mean import ResponseMetric
 
 
 @dataclass(frozen=True)

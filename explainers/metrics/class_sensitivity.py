@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from explainers.errors import InputError
-from explainers.metrics.image_mean import ImageMean
-from explainers.metrics.map_similarity import pearson
+from explainers.metrics.parts.image_mean import ImageMean
+from explainers.metrics.parts.map_similarity import pearson
 
 
 def second_class(logits: Tensor) -> Tensor:

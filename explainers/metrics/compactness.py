@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def compactness(scores: Tensor, of_positive: bool = False) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from explainers.images.pixel_removal import Fill, black
-from explainers.metrics.image_mean import ResponseMetric
 from explainers.metrics.insertion import area_under_curve, check_step, counts
-from explainers.metrics.perturbations import mark_undefined, ranks
+from explainers.metrics.parts.image_mean import ResponseMetric
+from explainers.metrics.parts.perturbations import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

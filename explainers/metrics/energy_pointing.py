@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def require_masks(scores: Tensor, masks: Tensor) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from explainers.images.pixel_removal import Fill
-from explainers.metrics.image_mean import ResponseMetric
-from explainers.metrics.perturbations import mark_undefined, ranks
+from explainers.metrics.parts.image_mean import ResponseMetric
+from explainers.metrics.parts.perturbations import mark_undefined, ranks
 
 
 @dataclass(frozen=True)

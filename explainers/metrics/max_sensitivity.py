@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def max_sensitivity(

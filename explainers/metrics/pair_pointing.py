@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from explainers.metrics.energy_pointing import EnergyPointing, energy_pointing
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 class EnergyOnOther(EnergyPointing):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from explainers.metrics.energy_pointing import require_masks
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def pointing(scores: Tensor, masks: Tensor) -> Tensor:

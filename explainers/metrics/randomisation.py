@@ -19,8 +19,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from explainers.metrics.image_mean import ImageMean
-from explainers.metrics.map_similarity import spearman, ssim
+from explainers.metrics.parts.image_mean import ImageMean
+from explainers.metrics.parts.map_similarity import spearman, ssim
 
 
 @contextmanager

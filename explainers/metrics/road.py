@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.metrics.image_mean import ResponseMetric
-from explainers.metrics.perturbations import mark_undefined, ranks
+from explainers.metrics.parts.image_mean import ResponseMetric
+from explainers.metrics.parts.perturbations import mark_undefined, ranks
 
 PERCENTS = tuple(range(10, 100, 10))
 TOLERANCE = 2e-4

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from explainers.metrics.energy_pointing import require_masks
-from explainers.metrics.image_mean import ImageMean
+from explainers.metrics.parts.image_mean import ImageMean
 
 
 def confusion(scores: Tensor, masks: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.images.pixel_removal import keep
-from explainers.metrics.image_mean import ImageMean
-from explainers.metrics.perturbations import mark_undefined, ranks
+from explainers.metrics.parts.image_mean import ImageMean
+from explainers.metrics.parts.perturbations import mark_undefined, ranks
 
 
 @torch.no_grad()

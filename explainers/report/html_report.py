@@ -16,7 +16,6 @@ from torchvision.transforms.v2.functional import to_pil_image
 from explainers.evaluation.costs import sentences
 from explainers.evaluation.protocol import heading_note
 from explainers.evaluation.records import Row
-from explainers.metrics import CHOICES
 from explainers.report.comparison_figures import curve_figures, trade_off_figures
 from explainers.report.row_styles import row_key, row_styles
 from explainers.report.summary import (
@@ -26,6 +25,7 @@ from explainers.report.summary import (
     higher_is_better,
     interval_of,
     is_uninformative,
+    metrics_of,
     notes,
     number,
     title,
@@ -82,9 +82,9 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
     rows = results["rows"]
     baselines = [row["explainer"] for row in rows if is_uninformative(row)]
     styles = row_styles([row["explainer"] for row in rows], baselines)
-    metrics = [name for name in CHOICES if any(name in row for row in rows)]
+    metrics = metrics_of(rows)
     names = [*metrics, *(name for name in TITLES if any(name in row for row in rows))]
-    rest = {name: part for name, part in results.items() if name != "rows"}
+    rest = {name: part for name, part in results.items() if name not in ("rows", "verdicts")}
     protocol = results["protocol"]
     return (
         _environment()
@@ -96,6 +96,7 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
             baselines=len(baselines),
             images=max((row["images"] for row in rows), default=0),
             rows=rows,
+            verdicts=results.get("verdicts", []),
             notes=notes(rows, metrics),
             columns=[_column(name, protocol) for name in names],
             table=_table(rows, names, metrics),

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from explainers.evaluation.metric_fills import build_metric, is_metric
 from explainers.evaluation.records import Row
 from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.metrics import CHOICES
 
 TITLES = {
+    "mean_rank": "mean rank",
     "map_area": "area %",
     "seconds_per_image": "seconds",
     "classifier_passes_per_image": "passes",
@@ -22,8 +24,15 @@ TITLES = {
 @cache
 def higher_is_better(name: str) -> bool | None:
     """The direction of a metric; None for what has none, such as the area."""
-    metric = CHOICES[name]() if name in CHOICES else None
+    metric = build_metric(name) if is_metric(name) else None
     return getattr(metric, "higher_is_better", None)
+
+
+def metrics_of(rows: Sequence[Row]) -> list[str]:
+    """The metrics that rows have figures of, in the order of `metrics.CHOICES`, fills together."""
+    order = list(CHOICES)
+    names = dict.fromkeys(name for row in rows for name in row if is_metric(name))
+    return sorted(names, key=lambda name: order.index(name.partition("@")[0]))
 
 
 def is_uninformative(row: Row) -> bool:
@@ -33,12 +42,13 @@ def is_uninformative(row: Row) -> bool:
 
 def title(name: str) -> str:
     """A metric's name as a heading."""
-    return TITLES.get(name, name.replace("_", " "))
+    base, _, fill = name.partition("@")
+    return TITLES.get(name, base.replace("_", " ") + (f", {fill}" if fill else ""))
 
 
 def description(name: str) -> str:
     """The first sentence of a metric's documentation."""
-    metric = type(CHOICES[name]()) if name in CHOICES else None
+    metric = type(build_metric(name)) if is_metric(name) else None
     lines = (inspect.getdoc(metric) or "").split("\n\n")[0] if metric else ""
     return " ".join(lines.split())
 

@@ -28,7 +28,7 @@ def table(rows: Sequence[Row], protocol: Mapping[str, Any] | None = None) -> str
     )
     titles = [_title(name, protocol or {}) for name in names]
     width = max(len(row["explainer"]) for row in rows)
-    cells = [[_cell(name, row[name]) for name in names] for row in rows]
+    cells = [[_cell(name, row.get(name)) for name in names] for row in rows]
     widths = [max(len(title), 6) for title in titles]
 
     def line(first: str, others: Sequence[str]) -> str:
@@ -47,5 +47,5 @@ def _title(name: str, protocol: Mapping[str, Any]) -> str:
 
 def _cell(name: str, value: float | None) -> str:
     if value is None:
-        return "unknown"
+        return "unknown" if name == "training_seconds" else "-"
     return f"{value:.0f}" if name == "training_seconds" else f"{value:.2f}"

@@ -81,6 +81,8 @@ def words_of(command):
     if words[:2] == ["explainers", "compare"]:  # of which prose may leave something out
         words += [] if "--config" in words else ["--config", "configs/compare_photos.yaml"]
         words += [] if "--output" in words else ["--output", "OUT"]
+    if words[:2] == ["explainers", "judge"]:
+        words += ["--steps", "2"]
     return words
 
 

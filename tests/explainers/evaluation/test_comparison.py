@@ -60,6 +60,8 @@ def test_writes_results_table_records_and_panel(classifier, batches, tmp_path):
     write_comparison(found, tmp_path)
     rows = found.rows
     results = json.loads((tmp_path / "results.json").read_text())
+    ranks = [row.pop("mean_rank") for row in results["rows"]]
+    assert sum(ranks) == 3  # of two methods, by each metric 1 and 2, or 1.5 twice
     assert results["rows"] == rows
     assert [row["explainer"] for row in rows] == ["gaussian", "ptame"]
     assert results["protocol"]["data"] == "noise"
@@ -121,6 +123,7 @@ def test_training_is_told_beside_what_an_image_costs(classifier, batches, tmp_pa
     write_comparison(found, tmp_path)
     trained, slow_row, ptame = found.rows
     results = json.loads((tmp_path / "results.json").read_text())
+    assert all(row.pop("mean_rank") >= 1 for row in results["rows"])
     assert results["rows"] == [trained, slow_row, ptame]
     assert results["protocol"]["device"] == trained["training_device"]
     assert slow_row["seconds_per_image"] == pytest.approx(0.2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explainers.evaluation.responses import sweep
-from explainers.metrics.perturbations import Kept, Whole, highest
+from explainers.metrics.parts.perturbations import Kept, Whole, highest
 
 
 class Sum:

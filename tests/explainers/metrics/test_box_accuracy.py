@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explainers.metrics.box_accuracy import BoxIoU, MaxBoxAccuracy, best_iou
-from explainers.metrics.boxes import boxes_of
+from explainers.metrics.parts.boxes import boxes_of
 
 METRICS = [MaxBoxAccuracy, lambda: MaxBoxAccuracy(every_component=True), BoxIoU]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explainers.metrics.boxes import box_iou, boxes_of, components
+from explainers.metrics.parts.boxes import box_iou, boxes_of, components
 
 
 def test_box_of_a_mask_ends_after_its_last_pixel():

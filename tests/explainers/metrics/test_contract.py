@@ -14,9 +14,9 @@ import torch
 from torchmetrics.utilities import dim_zero_cat
 
 from explainers.metrics import CHOICES, MaxBoxAccuracy, MeanIoU, PixelAccuracy
-from explainers.metrics.boxes import boxes_of
-from explainers.metrics.image_mean import ImageMean
-from explainers.metrics.perturbations import Kept, Whole
+from explainers.metrics.parts.boxes import boxes_of
+from explainers.metrics.parts.image_mean import ImageMean
+from explainers.metrics.parts.perturbations import Kept, Whole
 
 COUNT = 5
 PARTS = {"uneven": (3, 2), "one image, first": (1, 0), "one image, second": (0, 1)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explainers.errors import InputError
-from explainers.metrics.map_similarity import pearson, spearman, ssim
+from explainers.metrics.parts.map_similarity import pearson, spearman, ssim
 
 SIMILARITIES = [pearson, spearman, ssim]
 

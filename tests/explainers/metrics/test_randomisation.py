@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from explainers import PTAME, FrozenClassifier
-from explainers.metrics.map_similarity import spearman, ssim
+from explainers.metrics.parts.map_similarity import spearman, ssim
 from explainers.metrics.randomisation import (
     ModelRandomisation,
     ModelRandomisationRank,

@@ -1,0 +1,1 @@
+"""Parts that metrics share: accumulators, perturbations, boxes, similarities of maps."""

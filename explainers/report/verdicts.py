@@ -1,0 +1,116 @@
+"""Verdicts of a comparison in words: who wins by more than chance, ranks, and what depends on fills."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from explainers.evaluation.paired import Difference, paired_difference
+from explainers.evaluation.ranks import Ranks
+from explainers.evaluation.records import Row
+
+
+def verdicts(
+    methods: Sequence[Row],
+    baselines: Sequence[Row],
+    records: Sequence[Row],
+    directions: Mapping[str, bool],
+    ranks: Ranks | None,
+) -> list[str]:
+    """Sentences on a comparison, as Markdown.
+
+    A difference is beyond chance where the 95 % bootstrap interval of the paired differences, over
+    the images, leaves 0 out; several metrics and methods are not corrected for.
+
+    Args:
+        methods: rows of the methods.
+        baselines: rows of the uninformative baselines.
+        records: one an image and method.
+        directions: by metric, whether higher is better.
+        ranks: of the methods.
+    """
+    found, best = [], {}
+    for metric, higher in directions.items():
+        scored = [row for row in methods if _is_number(row.get(metric))]
+        if not scored:
+            continue
+        order = _ordered(scored, metric, higher)
+        best[metric] = order[0]["explainer"]
+        found.append(_winner(metric, order, records) + _trap(metric, higher, order[0], baselines))
+    found += list(_by_fill(best))
+    if ranks is not None:
+        found.append(_ranked(ranks))
+    return found
+
+
+def _ordered(rows: Sequence[Row], metric: str, higher: bool) -> list[Row]:
+    """Rows by a metric, the best first."""
+    return sorted(rows, key=lambda row: row[metric], reverse=higher)
+
+
+def _winner(metric: str, order: Sequence[Row], records: Sequence[Row]) -> str:
+    first = order[0]
+    text = f"`{metric}`: best is `{first['explainer']}` ({first[metric]:.2f})"
+    beaten, close = [], []
+    for row in order[1:]:
+        one = paired_difference(records, first["explainer"], row["explainer"], metric)
+        if one is None:
+            continue
+        if one.beyond_chance:
+            beaten.append(f"`{row['explainer']}`")
+        else:
+            close.append(f"`{row['explainer']}` ({_text(one)})")
+    if beaten:
+        text += f", by more than chance over {', '.join(beaten)}"
+    if close:
+        text += f"{'; ' if beaten else ', '}not by more than chance over {', '.join(close)}"
+    return text + "."
+
+
+def _text(difference: Difference) -> str:
+    return f"difference {difference.mean:.2f} [{difference.low:.2f}, {difference.high:.2f}]"
+
+
+def _trap(metric: str, higher: bool, best: Row, baselines: Sequence[Row]) -> str:
+    """The uninformative baseline that does as well as the best method, if one does."""
+    sign = 1 if higher else -1
+    scored = [row for row in baselines if _is_number(row.get(metric))]
+    if not scored:
+        return ""
+    fooling = _ordered(scored, metric, higher)[0]
+    if sign * fooling[metric] < sign * best[metric]:
+        return ""
+    return (
+        f" `{fooling['explainer']}`, which explains nothing, has {fooling[metric]:.2f}: do not rank "
+        "by this metric alone."
+    )
+
+
+def _by_fill(best: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each metric that was taken under several fills."""
+    names = dict.fromkeys(name.partition("@")[0] for name in best)
+    for base in names:
+        under = {name: best[name] for name in best if name.partition("@")[0] == base}
+        if len(under) < 2:
+            continue
+        if len(set(under.values())) == 1:
+            yield f"`{base}`: `{best[base]}` is best under each of {len(under)} fills."
+        else:
+            each = ", ".join(f"`{one}` by `{name}`" for name, one in under.items())
+            yield f"`{base}`: which method is best depends on the fill: {each}."
+
+
+def _ranked(ranks: Ranks) -> str:
+    order = sorted(ranks.mean.items(), key=lambda item: item[1])
+    text = f"Mean rank over {len(ranks.metrics)} metrics: "
+    text += ", ".join(f"`{name}` {value:.2f}" for name, value in order)
+    if math.isnan(ranks.mean_agreement):
+        return f"{text}."
+    text += f"; the metrics agree by a Kendall tau of {ranks.mean_agreement:.2f} in the mean"
+    lowest = min(
+        (pair for pair, tau in ranks.agreement.items() if not math.isnan(tau)),
+        key=lambda pair: ranks.agreement[pair],
+    )
+    return f"{text}, least `{lowest[0]}` and `{lowest[1]}` ({ranks.agreement[lowest]:.2f})."
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) and not math.isnan(value)
