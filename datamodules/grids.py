@@ -49,7 +49,7 @@ class Mosaics(Dataset[Sample]):
         if len(members) < side**2:
             raise DataError(
                 f"a mosaic of {side} x {side} cells needs images of at least {side**2} classes, "
-                f"got {len(members)}; lower side, name images of more classes"
+                f"got {len(members)}; lower side or name images of more classes"
             )
         self.images = images
         self.members = {label: list(members[label]) for label in sorted(members)}

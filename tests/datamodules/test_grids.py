@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,7 +76,7 @@ def batches(module):
     loaded = list(module.test_dataloader())
     parts = {name: [batch[name] for batch in loaded] for name in loaded[0]}
     return {
-        name: torch.cat(values) if torch.is_tensor(values[0]) else sum(values, [])
+        name: torch.cat(values) if torch.is_tensor(values[0]) else list(chain(*values))
         for name, values in parts.items()
     }
 
@@ -196,7 +198,7 @@ def test_unreadable_images_are_left_out_and_counted():
 def test_too_few_classes_are_refused_with_what_there_is():
     few = probabilities([1.0] * 3 + [0.4] * 17)  # 0.6 for the last class
     message = (
-        r"a mosaic of 2 x 2 cells needs images of at least 4 classes, got 3; lower side, name "
+        r"a mosaic of 2 x 2 cells needs images of at least 4 classes, got 3; lower side or name "
         r"images of more classes, or lower sure: 5 of 20 images, of 3 classes, are known surely "
         r"\(probability of at least 0.7\)"
     )
