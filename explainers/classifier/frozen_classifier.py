@@ -15,7 +15,7 @@ from explainers.classifier.decision import Decision
 from explainers.classifier.frozen_network import FrozenNetwork
 from explainers.classifier.image_format import image_format_of
 from explainers.classifier.text_tower import TextTower, require_texts, text_head_of
-from explainers.classifier.weight_redraw import redraw
+from explainers.classifier.weight_redraw import redraw, seeded
 from explainers.errors import InputError
 
 
@@ -98,9 +98,12 @@ class FrozenClassifier(FrozenNetwork):
             network = sources.Network(copy.deepcopy(model) if changed else model)
         else:
             own_names = bool(layers or classifier_layer)
-            network = sources.create(
-                model, pretrained, weights, num_classes, own_names, texts is not None
-            )
+            # What is drawn anew keeps the scale of what was there, so that has to be repeatable.
+            drawn = not pretrained and weights is None
+            with seeded(redraw_seed if drawn else None):
+                network = sources.create(
+                    model, pretrained, weights, num_classes, own_names, texts is not None
+                )
         image_format = image_format_of(network.model, mean, std, size, network.image_format)
         if redraw_seed is not None:
             redraw(network.model, redraw_seed, image_format.size)

@@ -1,11 +1,15 @@
 """Random weights in the place of a network's own, under which its logits still follow the image."""
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-CALIBRATION_IMAGES = 16
+CALIBRATION_IMAGES = 8
 SCALES = (7, 28, 112)  # pixels; details of several sizes, as images have them
 
 
@@ -23,13 +27,23 @@ def redraw(model: nn.Module, seed: int, size: tuple[int, int]) -> None:
         seed: of the weights and the noise; torch's global state is left as it was.
         size: height and width of the noise, in pixels.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for part in model.modules():
             _redraw(part)
         norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
         if any(norm.track_running_stats for norm in norms):
             _calibrate(model, norms, _noise(size))
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Seed torch's global state while the context lasts, and put it back; None leaves it alone."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _redraw(part: nn.Module) -> None:
@@ -44,28 +58,36 @@ def _redraw(part: nn.Module) -> None:
         reset()
     else:
         for weight in part.parameters(recurse=False):
-            weight.copy_(weight.mean() + torch.randn_like(weight) * weight.std(correction=0))
+            exact = weight.double()
+            weight.copy_(exact.mean() + torch.randn_like(weight) * exact.std(correction=0))
 
 
 def _calibrate(model: nn.Module, norms: list[_BatchNorm], images: Tensor) -> None:
-    """Set batch statistics to those of normalised images (b 3 h w)."""
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
+    """Set batch statistics to those of normalised images (b 3 h w).
+
+    They are measured in float64 and then rounded, as sums in float32 depend on the number of
+    threads, and the same seed has to give the same weights everywhere.
+    """
     for norm in norms:
         norm.reset_running_stats()
+    measured = copy.deepcopy(model).double().eval()
+    copies = [part for part in measured.modules() if isinstance(part, _BatchNorm)]
+    for norm in copies:
         norm.momentum = None  # the mean of all batches, of which there is one
         norm.train()
-    first = next(model.parameters())
-    model(images.to(first))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    measured(images)
+    for norm, other in zip(norms, copies, strict=True):
+        for name in ("running_mean", "running_var"):
+            if (statistic := other._buffers[name]) is not None:
+                norm.get_buffer(name).copy_(statistic.bfloat16())
 
 
 def _noise(size: tuple[int, int]) -> Tensor:
-    """Noise (b 3 h w) of several scales, of mean 0 and about unit variance."""
+    """Noise (b 3 h w), float64, of several scales, of mean 0 and about unit variance."""
     layers = [
-        F.interpolate(torch.randn(CALIBRATION_IMAGES, 3, side, side), size, mode="bilinear")
+        F.interpolate(
+            torch.randn(CALIBRATION_IMAGES, 3, side, side).double(), size, mode="bilinear"
+        )
         for side in SCALES
     ]
     total = torch.stack(layers).sum(dim=0)
