@@ -15,7 +15,7 @@ from explainers.errors import InputError, system_error_in_words
 COMMANDS = {
     "explain": "write the maps of images",
     "compare": "score methods on one data set",
-    "sanity": "test whether a learned explainer depends on the weights of its classifier",
+    "sanity": "test whether a trained head depends on its classifier",
     "serve": "show a web page that explains images",
     "export": "write a file that runs without this library",
     "list": "list the explainers",

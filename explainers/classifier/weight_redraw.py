@@ -12,6 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 CALIBRATION_IMAGES = 8
 SCALES = (7, 28, 112)  # pixels; details of several sizes, as images have them
 
+STEPS = 256  # that a deviation is divided into
+
 
 @torch.no_grad()
 def redraw(model: nn.Module, seed: int, size: tuple[int, int]) -> None:
@@ -77,9 +79,13 @@ def _calibrate(model: nn.Module, norms: list[_BatchNorm], images: Tensor) -> Non
         norm.train()
     measured(images)
     for norm, other in zip(norms, copies, strict=True):
-        for name in ("running_mean", "running_var"):
-            if (statistic := other._buffers[name]) is not None:
-                norm.get_buffer(name).copy_(statistic.bfloat16())
+        if other.running_mean is not None and other.running_var is not None:
+            deviation = other.running_var.sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+            # In steps of the deviation: a mean of 0 comes out as any tiny number. Added to 0, as
+            # -0.0 has other bytes.
+            mean = (other.running_mean / deviation * STEPS).round() / STEPS * deviation.bfloat16()
+            norm.get_buffer("running_mean").copy_(mean + 0.0)
+            norm.get_buffer("running_var").copy_(other.running_var.bfloat16())
 
 
 def _noise(size: tuple[int, int]) -> Tensor:

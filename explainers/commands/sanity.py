@@ -19,7 +19,6 @@ from explainers.bundle.from_config import build
 from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.serialisation import LAST_SEED
-from explainers.cli import INTERRUPTED
 from explainers.commands.option_values import named_path
 from explainers.commands.paired_fits import (
     fit_configs,
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Lightning exits with 1 on a Ctrl-C outside of training.
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             print(f"\ninterrupted; go on with {shlex.join(words)}", file=sys.stderr)
-            return INTERRUPTED
+            raise KeyboardInterrupt from None
         raise
 
 

@@ -76,8 +76,71 @@ def verdict(config, *options):
 
 
 @pytest.mark.slow
-def test_a_head_that_has_learned_from_its_classifier_passes(write_config, capsys):
+def test_a_head_that_has_learned_from_its_classifier_passes(write_config):
     result = verdict(write_config())
-    print(result["similarity_to_true"], result["heads"]["true"]["scores"])
     assert result["verdict"] == "pass"
     assert result["images"] == 40
+    assert Image.open("out/panel.png").size[0] > 3 * SIZE
+    bundles = [load_explainer(f"out/{name}/bundle") for name in ("true", "randomised")]
+    first, second = (bundle.fingerprints() for bundle in bundles)
+    assert first["classifier"] != second["classifier"]
+    assert first["network.backbone"] == second["network.backbone"]
+
+
+@pytest.mark.slow
+def test_a_head_that_ignores_its_classifier_fails_and_is_not_trained_again(
+    write_config, monkeypatch, refused, capsys
+):
+    config = write_config(1, classification_weight=0.0)
+    assert verdict(config)["verdict"] == "fail"
+    monkeypatch.setattr(paired_fits.train, "main", None)
+    again = verdict(config, "--bound", "1")
+    assert again["bound"] == 1
+    capsys.readouterr()
+    line = refused(
+        capsys, "sanity", "--config", write_config(2, classification_weight=0.0), "--output", "out"
+    )
+    assert "config.trainer.max_epochs 1, and here it is 2; set it as before" in line
+
+
+@pytest.mark.slow
+def test_an_interrupted_fit_says_how_to_go_on_and_goes_on(write_config, monkeypatch, capsys):
+    step = PTAME.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.global_step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    config = write_config(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(PTAME, "training_step", interrupted)
+        with pytest.raises(SystemExit) as stop:
+            main(["sanity", "--config", str(config), "--output", "out"])
+    assert stop.value.code == 130
+    assert f"go on with explainers sanity --config {config} --output out" in capsys.readouterr().out
+    steps = []
+    monkeypatch.setattr(
+        PTAME, "training_step", lambda self, *a: (steps.append(self.global_step), step(self, *a))[1]
+    )
+    verdict(config)
+    assert steps == [*range(4, 16), *range(16)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": {"class_path": "explainers.OptiCAM"}}, "OptiCAM in config.yaml needs no train"),
+        ({"model": None}, "lacks 'model', with class_path and init_args"),
+        ({"trainer": {"devices": 2}}, "set trainer.devices and trainer.num_nodes to 1"),
+        ({"ckpt_path": "a.ckpt"}, "ckpt_path a.ckpt in config.yaml starts both heads from"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(changes, words, tmp_path, monkeypatch, capsys, refused):
+    monkeypatch.chdir(tmp_path)
+    model = {"class_path": "explainers.PTAME", "init_args": {}}
+    data = {"class_path": "datamodules.ShapesDataModule"}
+    config = {"model": model, "data": data} | changes
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert words in refused(capsys, "sanity", "--config", "config.yaml", "--output", "out")
+    assert not (tmp_path / "out").exists()
