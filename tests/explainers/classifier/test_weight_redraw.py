@@ -18,16 +18,18 @@ def test_all_but_scales_and_offsets_change_and_the_seed_says_how(source):
     assert first.source["redraw_seed"] == 1
     weights = dict(other.model.named_parameters())
     for name, weight in first.model.named_parameters():
-        assert weight.std() == 0 or not torch.equal(weight, weights[name]), name
+        assert weight.std() < 1e-9 or not torch.equal(weight, weights[name]), name
 
 
-def test_threads_change_nothing(source):
+def test_threads_change_nothing():
     before = torch.get_num_threads()
     try:
         prints = set()
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            prints.add(redrawn(source | {"model": "test_efficientnet"}, 0).fingerprint())
+            prints.add(
+                redrawn({"model": "test_efficientnet", "pretrained": False}, 0).fingerprint()
+            )
     finally:
         torch.set_num_threads(before)
     assert len(prints) == 1

@@ -1,14 +1,18 @@
 """Retrained randomisation: verdicts on tiny networks, resuming, and what is refused."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from datamodules.shapes import Shapes
-from explainers import FrozenClassifier
+from explainers import PTAME, FrozenClassifier, load_explainer
 from explainers.cli import main
+from explainers.commands import paired_fits
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning has some of its own
 
@@ -50,7 +54,7 @@ def write_config(weights, tmp_path, monkeypatch):
             "lr": 0.01,
             "area_weight": 0.3,
         }
-        data = {"length": 40, "size": SIZE, "batch_size": 8, "samples_per_epoch": 128}
+        data = {"length": 100, "size": SIZE, "batch_size": 8, "samples_per_epoch": 128}
         config = {
             "seed_everything": 0,
             "model": {"class_path": "explainers.PTAME", "init_args": model | changes},
@@ -79,7 +83,7 @@ def verdict(config, *options):
 def test_a_head_that_has_learned_from_its_classifier_passes(write_config):
     result = verdict(write_config())
     assert result["verdict"] == "pass"
-    assert result["images"] == 40
+    assert result["images"] == 100
     assert Image.open("out/panel.png").size[0] > 3 * SIZE
     bundles = [load_explainer(f"out/{name}/bundle") for name in ("true", "randomised")]
     first, second = (bundle.fingerprints() for bundle in bundles)
