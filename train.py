@@ -216,8 +216,13 @@ class ExplainerCLI(LightningCLI):
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
 
 
-def main(args: ArgsType = None) -> LightningCLI:
-    """Run one subcommand of the Lightning CLI."""
+def main(args: ArgsType = None, go_on: str | None = None) -> LightningCLI:
+    """Run one subcommand of the Lightning CLI.
+
+    Args:
+        args: words in the place of those of the command line.
+        go_on: the command that resumes it, where that is another one.
+    """
     return run_in_one_line(
         lambda: ExplainerCLI(
             Explainer,
@@ -227,7 +232,12 @@ def main(args: ArgsType = None) -> LightningCLI:
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={
-                "callbacks": [PanelLogger(), GracefulStop(), TrainingClock(), ProcessWatch()],
+                "callbacks": [
+                    PanelLogger(),
+                    GracefulStop(go_on),
+                    TrainingClock(),
+                    ProcessWatch(),
+                ],
                 # The datamodules split their data among processes themselves, without padding.
                 "use_distributed_sampler": False,
             },

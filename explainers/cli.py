@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": "write the maps of images",
     "compare": "score methods on one data set",
     "judge": "score methods by a judge of masked images (EVAL-X)",
+    "sanity": "test whether a trained head depends on its classifier",
     "serve": "show a web page that explains images",
     "export": "write a file that runs without this library",
     "list": "list the explainers",

@@ -24,11 +24,12 @@ class GracefulStop(Callback):
     SLURM, say): they agree on the step after which all stop.
 
     Args:
-        way_on: how to go on, in words; by default, from the checkpoint.
+        go_on: the command that resumes the run, for the last line; by default the option of
+            train.py that names the checkpoint.
     """
 
-    def __init__(self, way_on: str | None = None) -> None:
-        self.way_on = way_on
+    def __init__(self, go_on: str | None = None) -> None:
+        self._go_on = go_on
         self._requested: int | None = None
         self._steps = 0
         self._previous: dict[int, Any] = {}
@@ -72,8 +73,8 @@ class GracefulStop(Callback):
         path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints/interrupted.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
-            way_on = self.way_on or f"go on with --ckpt_path {path}"
-            print(f"\ninterrupted; {way_on}", flush=True)
+            go_on = self._go_on or f"--ckpt_path {path}"
+            print(f"\ninterrupted; go on with {go_on}", flush=True)
         terminated = self._any(trainer, self._requested == signal.SIGTERM)
         raise SystemExit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
 

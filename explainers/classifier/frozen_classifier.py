@@ -15,6 +15,7 @@ from explainers.classifier.decision import Decision
 from explainers.classifier.frozen_network import FrozenNetwork
 from explainers.classifier.image_format import image_format_of
 from explainers.classifier.text_tower import TextTower, require_texts, text_head_of
+from explainers.classifier.weight_redraw import redraw, seeded
 from explainers.errors import InputError
 
 
@@ -44,6 +45,8 @@ class FrozenClassifier(FrozenNetwork):
         classifier_layer: name of the linear layer that gives the logits; likewise.
         fold_batch_norm: make batch norms part of the convolutions before them, which is exact to
             rounding and faster; a module of your own is copied first.
+        redraw_seed: draw all weights anew from this seed, which shows what of an explanation
+            depends on those that were learned; a module of your own is copied first.
 
     Attributes:
         decision: the reading of its logits as probabilities.
@@ -69,6 +72,7 @@ class FrozenClassifier(FrozenNetwork):
         layers: Sequence[str] | None = None,
         classifier_layer: str | None = None,
         fold_batch_norm: bool = False,
+        redraw_seed: int | None = None,
     ) -> None:
         texts = classes if classes is None else require_texts(read_class_names(classes, "texts"))
         decision = Decision(activation, threshold)
@@ -87,15 +91,22 @@ class FrozenClassifier(FrozenNetwork):
             threshold=None if threshold == Decision.threshold else threshold,
             layers=layers,
             classifier_layer=classifier_layer,
+            redraw_seed=redraw_seed,
         )
         if isinstance(model, nn.Module):
-            network = sources.Network(copy.deepcopy(model) if fold_batch_norm else model)
+            changed = fold_batch_norm or redraw_seed is not None
+            network = sources.Network(copy.deepcopy(model) if changed else model)
         else:
             own_names = bool(layers or classifier_layer)
-            network = sources.create(
-                model, pretrained, weights, num_classes, own_names, texts is not None
-            )
+            # What is drawn anew keeps the scale of what was there, so that has to be repeatable.
+            drawn = not pretrained and weights is None
+            with seeded(redraw_seed if drawn else None):
+                network = sources.create(
+                    model, pretrained, weights, num_classes, own_names, texts is not None
+                )
         image_format = image_format_of(network.model, mean, std, size, network.image_format)
+        if redraw_seed is not None:
+            redraw(network.model, redraw_seed, image_format.size)
         super().__init__(network.model, image_format, source, fold_batch_norm)
         self.decision = decision
         self._known_names = network.class_names

@@ -11,6 +11,8 @@ from explainers.errors import InputError, require_known, require_whole, shown
 MOST_CLASSES = 1_000_000
 """Limit of what a classifier is asked for, checked before anything is allocated."""
 
+LAST_SEED = 2**32 - 1
+
 
 def description(
     model: str | nn.Module,
@@ -78,6 +80,8 @@ def _require_options(
         raise InputError(f"weights must be the path of a file, got {shown(weights)}")
     if num_classes is not None:
         require_whole("num_classes", num_classes, 0, MOST_CLASSES)
+    if options.get("redraw_seed") is not None:
+        require_whole("redraw_seed", options["redraw_seed"], 0, LAST_SEED)
     if class_names is not None and not (
         isinstance(class_names, Sequence)
         and not isinstance(class_names, str)

@@ -79,7 +79,7 @@ def _trained(arguments: argparse.Namespace, output: Path) -> Path:
         "lr": arguments.lr,
         "cells": arguments.cells,
     }
-    stop = GracefulStop(way_on="run the same command again")
+    stop = GracefulStop("the same command")
     return train_surrogate(
         surrogate,
         data,

@@ -52,6 +52,7 @@ CLASSIFIERS = ANYTHING | st.fixed_dictionaries(
         "size": VALUES | st.lists(WHOLE, min_size=2, max_size=2),
         "class_names": VALUES,
         "fold_batch_norm": PLAIN,
+        "redraw_seed": PLAIN,
         "weights": VALUES,
         "modle": PLAIN,
     },

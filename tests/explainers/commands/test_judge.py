@@ -66,7 +66,7 @@ def test_stopped_training_goes_on_and_other_settings_are_refused(
         with pytest.raises(SystemExit) as stop:
             main(command())
     assert stop.value.code == 130
-    assert "interrupted; run the same command again" in capsys.readouterr().out
+    assert "interrupted; go on with the same command" in capsys.readouterr().out
     assert main(command(steps=7)) == 2
     assert "holds a surrogate of other settings: steps was 6, and is 7" in capsys.readouterr().err
     seen = []
