@@ -232,12 +232,7 @@ def main(args: ArgsType = None, go_on: str | None = None) -> LightningCLI:
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={
-                "callbacks": [
-                    PanelLogger(),
-                    GracefulStop(go_on),
-                    TrainingClock(),
-                    ProcessWatch(),
-                ],
+                "callbacks": [PanelLogger(), GracefulStop(go_on), TrainingClock(), ProcessWatch()],
                 # The datamodules split their data among processes themselves, without padding.
                 "use_distributed_sampler": False,
             },

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from explainers.evaluation.records import Row, annotate
-from explainers.metrics.map_similarity import spearman, ssim
+from explainers.metrics.parts.map_similarity import spearman, ssim
 
 SIMILARITIES = {"ssim": ssim, "rank_correlation": spearman}
 """Similarities of two maps in [-1, 1], by the key of a record."""
