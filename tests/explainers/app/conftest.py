@@ -95,7 +95,9 @@ class Server:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def kept(self):
-        return [path for path in self.temporary.rglob("*") if path.is_file()]
+        """Files of the server. os.walk, which passes over folders that go meanwhile."""
+        walk = os.walk(self.temporary)
+        return [Path(folder, name) for folder, _, names in walk for name in names]
 
 
 @pytest.fixture(scope="session")
