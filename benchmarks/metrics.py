@@ -1,7 +1,9 @@
 """Cost of the metrics beyond the classifier's passes: `python benchmarks/metrics.py`.
 
 Scores one map of each of foolbox's 20 ImageNet photographs (224 x 224) for EfficientNet-Lite0 on
-every metric of perturbed images, and times, in the same run:
+every metric of perturbed images, on those of EVAL-X by a judge of the same network, on the metrics
+of a mask (a quarter of the image), and on five metrics under two other fills. Times, in the same
+run:
 
 - bare: the classifier on as many images as the whole set needs, in the same batches;
 - together: the whole set in one scoreboard, with one pass for each perturbation;
@@ -35,6 +37,7 @@ from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
 from explainers.classifier.freed_memory import keep_freed_memory
 from explainers.evaluation.explained_batch import ExplainedBatch
+from explainers.evaluation.metric_fills import under_fills
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import centre_gaussian
 from explainers.metrics.box_sensitivity import Boxes
@@ -55,7 +58,21 @@ NAMES = (
     "road_lerf_probability",
     "fidelity",
     "box_sensitivity",
+    "evalx_accuracy_5",
+    "evalx_accuracy_15",
+    "evalx_accuracy_50",
+    "evalx_probability_5",
+    "evalx_probability_15",
+    "evalx_probability_50",
+    "energy_pointing",
+    "grid_pointing",
+    "pointing",
+    "box_iou",
+    "max_box_accuracy",
+    "compactness",
 )
+FILLED = ("average_drop", "average_increase", "average_gain", "insertion", "deletion")
+FILLS = ("mean", "blur")
 CHUNK_SIZE = 20
 
 
@@ -125,6 +142,8 @@ def main() -> None:
     with torch.no_grad():
         labels = classifier(images).argmax(dim=1)
     maps = centre_gaussian(images).contiguous()
+    mask = torch.zeros_like(maps, dtype=torch.bool)
+    mask[..., : images.shape[-2] // 2, : images.shape[-1] // 2] = True
     explained = ExplainedBatch(
         images=images,
         labels=labels,
@@ -132,6 +151,8 @@ def main() -> None:
         maps=maps,
         classifier=counting,  # type: ignore[arg-type]  only called
         explain=lambda images, labels: images[:, :1],
+        mask=mask,
+        judge=counting,
     )
 
     def score(*names: str) -> float:
@@ -141,15 +162,16 @@ def main() -> None:
     def bare(shown: int) -> float:
         return seconds(lambda: [classifier(images) for _ in range(shown // len(images))])
 
+    names = [*NAMES, *under_fills(FILLED, FILLS)]
     score("average_drop")  # warms up
     counting.shown = 0
-    together = [score(*NAMES)]
+    together = [score(*names)]
     shown = counting.shown
     floor = [bare(shown)]
     for _ in range(options.repeats - 1):
-        together.append(score(*NAMES))
+        together.append(score(*names))
         floor.append(bare(shown))
-    each = {name: score(name) for name in NAMES}
+    each = {name: score(name) for name in names}
 
     with torch.no_grad():
         road = seconds(lambda: road_of_grad_cam(counting, images, maps, labels))
@@ -157,6 +179,7 @@ def main() -> None:
     ours = score("road_morf_probability", "road_lerf_probability")
     result = {
         "images": len(images),
+        "metrics": len(names),
         "shown": shown,
         "threads": torch.get_num_threads(),
         "processor": platform.processor() or platform.machine(),
