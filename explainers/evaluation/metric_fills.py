@@ -7,11 +7,8 @@ from typing import Any
 from torchmetrics import Metric
 
 from explainers.errors import InputError, require_known
-from explainers.images.pixel_removal import Fill, black, blur, mean, noise
+from explainers.images.pixel_removal import FILLS, Fill
 from explainers.metrics import CHOICES
-
-FILLS: dict[str, Fill] = {"black": black, "mean": mean, "blur": blur, "noise": noise}
-"""Fills by name."""
 
 FIELDS = ("fill", "baseline", "start")
 """Fields of perturbations that say what replaces removed pixels."""

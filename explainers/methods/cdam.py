@@ -8,6 +8,7 @@ from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
+from explainers.classifier.tokens.transformer import LastBlock
 from explainers.errors import MOST_COUNTED, require_known, require_number, require_whole
 from explainers.methods.vit.token_explainer import TokenExplainer
 from explainers.methods.vit.token_gradients import (
@@ -18,7 +19,6 @@ from explainers.methods.vit.token_gradients import (
     scores_of_classes,
     token_gradients,
 )
-from explainers.methods.vit.transformer import LastBlock
 
 
 class CDAM(TokenExplainer):

@@ -16,7 +16,7 @@ from explainers.heads.attention_head import AttentionNetwork, default_stages
 from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
 from explainers.heads.decoding_head import DecodingHead
 from explainers.images.normalisation import min_max
-from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean
+from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean, other_image
 from explainers.methods.cam.mask_refinement import refine
 from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET, P_TAME
 from explainers.training.distributed import first_of, of_all
@@ -230,7 +230,7 @@ class PTAMEPlus(LearnedExplainer):
         if not self.random_fill:
             return black
         generator = torch.Generator().manual_seed(self.global_step)
-        fills: list[Fill] = [black, mean, blur, _other_images]
+        fills: list[Fill] = [black, mean, blur, other_image]
         return fills[int(torch.randint(len(fills), (), generator=generator))]
 
 
@@ -238,8 +238,3 @@ def _before(labels: Tensor) -> Tensor:
     """The class (b) of the image before each one, of this process's or the one before it."""
     first = first_of(labels)
     return of_all(labels).roll(1)[first : first + len(labels)]
-
-
-def _other_images(images: Tensor) -> Tensor:
-    """The image before each one in this process's batch."""
-    return images.roll(1, dims=0)

@@ -15,12 +15,12 @@ from tqdm import tqdm
 from explainers.base import Explainer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
+from explainers.classifier.tokens.transformer import LastBlock, Transformer
 from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 from explainers.images.pixel_removal import keep
 from explainers.methods.cam.channel_maps import min_to_max
 from explainers.methods.vit.channel_relations import GRADIENTS, RELATIONS, VECTORS
 from explainers.methods.vit.normalised_cut import affinities, correlated, cut, seed_positive
-from explainers.methods.vit.transformer import LastBlock, Transformer
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.classifier.features import require_stages
+from explainers.classifier.tokens.transformer import PRE_NORM_BLOCKS
 from explainers.errors import InputError, require_known, require_number
 from explainers.heads.attention_head import AttentionNetwork, default_stages
-from explainers.methods.vit.transformer import PRE_NORM_BLOCKS
 from explainers.training import LearnedExplainer
 from explainers.training.masking_objective import MaskingObjective
 from explainers.training.optimisers import sgd

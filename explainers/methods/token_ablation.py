@@ -4,12 +4,13 @@ A comparator in the CDAM paper (https://arxiv.org/abs/2312.02364).
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.classifier import ClassifierSource
+from explainers.classifier.tokens.hidden_tokens import HideTokens
 from explainers.errors import MOST_COUNTED, require_whole
 from explainers.methods.cdam import CDAM
-from explainers.methods.vit.self_attention import HideToken
 from explainers.methods.vit.token_explainer import TokenExplainer
 
 
@@ -53,7 +54,7 @@ class TokenAblation(TokenExplainer):
         for chunk in torch.arange(len(images) * patches).split(self.chunk_size):
             pairs = chunk.to(images.device)
             image, position = pairs // patches, pairs % patches + prefix
-            with HideToken(position, whole.shape[1]) as hidden:
+            with HideTokens(F.one_hot(position, whole.shape[1]).bool()) as hidden:
                 tokens = model.forward_features(prepared[image])
             hidden.require(model.blocks)
             without.append(self.value(_left_out(tokens, position), target[image]))

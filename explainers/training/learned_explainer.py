@@ -28,11 +28,12 @@ logger = logging.getLogger(__name__)
 class LearnedExplainer(Explainer):
     """Trains one network to explain one frozen classifier.
 
-    A subclass sets `network` and says in `losses` what makes a mask good. Checkpoints hold the
-    trained weights only, and the SHA-256 of the frozen networks that they were trained with.
+    A subclass sets `network` and says in `losses` what makes a mask good. Checkpoints hold only
+    trained weights, and the SHA-256 of the frozen networks that they were trained with.
 
     Attributes:
         network: the network that is trained.
+        draws_masks: it answers with masks in [0, 1], which may collapse; else with signed scores.
         collapse_advice: what else to do about collapsed maps than train longer or otherwise.
         earlier_settings: what weights from before a hyperparameter came were trained with.
         feature_cache: answers for frozen networks on images that it knows, and asks `read` for
@@ -42,6 +43,7 @@ class LearnedExplainer(Explainer):
     needs_training = True
     fixed_classes = True
     export_obstacle = None
+    draws_masks: ClassVar[bool] = True
     collapse_advice: ClassVar[str] = ""
     earlier_settings: ClassVar[dict[str, Any]] = {}
     network: MaskingNetwork
@@ -66,8 +68,7 @@ class LearnedExplainer(Explainer):
         Args:
             images: (b 3 h w) in [0, 1].
             labels: the classes (b) that are trained for, of those that the images show.
-            masks: (b n _ _) in [0, 1], of every image for its `target_classes`; by default all in
-                `labels`, here and in other processes.
+            masks: (b n _ _) of every image for its `target_classes`, as the network draws them.
             logits: of the classifier on the whole images (b classes).
         """
 
@@ -89,12 +90,12 @@ class LearnedExplainer(Explainer):
         return self.postprocess(images, target, self.network.masks(features, target, images))
 
     def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
-        """Turn the network's masks (b 1 h w) into scores: by default, as they are."""
+        """Turn what the network draws (b 1 h w) into scores: by default, as they are."""
         return masks
 
     def to_maps(self, scores: Tensor) -> Tensor:
-        """Masks are maps already: the network normalises them."""
-        return scores
+        """Masks are maps already: the network normalises them. Other scores are stretched."""
+        return scores if self.draws_masks else super().to_maps(scores)
 
     @torch.no_grad()
     def read(self, images: Tensor) -> Readings:
@@ -104,7 +105,7 @@ class LearnedExplainer(Explainer):
 
     def configure_callbacks(self) -> list[Callback]:
         """Detection of collapsed maps, in any trainer."""
-        return MapCollapse.unless_in(self._trainer)
+        return MapCollapse.unless_in(self._trainer) if self.draws_masks else []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise the sum of the losses, each image for one of the classes that it shows."""
@@ -130,10 +131,10 @@ class LearnedExplainer(Explainer):
     def _log_training(
         self, labels: Tensor, classes: Tensor, masks: Tensor, losses: dict[str, Tensor]
     ) -> None:
-        state = mask_statistics(masks, labels, classes)
+        state = mask_statistics(masks, labels, classes) if self.draws_masks else {}
         values = means({name: value.detach() for name, value in losses.items()} | state)
         known = {name: values[name] for name in state if not values[name].isnan()}
-        for message in self._collapse.update(known):
+        for message in self._collapse.update(known) if known else ():
             rank_zero_only(logger.warning)(message)
         values = {name: values[name] for name in values if name in losses or name in known}
         self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
@@ -170,8 +171,8 @@ class LearnedExplainer(Explainer):
             if freeze_taken:
                 raise InputError("freeze_taken freezes what init_from takes; name a bundle there")
             return
-        mine, fixed = self.trained_state(), self.fixed_classes
-        taken, report = trained_weights.fitting(mine, bundle, fixed)
+        mine = self.trained_state()
+        taken, report = trained_weights.fitting(mine, bundle, self.fixed_classes)
         self.load_state_dict(mine | taken)
         rank_zero_only(logger.warning)(report)
         if freeze_taken:
@@ -186,8 +187,7 @@ class LearnedExplainer(Explainer):
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but what is frozen."""
         super().train(mode)
-        if self._frozen:
-            trained_weights.hold(self, self._frozen)
+        trained_weights.hold(self, self._frozen)
         return self
 
     def trained_state(self) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
-"""Recording and masking the attention of a transformer without hooks or changes to its modules.
+"""Recording the attention of a transformer without hooks or changes to its modules.
 
-Each works on what is computed inside its `with` block, in this thread, whether the attention is
+It works on what is computed inside its `with` block, in this thread, whether the attention is
 fused or not: timm computes it by `scaled_dot_product_attention`, or by a softmax of its own.
 """
 
@@ -72,49 +72,3 @@ class RecordAttention(TorchFunctionMode):
                 "attention; choose CDAM, which does not read it"
             )
         return self.weights
-
-
-class HideToken(TorchFunctionMode):
-    """Masks one token of each sequence in every attention: no token attends to it.
-
-    Args:
-        positions: the token (b) to hide in each sequence.
-        length: number of tokens of a sequence.
-
-    Attributes:
-        count: number of attentions that it was hidden from.
-    """
-
-    def __init__(self, positions: Tensor, length: int) -> None:
-        super().__init__()
-        chosen = F.one_hot(positions, length).bool()
-        zeros = torch.zeros(chosen.shape, device=positions.device)
-        self.bias = zeros.masked_fill(chosen, -torch.inf)[:, None, None]  # (b 1 1 t)
-        self.count = 0
-
-    def __torch_function__(
-        self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention:
-            bias = self.bias.to(args[0].dtype)
-            if kwargs.get("attn_mask") is not None:
-                bias = bias + kwargs["attn_mask"]
-            kwargs = kwargs | {"attn_mask": bias}
-            self.count += 1
-        elif func is torch.Tensor.softmax:
-            args = (args[0] + self.bias.to(args[0].dtype), *args[1:])
-            self.count += 1
-        return func(*args, **kwargs)
-
-    def require(self, blocks: Any) -> None:  # noqa: ANN401  a list of timm's blocks
-        """Raise ArchitectureError unless it was hidden from an attention of each block."""
-        if self.count < len(blocks):
-            raise ArchitectureError(
-                f"{len(blocks)} blocks like {type(blocks[-1]).__name__} of this network hold "
-                f"{self.count} softmax attentions; token ablation needs one or more in each"
-            )

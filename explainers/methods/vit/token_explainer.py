@@ -8,8 +8,8 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.classifier import ClassifierSource
+from explainers.classifier.tokens.transformer import Transformer
 from explainers.errors import InputError
-from explainers.methods.vit.transformer import Transformer
 
 
 class TokenExplainer(Explainer):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from explainers.classifier.tokens.transformer import LastBlock, Transformer
 from explainers.errors import ArchitectureError, InputError
 from explainers.methods.vit.token_explainer import TokenExplainer
-from explainers.methods.vit.transformer import LastBlock, Transformer
 
 Value = Callable[[Tensor], Tensor]
 """Maps the tokens that the head gets (b _ d) to target scores (b k)."""

@@ -10,7 +10,8 @@ from torch import nn
 from datamodules import PhotosDataModule
 from explainers import FrozenClassifier
 from explainers.evaluation.responses import sweep
-from explainers.metrics.road import RoadLeRFProbability, RoadMoRFProbability, interpolate
+from explainers.images.interpolation import interpolate
+from explainers.metrics.road import RoadLeRFProbability, RoadMoRFProbability
 
 perturbations = pytest.importorskip(
     "pytorch_grad_cam.metrics.perturbation_confidence", reason="needs the extra compare"

@@ -1,0 +1,1 @@
+"""Vision transformers as sequences of tokens."""
