@@ -6,10 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explainers.errors import InputError, require_whole
 from explainers.heads.conditioned_head import GAIN, OFFSET, log_odds_map, resize
 from explainers.training.distributed import BatchNorm2d
 
+WIDEST = 2048  # its weights grow with the square: less than a gigabyte at this width
 DROPOUT = 0.2  # of channels; a few hundred photographs are soon known by heart
+
+
+def require_width(name: str, width: object) -> None:
+    """Refuse a width of the network that is not a multiple of 8, or too large; InputError."""
+    require_whole(name, width, 8, WIDEST)
+    if isinstance(width, int) and width % 8:
+        raise InputError(f"{name} must be a multiple of 8, got {width}; {width - width % 8} is")
 
 
 class DecodingHead(nn.Module):

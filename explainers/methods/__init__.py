@@ -11,6 +11,7 @@ from explainers.methods.ptame import PTAME
 from explainers.methods.ptame_plus import PTAMEPlus
 from explainers.methods.rcut import RCut
 from explainers.methods.relevance_propagation import RelevancePropagation
+from explainers.methods.shapley import ShapleyExplainer
 from explainers.methods.similarity_grad_cam import SimilarityGradCAM
 from explainers.methods.tame import TAME
 from explainers.methods.token_ablation import TokenAblation
@@ -28,6 +29,7 @@ __all__ = [
     "PTAMEPlus",
     "RCut",
     "RelevancePropagation",
+    "ShapleyExplainer",
     "SimilarityGradCAM",
     "SmoothCDAM",
     "TokenAblation",

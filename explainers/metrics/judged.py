@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from explainers.metrics.parts.image_mean import ResponseMetric
@@ -62,17 +61,3 @@ class JudgedAccuracy(JudgedProbability):
 def for_judge(need: object) -> bool:
     """Whether a perturbation is for a judge, and not for the classifier."""
     return isinstance(need, Shown)
-
-
-def random_masks(images: Tensor, cells: int, generator: torch.Generator | None = None) -> Tensor:
-    """Masks (b 1 h w) bool for images (b 3 h w): of a grid, a share of the cells that is uniform.
-
-    Args:
-        images: (b 3 h w).
-        cells: of the grid on each side.
-        generator: of the draw, on the CPU.
-    """
-    shares = torch.rand(len(images), 1, 1, 1, generator=generator)
-    drawn = torch.rand(len(images), 1, cells, cells, generator=generator) < shares
-    enlarged = torch.nn.functional.interpolate(drawn.float(), images.shape[-2:], mode="nearest")
-    return enlarged.bool().to(images.device)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from explainers.errors import InputError
+from explainers.training.trained_weights import STARTING_POINT
 
 NAMED = ("best", "last", "hpc", "registry")
 """First words of the checkpoints that Lightning finds by itself."""
@@ -14,7 +15,7 @@ NAMED = ("best", "last", "hpc", "registry")
 KEPT_BY_THE_OPTIMISER = ("lr", "weight_decay")
 """Hyperparameters whose values a resumed fit takes from the checkpoint's optimiser and schedule."""
 
-CLI_KEYS = ("_class_path", "_instantiator", "init_from", "freeze_taken")
+CLI_KEYS = ("_class_path", "_instantiator", *STARTING_POINT)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -233,13 +233,13 @@ class LearnedExplainer(Explainer):
         trained_weights.require_unchanged(self._fingerprints, self.fingerprints())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen networks out, and record their fingerprints instead."""
+        """Leave the frozen networks out, record their fingerprints, and forget where it started."""
         checkpoint["state_dict"] = self.trained_state()
         checkpoint["fingerprints"] = self._fingerprints or self.fingerprints()
         checkpoint["class"] = type(self).__name__
         checkpoint["kept"] = self._frozen
-        # What was taken is in the checkpoint: the bundle need not be there when it is loaded.
-        checkpoint.get("hyper_parameters", {}).update(trained_weights.STARTING_POINT)
+        settings = checkpoint.get("hyper_parameters", {})
+        settings |= {k: v for k, v in trained_weights.STARTING_POINT.items() if k in settings}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, and set the settings that it is too old to name."""

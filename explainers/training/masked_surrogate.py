@@ -17,8 +17,8 @@ from torch import Tensor
 from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.classifier.weight_files import read_state
 from explainers.durable_files import write_aside
-from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
-from explainers.metrics.judged import random_masks
+from explainers.errors import InputError, require_number
+from explainers.training.masked_answers import MaskedAnswers
 from explainers.training.optimisers import one_cycle
 
 KIND = "MaskedSurrogate"
@@ -27,12 +27,13 @@ KIND = "MaskedSurrogate"
 class MaskedSurrogate(LightningModule):
     """Trains a copy of a classifier on masked images: min KL(f(x) || q(x_S)).
 
-    S is of a grid's cells, a share of them that is uniform in [0, 1]; what is not in it is black.
+    S is of a grid's patches, a share of them that is uniform in [0, 1]; the others are removed.
     The classifier f itself does not change, and the copy q keeps its batch statistics.
 
     Args:
         classifier: what is approximated; see `FrozenClassifier.of`.
-        cells: of the grid on each side.
+        cells: patches of the grid on each side.
+        removal: `black` or `tokens`; see `masked_answers.REMOVALS`.
         lr: peak rate of AdamW, over one cycle.
         weight_decay: of AdamW.
 
@@ -46,15 +47,17 @@ class MaskedSurrogate(LightningModule):
         cells: int = 14,
         lr: float = 1e-4,
         weight_decay: float = 0.01,
+        removal: str = "black",
     ) -> None:
         super().__init__()
-        require_whole("cells", cells, 2, MOST_COUNTED)
         require_number("lr", lr, above=0)
         require_number("weight_decay", weight_decay, least=0)
         self.classifier = FrozenClassifier.of(classifier)
         self.network = copy.deepcopy(self.classifier)
         self.network.model.requires_grad_(True)
         self.cells, self.lr, self.weight_decay = cells, lr, weight_decay
+        self.removal = removal
+        _ = MaskedAnswers(self.classifier, removal, cells)  # refuses what cannot be removed
 
     def forward(self, images: Tensor) -> Tensor:
         """Map masked images (b 3 h w) in [0, 1] to logits (b classes)."""
@@ -72,8 +75,9 @@ class MaskedSurrogate(LightningModule):
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             whole = self.classifier(images)
-        masked = images * random_masks(images, self.cells, generator)
-        return self.classifier.decision.divergence(whole, self(masked))
+        answers = MaskedAnswers(self.network, self.removal, self.cells)
+        kept = random_subsets(len(images), answers.grid(images), generator).to(images.device)
+        return self.classifier.decision.divergence(whole, answers(images, kept))
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own union of types
         """AdamW on the copy, over one cycle."""
@@ -101,23 +105,46 @@ class MaskedSurrogate(LightningModule):
             "classifier": self.classifier.source,
             "fingerprint": self.classifier.fingerprint(),
             "cells": self.cells,
+            "removal": self.removal,
             "training": training,
         }
         write_aside(folder / "config.json", json.dumps(config, indent=2).encode())
         return folder
 
 
-def load_surrogate(folder: str | Path, classifier: FrozenClassifier) -> FrozenClassifier:
+def random_subsets(
+    images: int, grid: tuple[int, int], generator: torch.Generator | None = None
+) -> Tensor:
+    """Subsets of patches (images rows columns), bool: a share of them that is uniform in [0, 1].
+
+    Args:
+        images: number of images.
+        grid: rows and columns of patches.
+        generator: of the draw, on the CPU.
+    """
+    shares = torch.rand(images, 1, 1, generator=generator)
+    return torch.rand(images, *grid, generator=generator) < shares
+
+
+def load_surrogate(
+    folder: str | Path, classifier: FrozenClassifier, removal: str = "black"
+) -> FrozenClassifier:
     """The surrogate of a classifier, ready to answer on masked images.
 
     Args:
         folder: as `MaskedSurrogate.save` writes it.
         classifier: it has to be the one that the surrogate was trained for.
+        removal: likewise.
 
     Raises:
-        InputError: there is no surrogate, or it is another classifier's.
+        InputError: there is no surrogate, or it is another classifier's, or for another removal.
     """
     config = _config_in(Path(folder))
+    if config.get("removal", "black") != removal:
+        raise InputError(
+            f"the surrogate in {folder} was trained for removal {config['removal']}, and here it "
+            f"is {removal}; train one for it, or choose {config['removal']}"
+        )
     if config.get("fingerprint") != classifier.fingerprint():
         raise InputError(
             f"the surrogate in {folder} was trained for other weights than those of "

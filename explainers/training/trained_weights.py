@@ -9,8 +9,8 @@ from explainers.classifier.weight_files import read_state
 from explainers.errors import InputError
 from explainers.training.bundle_files import bundle_folder
 
-STARTING_POINT = {"init_from": None, "freeze_taken": False}
-"""Hyperparameters that say where training starts, not what the explainer is; none of them set."""
+STARTING_POINT = {"init_from": None, "freeze_taken": False, "surrogate": None}
+"""Hyperparameters of the training, not of what the explainer is, with the value of none."""
 
 
 def trained_state(module: nn.Module) -> dict[str, Tensor]:
