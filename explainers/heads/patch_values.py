@@ -58,7 +58,7 @@ class PatchValueNetwork(MaskingNetwork):
         """Values (b n r c) of the patches; see `MaskingNetwork.score`."""
         *maps, logits = features
         labels = labels[:, None] if labels.ndim == 1 else labels
-        labels = labels.expand(len(logits), -1)
+        labels = labels.expand(logits.shape[0], -1)
         scores = exact(self.scores.score(maps, labels))
         decision = self.backbone.decision
         chance = decision.probabilities(logits[..., 0, 0]).gather(1, labels)  # (b n)

@@ -9,6 +9,7 @@ from explainers.classifier.tokens.hidden_tokens import logits_on_kept
 from explainers.classifier.tokens.transformer import Transformer
 from explainers.errors import MOST_COUNTED, require_known, require_whole
 from explainers.images.pixel_removal import keep
+from explainers.training.masking_network import exact
 
 REMOVALS = {
     "black": "the pixels of the other patches are black",
@@ -46,17 +47,17 @@ class MaskedAnswers:
         )
 
     def __call__(self, images: Tensor, kept: Tensor) -> Tensor:
-        """Logits (b classes), in float32 whatever the caller is in.
+        """Logits (b classes), in float32 at least, whatever the caller is in.
 
         Args:
             images: (b 3 h w) in [0, 1].
             kept: the patches that stay (b rows columns), bool, as `grid` has them.
         """
         with torch.autocast(images.device.type, enabled=False):
-            images = images.float()
+            images = exact(images)
             if self.transformer is not None:
                 return logits_on_kept(self.transformer, images, kept.flatten(1))
-            masks = F.interpolate(kept[:, None].float(), images.shape[-2:], mode="nearest")
+            masks = F.interpolate(kept[:, None].to(images), images.shape[-2:], mode="nearest")
             logits: Tensor = self.network(keep(images, masks))
             return logits
 
@@ -72,7 +73,7 @@ class MaskedAnswers:
         pairs = torch.arange(kept[:, :, 0, 0].numel(), device=images.device)
         flat = kept.flatten(0, 1)
         answers = [
-            self(images[some // kept.shape[1]], flat[some]).float() for some in pairs.split(CHUNK)
+            exact(self(images[some // kept.shape[1]], flat[some])) for some in pairs.split(CHUNK)
         ]
         logits: Tensor = torch.cat(answers).unflatten(0, kept.shape[:2])
         return logits

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, PTAMEPlus, ShapleyExplainer
 from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
@@ -72,7 +72,13 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(TAME, "test_resnet"), (TAME, "test_vit"), (LCAM, "test_vit"), (PTAMEPlus, "test_resnet")],
+    [
+        (TAME, "test_resnet"),
+        (TAME, "test_vit"),
+        (LCAM, "test_vit"),
+        (PTAMEPlus, "test_resnet"),
+        (ShapleyExplainer, "test_resnet"),
+    ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):
     explainer = kind(source(name)).eval()
@@ -95,6 +101,17 @@ def test_published_normalisation_is_exported_and_named(export, tmp_path):
         inputs = {"image": images.numpy(), "label": labels.numpy()}
         maps = torch.from_numpy(session_of(path).run(None, inputs)[0])
     torch.testing.assert_close(maps, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("removal", ["black", "tokens"])
+def test_shapley_values_are_exported_with_the_classifier_that_they_sum_to(removal, tmp_path):
+    explainer = ShapleyExplainer(source("test_vit"), removal=removal, width=16).eval()
+    written = export_torch(explainer, tmp_path / "one.pt2", with_classifier=True)
+    images, labels = examples(explainer, 3)
+    maps, logits = torch.export.load(written.path).module()(images, labels)
+    torch.testing.assert_close(maps, explainer.explain(images, labels).maps, rtol=0, atol=1e-4)
+    torch.testing.assert_close(logits, explainer.classifier(images), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, PTAMEPlus, ShapleyExplainer
 from explainers.training.distributed import BatchNorm2d, first_of, means, of_all
 
 SOURCE = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
@@ -60,7 +60,7 @@ def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
     assert torch.equal(ours(features), theirs(features))  # alone, and in evaluation, it is torch's
 
 
-@pytest.mark.parametrize("kind", [PTAME, TAME, LCAM, PTAMEPlus])
+@pytest.mark.parametrize("kind", [PTAME, TAME, LCAM, PTAMEPlus, ShapleyExplainer])
 def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_processes, kind):
     options = {"auxiliary": SOURCE} if kind is PTAME else {}
     explainer = kind(SOURCE, **options).double().train()
