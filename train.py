@@ -179,8 +179,7 @@ class ExplainerCLI(LightningCLI):
         path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
         everything = read_records(path)  # the processes that wrote it may be gone
         scores = []
-        scorer = self._callback(ScoreLogger)
-        for row in scorer.rows:
+        for row in self._callback(ScoreLogger).rows:
             prefix = f"test/{row}/"
             values = {
                 name.removeprefix(prefix): float(value)
@@ -190,8 +189,12 @@ class ExplainerCLI(LightningCLI):
             records = [record for record in everything if record["explainer"] == row]
             name = type(self.model).__name__.lower() if row == "explainer" else row
             scores.append(annotate({"explainer": name} | values, records))
-        rank_zero_only(print)(f"\n{table(scores, scorer.protocol)}\n\neach image's scores: {path}")
+        rank_zero_only(print)(f"\n{table(scores, self._protocol())}\n\neach image's scores: {path}")
         return scores
+
+    def _protocol(self) -> dict[str, Any]:
+        """The protocol of a test in words, with what the data add to it."""
+        return self._callback(ScoreLogger).protocol | dict(self.datamodule.protocol)
 
     def _callback(self, kind: type[Kind]) -> Kind:
         (found,) = (one for one in self.trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
@@ -211,8 +214,8 @@ class ExplainerCLI(LightningCLI):
         self.datamodule.setup("test")  # which only the processes that tested may have done
         images = self.datamodule.test_images(6).to(self.model.device)
         picture = explained_panel(self.model, images) if len(images) else None
-        protocol = self._callback(ScoreLogger).protocol
-        path = save_bundle(self.model, folder, training, scores, picture, protocol=protocol)
+        told = training, scores, picture
+        path = save_bundle(self.model, folder, *told, protocol=self._protocol())
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
 
 

@@ -10,12 +10,13 @@ from torch import Tensor
 from explainers.base import Batch, Explainer
 from explainers.errors import InputError, require_known
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
+from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.protocol import MAP_NORMALISATIONS, protocol_of
 from explainers.evaluation.records import Row, gathered, write_records
 from explainers.evaluation.responses import Known
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import uninformative_methods
-from explainers.metrics import CHOICES
+from explainers.metrics.judged import for_judge
 
 EXPLAINER = "explainer"
 """The explainer's own row in logs and records; the others are the uninformative baselines'."""
@@ -28,7 +29,7 @@ class ScoreLogger(Callback):
     row, to the run's folder.
 
     Args:
-        metrics: keys of `metrics.CHOICES` that a test reports.
+        metrics: names of metrics that a test reports, as `build_metric` takes them.
         chunk_size: images in the classifier at once.
         map_normalisation: as `Evaluator` takes it.
 
@@ -36,7 +37,8 @@ class ScoreLogger(Callback):
         records: of the last test, of all processes.
 
     Raises:
-        InputError: a metric or the normalisation is unknown, or chunk_size is below 1.
+        InputError: a metric or the normalisation is unknown, a metric needs a judge, or chunk_size
+            is below 1.
     """
 
     def __init__(
@@ -46,7 +48,11 @@ class ScoreLogger(Callback):
         map_normalisation: str = "answered",
     ) -> None:
         for name in metrics:
-            require_known("metric", name, CHOICES)
+            if any(for_judge(need) for need in getattr(build_metric(name), "needs", ())):
+                raise InputError(
+                    f"{name} needs a judge, which a test has not; use `explainers judge`, or leave "
+                    "it out of metrics"
+                )
         require_known("map normalisation", map_normalisation, MAP_NORMALISATIONS)
         if chunk_size < 1:
             raise InputError(f"chunk_size must be at least 1, got {chunk_size}")
@@ -54,7 +60,6 @@ class ScoreLogger(Callback):
         self.chunk_size = chunk_size
         self.map_normalisation = map_normalisation
         self.records: list[Row] = []
-        self._protocol_of_data: dict[str, Any] = {}
 
     @property
     def rows(self) -> list[str]:
@@ -62,9 +67,9 @@ class ScoreLogger(Callback):
         return [EXPLAINER, *uninformative_methods()]
 
     @property
-    def protocol(self) -> dict[str, Any]:
-        """The protocol of a test in words, with what the data of the last one add to it."""
-        return protocol_of(self.map_normalisation) | self._protocol_of_data
+    def protocol(self) -> dict[str, str]:
+        """The protocol of a test in words."""
+        return protocol_of(self.map_normalisation)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""
@@ -101,10 +106,8 @@ class ScoreLogger(Callback):
         _log("val", pl_module, board.compute(), board)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the records and the data of an earlier test."""
+        """Forget the records of an earlier test."""
         self.records = []
-        data = getattr(trainer, "datamodule", None)
-        self._protocol_of_data = dict(getattr(data, "protocol", {}))
 
     def on_test_batch_end(
         self,

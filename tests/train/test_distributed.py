@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import yaml
 
 from explainers.bundle.loading import load_explainer
 from explainers.evaluation.uninformative import UNINFORMATIVE
@@ -63,3 +64,28 @@ def test_two_processes_report_every_image_once_and_the_same_figures(train, tmp_p
         for name, value in record.items():
             if name not in ("key", "explainer"):
                 assert float(records_of_two[key][name]) == pytest.approx(float(value), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_point_into_the_same_cells_of_mosaics(train, tmp_path):
+    config = tmp_path / "grids.yaml"
+    data = {"class_path": "datamodules.PhotosDataModule", "init_args": {"size": 64}}
+    mosaics = {"data": data, "length": 3, "size": 128, "sure": 0.1, "batch_size": 5}
+    model = {"classifier": "package:efficientnet_lite0"}
+    described = {
+        "metrics": ["grid_pointing", "average_drop@mean"],
+        "model": {"class_path": "explainers.PTAMEPlus", "init_args": model},
+        "data": {"class_path": "datamodules.GridsDataModule", "init_args": mosaics},
+        "trainer": {"accelerator": "cpu", "logger": False, "default_root_dir": str(tmp_path)},
+    }
+    config.write_text(yaml.safe_dump(described))
+    tables = []
+    for processes in (
+        ["--trainer.devices=1"],
+        ["--trainer.devices=2", "--trainer.strategy=ddp_fork"],
+    ):
+        result = train("test", f"--config={config}", *processes)
+        assert result.returncode == 0, result.stderr
+        tables.append([line for line in result.stdout.splitlines() if line.startswith("| ")])
+    assert "grid pointing (chance 25.0)" in tables[0][0]
+    assert tables[0] == tables[1]
