@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from captum.attr import KernelShap
@@ -85,7 +86,9 @@ def main() -> None:
     explainer = load_explainer(options.bundle)
     if not isinstance(explainer, ShapleyExplainer):
         parser.error(f"{options.bundle} is a {type(explainer).__name__}, no ShapleyExplainer")
-    untrained = ShapleyExplainer(explainer.classifier, **_settings(explainer)).eval()
+    names = ("removal", "cells", "stages", "conditioned", "width")
+    settings: Any = {name: explainer.hparams[name] for name in names}
+    untrained = ShapleyExplainer(explainer.classifier, **settings).eval()
     data = PhotosDataModule(batch_size=options.images, num_workers=0)
     data.setup("test")
     images = next(iter(data.test_dataloader()))["image"][: options.images]
@@ -117,11 +120,6 @@ def main() -> None:
             f"| {row['method']} | {row['relative']:.2f} | {row['correlation']:.2f} "
             f"| {row['seconds']:.2f} |"
         )
-
-
-def _settings(explainer: ShapleyExplainer) -> dict[str, object]:
-    names = ("removal", "cells", "stages", "conditioned", "width")
-    return {name: explainer.hparams[name] for name in names}
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def verdicts(
         if not scored:
             continue
         order = _ordered(scored, metric, higher)
-        best[metric] = order[0]["explainer"]
+        if not _tied(order, metric):
+            best[metric] = order[0]["explainer"]
         found.append(_winner(metric, order, records) + _trap(metric, higher, order[0], baselines))
     found += list(_by_fill(best))
     if ranks is not None:
@@ -46,11 +47,18 @@ def _ordered(rows: Sequence[Row], metric: str, higher: bool) -> list[Row]:
     return sorted(rows, key=lambda row: row[metric], reverse=higher)
 
 
+def _tied(rows: Sequence[Row], metric: str) -> bool:
+    """Whether several rows all have the same figure."""
+    return len(rows) > 1 and len({row[metric] for row in rows}) == 1
+
+
 def _winner(metric: str, order: Sequence[Row], records: Sequence[Row]) -> str:
-    first = order[0]
+    first, *others = order
+    if _tied(order, metric):
+        return f"`{metric}`: all methods have {first[metric]:.2f}."
     text = f"`{metric}`: best is `{first['explainer']}` ({first[metric]:.2f})"
     beaten, close = [], []
-    for row in order[1:]:
+    for row in others:
         one = paired_difference(records, first["explainer"], row["explainer"], metric)
         if one is None:
             continue

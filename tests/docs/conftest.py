@@ -17,9 +17,9 @@ import yaml
 from PIL import Image
 from webdataset import TarWriter
 
+import explainers
 import train
 from datamodules import pack
-from explainers import PTAMEPlus
 from explainers.bundle.saving import save_bundle
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 
@@ -109,7 +109,8 @@ def write_bundle(config):
     """The bundle that a fit of a config would write, but for the training."""
     described = yaml.safe_load(Path("configs", config).read_text())
     row = {"explainer": "ptameplus"} | dict.fromkeys(CONFIDENCE_METRICS, 12.5)
-    explainer = PTAMEPlus(**described["model"]["init_args"])
+    kind = getattr(explainers, described["model"]["class_path"].rpartition(".")[2])
+    explainer = kind(**described["model"]["init_args"])
     return save_bundle(explainer, described["bundle"], {"steps": 0}, [row], torch.rand(3, 8, 8))
 
 
@@ -132,6 +133,7 @@ def template(tmp_path_factory):
         write_bundle("your_folder.yaml")
         write_clip(folder / "clip")
         write_bundle("texts.yaml")
+        write_bundle("shapley_efficientnet_lite0.yaml")
         shutil.copytree(write_bundle("demo.yaml"), "BUNDLE")
         pack.main(["--images", "imagenet/val", "--output", "shards", "--workers", "1"])
     return folder

@@ -51,6 +51,7 @@ LESS = {
     "precision": "--images 1",
     "ptame_plus": "--steps 1 --batch-size 2 --seeds 7 --only 'finer maps'",
     "rcut": "--channels 2 --repeats 1",
+    "shapley": "--images 1 --many 60 --few 40",
     "training_flops": "--configs ptame_vgg16_imagenet opticam_vit_base_imagenet",
     "training": "--classifier resnet18 --auxiliary test_resnet --batch 2 --steps 1",
 }

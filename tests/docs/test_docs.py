@@ -26,7 +26,13 @@ TINY = {
 }
 
 
-WRITTEN = {"checkpoints/demo", "checkpoints/NAME", "checkpoints/mine", "checkpoints/texts"}
+WRITTEN = {
+    "checkpoints/demo",
+    "checkpoints/NAME",
+    "checkpoints/mine",
+    "checkpoints/texts",
+    "checkpoints/shapley",
+}
 """Bundles that commands write, or that stand for any."""
 
 

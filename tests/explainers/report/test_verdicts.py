@@ -29,6 +29,15 @@ def test_winner_is_told_with_what_it_beats_by_more_than_chance():
     assert "not by more than chance over `c` (difference -0.30 [" in found
 
 
+def test_nobody_wins_where_all_are_the_same():
+    metrics = {"average_drop": 0.0, "average_drop@mean": 0.0}
+    rows, records = rows_and_records({"a": metrics, "b": metrics})
+    assert verdicts(rows, [], records, DIRECTIONS, None) == [
+        "`average_drop`: all methods have 0.00.",
+        "`average_drop@mean`: all methods have 0.00.",
+    ]
+
+
 def test_baseline_that_is_as_good_is_named():
     rows, records = rows_and_records({"a": {"average_drop": 4.0}, "ones": {"average_drop": 0.0}})
     (found,) = verdicts(rows[:1], rows[1:], records, {"average_drop": False}, None)
