@@ -26,7 +26,6 @@ from explainers.report.summary import (
     interval_of,
     is_uninformative,
     metrics_of,
-    notes,
     number,
     title,
 )
@@ -97,7 +96,6 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
             images=max((row["images"] for row in rows), default=0),
             rows=rows,
             verdicts=results.get("verdicts", []),
-            notes=notes(rows, metrics),
             columns=[_column(name, protocol) for name in names],
             table=_table(rows, names, metrics),
             costs=list(sentences(rows)),

@@ -1,8 +1,7 @@
-"""The summary of a comparison: best scores, whether they beat the baselines, and failures."""
+"""Parts of a summary of a comparison: titles, directions, numbers, best scores, intervals."""
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from explainers.evaluation.metric_fills import build_metric, is_metric
@@ -75,61 +74,3 @@ def interval_of(row: Row, name: str) -> tuple[float, float] | None:
     """The interval of a row's score, if it has one."""
     low, high = row.get(f"{name}_interval") or (None, None)
     return None if low is None or high is None else (low, high)
-
-
-@dataclass(frozen=True)
-class Score:
-    """A row's name and its score with the interval, as text."""
-
-    explainer: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """The best method and the best uninformative baseline by one metric.
-
-    Attributes:
-        metric: its title.
-        verdict: `alone` without a baseline to compare with, `beaten` if a baseline is as good,
-            `apart` if the method is better and their intervals do not meet, otherwise `close`.
-        method: the best method's score.
-        baseline: the best baseline's.
-    """
-
-    metric: str
-    verdict: str
-    method: Score
-    baseline: Score | None
-
-
-def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[Note]:
-    """One note a metric that any method has a score of."""
-    found = []
-    for name in metrics:
-        method = best_of([row for row in rows if not is_uninformative(row)], name)
-        baseline = best_of([row for row in rows if is_uninformative(row)], name)
-        if method is not None:
-            verdict = "alone" if baseline is None else _verdict(method, baseline, name)
-            score = _score(baseline, name) if baseline is not None else None
-            found.append(Note(title(name), verdict, _score(method, name), score))
-    return found
-
-
-def _verdict(method: Row, baseline: Row, name: str) -> str:
-    """Comparison of a method's score with a baseline's, in a word."""
-    sign = 1 if higher_is_better(name) else -1
-    if sign * (method[name] - baseline[name]) <= 0:
-        return "beaten"
-    ours, theirs = interval_of(method, name), interval_of(baseline, name)
-    if ours is None or theirs is None:
-        return "apart"
-    return "apart" if ours[0] > theirs[1] or theirs[0] > ours[1] else "close"
-
-
-def _score(row: Row, name: str) -> Score:
-    """A score and its interval in brackets."""
-    between = interval_of(row, name)
-    text = number(row[name])
-    text += f" [{number(between[0])}, {number(between[1])}]" if between else ""
-    return Score(row["explainer"], text)

@@ -35,7 +35,8 @@ def verdicts(
         order = _ordered(scored, metric, higher)
         if not _tied(order, metric):
             best[metric] = order[0]["explainer"]
-        found.append(_winner(metric, order, records) + _trap(metric, higher, order[0], baselines))
+        beside = _beside_baselines(metric, higher, order[0], baselines, records)
+        found.append(f"{_winner(metric, order, records)} {beside}".rstrip())
     found += list(_by_fill(best))
     if ranks is not None:
         found.append(_ranked(ranks))
@@ -77,19 +78,22 @@ def _text(difference: Difference) -> str:
     return f"difference {difference.mean:.2f} [{difference.low:.2f}, {difference.high:.2f}]"
 
 
-def _trap(metric: str, higher: bool, best: Row, baselines: Sequence[Row]) -> str:
-    """The uninformative baseline that does as well as the best method, if one does."""
+def _beside_baselines(
+    metric: str, higher: bool, best: Row, baselines: Sequence[Row], records: Sequence[Row]
+) -> str:
+    """The best uninformative baseline, and whether the best method is better."""
     sign = 1 if higher else -1
     scored = [row for row in baselines if _is_number(row.get(metric))]
     if not scored:
         return ""
     fooling = _ordered(scored, metric, higher)[0]
-    if sign * fooling[metric] < sign * best[metric]:
-        return ""
-    return (
-        f" `{fooling['explainer']}`, which explains nothing, has {fooling[metric]:.2f}: do not rank "
-        "by this metric alone."
-    )
+    has = f"`{fooling['explainer']}`, which explains nothing, has {fooling[metric]:.2f}"
+    if sign * fooling[metric] >= sign * best[metric]:
+        return f"{has}: do not rank by this metric alone."
+    one = paired_difference(records, best["explainer"], fooling["explainer"], metric)
+    if one is not None and not one.beyond_chance:
+        return f"{has}, and these images do not tell them apart ({_text(one)})."
+    return f"{has}."
 
 
 def _by_fill(best: Mapping[str, str]) -> Iterator[str]:

@@ -160,22 +160,6 @@ def test_best_of_a_column_is_bold_and_baselines_are_marked():
     assert "1 method and 1 uninformative baseline, 8 images; target: the prediction" in parsed.said
 
 
-def test_summary_names_metrics_that_a_baseline_wins():
-    _, parsed = page(row("grad_cam"), BASELINE)
-    assert (
-        "average drop: reached by an uninformative baseline, ones 0 [0, 0]; the best method has "
-        "grad_cam 20.0 [15.0, 25.0]. Do not rank methods by it alone."
-    ) in parsed.said
-    assert (
-        "insertion: best grad_cam 50.0 [45.0, 55.0]; the best uninformative baseline has ones "
-        "30.0 [25.0, 35.0]."
-    ) in parsed.said
-    _, parsed = page(row("grad_cam"), BASELINE | {"insertion_interval": [40.0, 48.0]})
-    assert "their intervals meet, so these images do not tell them apart." in parsed.said
-    _, parsed = page(row("grad_cam"))
-    assert "insertion: best grad_cam 50.0 [45.0, 55.0]." in parsed.said
-
-
 def test_maps_that_were_not_scored_are_told():
     _, parsed = page(row("grad_cam", maps_left_out=3))
     assert "3 maps of grad_cam were not scored: they were constant, or not finite." in parsed.said

@@ -44,6 +44,16 @@ def test_baseline_that_is_as_good_is_named():
     assert "`ones`, which explains nothing, has 0.00: do not rank by this metric alone." in found
 
 
+def test_baseline_that_is_worse_is_named_with_what_the_images_tell():
+    rows, records = rows_and_records({"a": {"average_drop": 4.0}, "random": {"average_drop": 9.0}})
+    (found,) = verdicts(rows[:1], rows[1:], records, {"average_drop": False}, None)
+    assert found.endswith("(4.00). `random`, which explains nothing, has 9.00.")
+    records[15]["average_drop"] -= 60.0  # one image of ten decides
+    rows[1]["average_drop"] -= 4.0
+    (found,) = verdicts(rows[:1], rows[1:], records, {"average_drop": False}, None)
+    assert "has 5.00, and these images do not tell them apart (difference 1.00 [" in found
+
+
 def test_conclusion_that_depends_on_the_fill_says_so():
     figures = {
         "a": {"average_drop": 1.0, "average_drop@mean": 9.0},
