@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datamodules.grids import GridsDataModule
     from datamodules.pairs import PairsDataModule
     from datamodules.photos import PhotosDataModule
+    from datamodules.scenes import ScenesDataModule
     from datamodules.shapes import ShapesDataModule
     from datamodules.shards import ShardsDataModule
     from datamodules.views import ViewsDataModule
@@ -27,6 +28,7 @@ __all__ = [
     "ImageDataModule",
     "PairsDataModule",
     "PhotosDataModule",
+    "ScenesDataModule",
     "ShapesDataModule",
     "ShardsDataModule",
     "ViewsDataModule",
@@ -40,6 +42,7 @@ _MODULES = {
     "ImageDataModule": "base",
     "PairsDataModule": "pairs",
     "PhotosDataModule": "photos",
+    "ScenesDataModule": "scenes",
     "ShapesDataModule": "shapes",
     "ShardsDataModule": "shards",
     "ViewsDataModule": "views",
