@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, MaskingUNet, PTAMEPlus
 from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
@@ -72,7 +72,14 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(TAME, "test_resnet"), (TAME, "test_vit"), (LCAM, "test_vit"), (PTAMEPlus, "test_resnet")],
+    [
+        (TAME, "test_resnet"),
+        (TAME, "test_vit"),
+        (LCAM, "test_vit"),
+        (PTAMEPlus, "test_resnet"),
+        (MaskingUNet, "test_resnet"),
+        (MaskingUNet, "test_vit"),
+    ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):
     explainer = kind(source(name)).eval()
