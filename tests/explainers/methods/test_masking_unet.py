@@ -1,7 +1,10 @@
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
+from datamodules import ShapesDataModule
 from explainers import FrozenClassifier, MaskingUNet, load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.errors import InputError
@@ -223,3 +226,23 @@ def test_bundle_answers_as_what_was_saved(class_rows, images, labels, tmp_path):
 def test_export_is_one_graph(name, tmp_path):
     explainer = MaskingUNet(SOURCE | {"model": name}, width=8)
     assert export_torch(explainer, tmp_path / "one.pt2", with_classifier=True).difference <= 1e-4
+
+
+@pytest.mark.filterwarnings("default")  # Lightning warns about its own dependencies
+def test_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    def fit(name, weights=None):
+        torch.manual_seed(0)
+        explainer = MaskingUNet(colours("sigmoid"), width=8, stages=[0, -1], threshold_weight=1.0)
+        data = ShapesDataModule(length=4, samples_per_epoch=12, size=32, batch_size=4)
+        each = ModelCheckpoint(tmp_path / name, "{epoch}", save_top_k=-1, monitor=None)
+        options = {"logger": False, "enable_progress_bar": False, "accelerator": "cpu"}
+        options |= {"use_distributed_sampler": False, "callbacks": [each]}
+        trainer = Trainer(max_epochs=2, **options)
+        trainer.fit(explainer, datamodule=data, ckpt_path=weights)
+        assert trainer.global_step == 6
+        return explainer.trained_state()
+
+    whole = fit("whole")
+    resumed = fit("resumed", tmp_path / "whole/epoch=0.ckpt")
+    for name, value in resumed.items():
+        assert torch.equal(value, whole[name]), name
