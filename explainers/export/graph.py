@@ -93,5 +93,5 @@ def require_single_pass(explainer: Explainer) -> LearnedExplainer:
         way_out = ""  # the obstacle names it
     else:
         obstacle = obstacle or "is not one network"
-        way_out = "; a learned explainer (PTAME, TAME, LCAM, PTAMEPlus, ShapleyExplainer) can"
+        way_out = "; a learned explainer, as PTAME or PTAMEPlus, can"
     raise InputError(f"{type(explainer).__name__} cannot be exported: it {obstacle}{way_out}")

@@ -71,7 +71,7 @@ class ConditionedHead(nn.Module):
         size = features[0].shape[-2:]
         total = resize(log_odds_map(deepest, class_rows + row if self.cam_start else row), size)
         for maps, layer, norm in zip(finer, layers, self.norms, strict=True):
-            scores = _weighted(norm(maps), layer(hidden)) / maps.shape[1] ** 0.5
+            scores = weighted_sums(norm(maps), layer(hidden)) / maps.shape[1] ** 0.5
             total = total + resize(scores, size)
         return total * self.gain + self.offset
 
@@ -94,14 +94,26 @@ class ConditionedNetwork(MaskingNetwork):
         if labels.ndim == 1:
             labels = labels[:, None]
         labels = labels.expand(features[-1].shape[0], -1)
-        weights = self.backbone.class_weights
-        if self.backbone.decision.exclusive:
-            logits = self.backbone.logits_of_pooled(features[-1].mean((2, 3)))
-            rows = rows_against_rivals(logits, weights, labels)
-        else:  # classes that do not exclude each other have no rivals
-            rows = weights[labels] / weights.std()
-        scores: Tensor = self.head(features, rows)
+        scores: Tensor = self.head(features, evidence_rows(self.backbone, features[-1], labels))
         return scores
+
+
+def evidence_rows(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -> Tensor:
+    """Rows (b n channels) of classes (b n), in units of the class rows' standard deviation.
+
+    Those of `rows_against_rivals` where classes exclude each other; else the class's own, which has
+    no rivals.
+
+    Args:
+        backbone: knows the classes.
+        deepest: what it pools (b channels _ _).
+        labels: int64 (b n).
+    """
+    weights = backbone.class_weights
+    if backbone.decision.exclusive:
+        logits = backbone.logits_of_pooled(deepest.mean((2, 3)))
+        return rows_against_rivals(logits, weights, labels)
+    return weights[labels] / weights.std()
 
 
 def rows_against_rivals(logits: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
@@ -130,7 +142,7 @@ def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
         deepest: what the network pools (b channels _ _).
         rows: (b n channels), as `rows_against_rivals` gives them, or changed by what is learned.
     """
-    evidence = _weighted(deepest, rows)
+    evidence = weighted_sums(deepest, rows)
     # Its square overflows half precision, and the least deviation below is 0 there.
     evidence = evidence.to(torch.promote_types(evidence.dtype, torch.float32))
     evidence = evidence - evidence.mean((2, 3), keepdim=True)
@@ -146,7 +158,7 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, list(size), mode="bilinear", align_corners=False)
 
 
-def _weighted(features: Tensor, rows: Tensor) -> Tensor:
+def weighted_sums(features: Tensor, rows: Tensor) -> Tensor:
     """Weighted sums (b n h w) of features (b channels h w) by rows (b n channels)."""
     rows = rows.expand(features.shape[0], -1, -1)
     return torch.einsum("bchw,bnc->bnhw", features, rows)

@@ -6,6 +6,7 @@ from explainers.methods.attention_map import AttentionMap
 from explainers.methods.cdam import CDAM, IntegratedCDAM, SmoothCDAM
 from explainers.methods.fam import FAM
 from explainers.methods.lcam import LCAM
+from explainers.methods.masking_unet import MaskingUNet
 from explainers.methods.opticam import OptiCAM
 from explainers.methods.ptame import PTAME
 from explainers.methods.ptame_plus import PTAMEPlus
@@ -25,6 +26,7 @@ __all__ = [
     "ActivationMap",
     "AttentionMap",
     "IntegratedCDAM",
+    "MaskingUNet",
     "OptiCAM",
     "PTAMEPlus",
     "RCut",

@@ -43,6 +43,9 @@ class LCAM(LearnedExplainer):
             `losses.published_variation_factor` of 64 images and masks of 14 x 14 pixels.
         variation_border: weight of the pixels at the image's border, within the above.
         variation_corners_twice: count the corners twice among these, as published.
+        threshold_weight: weight of the random-threshold objective (ours), which trains the order
+            of the pixels; see `random_threshold`.
+        threshold_temperature: softness of its threshold, in units of the mask.
         normalisation: of the map: `sigmoid`, as in training, which keeps maps of classes that an
             image does not show low; or `minmax`, the published one, of the scores before it.
         lr: learning rate of the first epoch.
@@ -68,6 +71,8 @@ class LCAM(LearnedExplainer):
         variation_weight: float = 62.72,
         variation_border: float = 0.3,
         variation_corners_twice: bool = True,
+        threshold_weight: float = 0.0,
+        threshold_temperature: float = 0.1,
         normalisation: str = "sigmoid",
         lr: float = 1e-2,
         bias_lr_factor: float = 2.0,
@@ -84,6 +89,8 @@ class LCAM(LearnedExplainer):
             variation_weight,
             variation_border,
             variation_corners_twice,
+            threshold_weight,
+            threshold_temperature,
         )
         require_number("bias_lr_factor", bias_lr_factor, least=0)
         self.bias_lr_factor = bias_lr_factor
@@ -105,7 +112,7 @@ class LCAM(LearnedExplainer):
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
         """The masking objective of the TAME family."""
-        return self.objective.losses(self.classifier, images, labels, masks)
+        return self.objective.losses(self.classifier, images, labels, masks, self.global_step)
 
     def build_optimizer(self) -> Optimizer:
         """SGD with a learning rate of their own for biases."""

@@ -49,6 +49,9 @@ class PTAME(LearnedExplainer):
             is to be multiplied with `losses.published_variation_factor`.
         variation_border: weight of the pixels at the image's border, within the above.
         variation_corners_twice: count the corners twice among these, as published.
+        threshold_weight: weight of the random-threshold objective (ours), which trains the order
+            of the pixels; see `random_threshold`.
+        threshold_temperature: softness of its threshold, in units of the mask.
         upsampling: how branches reach the finest size: `cascade`, by steps of x2 as published, or
             `direct`, in one.
         normalisation: of the map: `sigmoid`, as in training, which keeps maps of classes that an
@@ -79,6 +82,8 @@ class PTAME(LearnedExplainer):
         variation_weight: float = 5.0176,
         variation_border: float = 0.3,
         variation_corners_twice: bool = True,
+        threshold_weight: float = 0.0,
+        threshold_temperature: float = 0.1,
         upsampling: str = "cascade",
         normalisation: str = "sigmoid",
         lr: float = 1e-4,
@@ -94,6 +99,8 @@ class PTAME(LearnedExplainer):
             variation_weight,
             variation_border,
             variation_corners_twice,
+            threshold_weight,
+            threshold_temperature,
         )
         backbone = FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": backbone.source})
@@ -122,4 +129,4 @@ class PTAME(LearnedExplainer):
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
         """The masking objective of the TAME family."""
-        return self.objective.losses(self.classifier, images, labels, masks)
+        return self.objective.losses(self.classifier, images, labels, masks, self.global_step)

@@ -13,17 +13,20 @@ from explainers.classifier import ClassifierSource, FrozenClassifier
 from explainers.classifier.features import require_stages
 from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
 from explainers.heads.attention_head import AttentionNetwork, default_stages
+from explainers.heads.auxiliary import require_same_classes
 from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
 from explainers.heads.decoding_head import DecodingHead
 from explainers.images.normalisation import min_max
-from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean, other_image
+from explainers.images.pixel_removal import REMOVALS, Removal
 from explainers.methods.cam.mask_refinement import refine
 from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET, P_TAME
-from explainers.training.distributed import first_of, of_all
+from explainers.training.class_draw import classes_before
 from explainers.training.learned_explainer import LearnedExplainer
-from explainers.training.losses import confidence_lost
+from explainers.training.losses import confidence_lost, survival
 from explainers.training.masking_network import MaskingNetwork, enlarge
+from explainers.training.random_threshold import LEAST_TEMPERATURE, drawn_shares, threshold_loss
 
+FILLS = ("black", "mean", "blur", "other_image")
 WIDEST_DECODER = 2048  # its weights grow with the square: less than a gigabyte at this width
 
 
@@ -60,6 +63,9 @@ class PTAMEPlus(LearnedExplainer):
         off_target_weight: weight of the mask for a class that another image of the batch shows.
         random_fill: fill removed pixels with black, the mean colour, a blurred image or another
             image of the batch, drawn for each step; otherwise black.
+        threshold_weight: weight of the random-threshold objective, which trains the order of the
+            pixels; see `random_threshold`.
+        threshold_temperature: softness of its threshold, in units of the map.
         refinement_steps: steps of test-time optimisation of each map, each a forward and a
             backward pass of the classifier, at the same weight of area; 0 answers in a single pass.
         lr: peak learning rate of the one-cycle schedule.
@@ -94,6 +100,8 @@ class PTAMEPlus(LearnedExplainer):
         area_budget: float = 0.0,
         off_target_weight: float = 0.1,
         random_fill: bool = False,
+        threshold_weight: float = 0.0,
+        threshold_temperature: float = 0.1,
         refinement_steps: int = 0,
         lr: float = 1e-3,
         weight_decay: float = 0.02,
@@ -103,12 +111,7 @@ class PTAMEPlus(LearnedExplainer):
         super().__init__(classifier, lr, weight_decay)
         backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
         self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
-        if backbone.num_classes != self.classifier.num_classes:
-            raise InputError(
-                f"the auxiliary has to tell apart the {self.classifier.num_classes} classes of the "
-                f"classifier, and {backbone.name} knows {backbone.num_classes}; choose another, "
-                "or leave it out"
-            )
+        require_same_classes(backbone, self.classifier)
         chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
         require_stages(backbone.stages, chosen)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
@@ -121,16 +124,12 @@ class PTAMEPlus(LearnedExplainer):
             "deletion_weight": deletion_weight,
             "area_weight": area_weight,
             "off_target_weight": off_target_weight,
+            "threshold_weight": threshold_weight,
         }
         for name, weight in weights.items():
             require_number(name, weight, least=0)
         require_number("area_budget", area_budget, 0, 1)
-        if backbone.decision != self.classifier.decision:
-            raise InputError(
-                f"the auxiliary and the classifier have to read logits alike, got activation "
-                f"{backbone.decision.activation} and {self.classifier.decision.activation}, or other "
-                "thresholds; give both the same"
-            )
+        require_number("threshold_temperature", threshold_temperature, least=LEAST_TEMPERATURE)
         if conditioned and backbone.num_classes < 2:
             raise InputError(
                 f"a class is told from others, and {self.classifier.name} has "
@@ -165,6 +164,8 @@ class PTAMEPlus(LearnedExplainer):
         self.area_budget = area_budget
         self.off_target_weight = off_target_weight
         self.random_fill = random_fill
+        self.threshold_weight = threshold_weight
+        self.threshold_temperature = threshold_temperature
         self.refinement_steps = refinement_steps
         self.start_from(init_from, freeze_taken)
 
@@ -194,7 +195,7 @@ class PTAMEPlus(LearnedExplainer):
 
     def target_classes(self, labels: Tensor) -> Tensor:
         """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
-        return torch.stack([labels, _before(labels)], dim=1)
+        return torch.stack([labels, classes_before(labels)], dim=1)
 
     def losses(
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
@@ -202,13 +203,14 @@ class PTAMEPlus(LearnedExplainer):
         """Confidence lost, prediction surviving, area of the masks, on target and off."""
         own, other = masks[:, :1], masks[:, 1]
         maps = self.to_maps(enlarge(own, images))
-        fill = self._fill()
+        remove = self._removal()
         decision = self.classifier.decision
-        masked = self.classifier(keep(images, maps, fill))
+        masked = self.classifier(remove(images, maps))
         before, after = (decision.probability_of(labels, one) for one in (logits, masked))
-        absent = labels != _before(labels)
+        others = classes_before(labels)
+        absent = labels != others
         if not decision.exclusive:
-            absent &= ~decision.shown(logits).gather(1, _before(labels)[:, None])[:, 0]
+            absent &= ~decision.shown(logits).gather(1, others[:, None])[:, 0]
         terms = {
             "confidence": self.confidence_weight * confidence_lost(before, after),
             "classification": self.classification_weight
@@ -218,23 +220,19 @@ class PTAMEPlus(LearnedExplainer):
             "off_target": self.off_target_weight * (other.mean(dim=(1, 2)) * absent).mean(),
         }
         if self.deletion_weight:
-            left = self.classifier(delete(images, maps, fill))
-            surviving = decision.probability_of(labels, left)
-            # Finite where nothing of the prediction is lost.
-            price = -torch.log1p(-surviving.clamp(max=1 - 1e-4)).mean()
-            terms["deletion"] = self.deletion_weight * price
+            left = self.classifier(remove(images, 1 - maps))
+            surviving = survival(decision.probability_of(labels, left))
+            terms["deletion"] = self.deletion_weight * surviving
+        if self.threshold_weight:
+            given = (labels, maps, drawn_shares(labels, self.global_step))
+            terms["threshold"] = self.threshold_weight * threshold_loss(
+                self.classifier, images, *given, self.threshold_temperature, remove
+            )
         return terms
 
-    def _fill(self) -> Fill:
-        """Fill of removed pixels in this step; the same in a fit that is resumed."""
+    def _removal(self) -> Removal:
+        """Removal of pixels in this step; the same in a fit that is resumed."""
         if not self.random_fill:
-            return black
+            return REMOVALS["black"]
         generator = torch.Generator().manual_seed(self.global_step)
-        fills: list[Fill] = [black, mean, blur, other_image]
-        return fills[int(torch.randint(len(fills), (), generator=generator))]
-
-
-def _before(labels: Tensor) -> Tensor:
-    """The class (b) of the image before each one, of this process's or the one before it."""
-    first = first_of(labels)
-    return of_all(labels).roll(1)[first : first + len(labels)]
+        return REMOVALS[FILLS[int(torch.randint(len(FILLS), (), generator=generator))]]

@@ -122,6 +122,9 @@ class TAME(LearnedExplainer):
             `losses.published_variation_factor` of 32 images and masks of 28 x 28 pixels.
         variation_border: weight of the pixels at the image's border, within the above.
         variation_corners_twice: count the corners twice among these, as published.
+        threshold_weight: weight of the random-threshold objective (ours), which trains the order
+            of the pixels; see `random_threshold`.
+        threshold_temperature: softness of its threshold, in units of the mask.
         tokens: what stands for a transformer's block (of ViT, BEiT or EVA): `norm1`, as published,
             its input, normalised as its attention reads it; or `norm`, its output, by the
             transformer's final norm.
@@ -150,6 +153,8 @@ class TAME(LearnedExplainer):
         variation_weight: float = 125.44,
         variation_border: float = 0.3,
         variation_corners_twice: bool = True,
+        threshold_weight: float = 0.0,
+        threshold_temperature: float = 0.1,
         tokens: str = "norm1",
         normalisation: str = "sigmoid",
         lr: float = 1e-3,
@@ -166,6 +171,8 @@ class TAME(LearnedExplainer):
             variation_weight,
             variation_border,
             variation_corners_twice,
+            threshold_weight,
+            threshold_temperature,
         )
         require_number("bias_lr_factor", bias_lr_factor, least=0)
         self.bias_lr_factor = bias_lr_factor
@@ -178,7 +185,7 @@ class TAME(LearnedExplainer):
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
         """The masking objective of the TAME family."""
-        return self.objective.losses(self.classifier, images, labels, masks)
+        return self.objective.losses(self.classifier, images, labels, masks, self.global_step)
 
     def build_optimizer(self) -> Optimizer:
         """SGD without weight decay on biases."""

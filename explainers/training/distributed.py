@@ -1,4 +1,4 @@
-"""Reductions over the processes of a training: gathered labels, means, and a batch norm.
+"""Processes of a training: gathered labels, means, random numbers, and a batch norm.
 
 N processes with batches of b train as one with a batch of N b does: the objective looks at the
 classes of all N b images, batch norms see all of them, and what is logged is the mean.
@@ -31,6 +31,17 @@ def of_all(labels: Tensor) -> Tensor:
     parts = [torch.empty_like(labels) for _ in range(count())]
     distributed.all_gather(parts, labels.contiguous())
     return torch.cat(parts)
+
+
+def uniform(labels: Tensor, seed: int, *shape: int) -> Tensor:
+    """Random numbers (b *shape) in [0, 1) for the images of this process's labels (b).
+
+    An image's numbers depend on the seed and on its position in the batches of all processes.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.rand(count() * len(labels), *shape, generator=generator)
+    first = first_of(labels)
+    return numbers[first : first + len(labels)].to(labels.device)
 
 
 def means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

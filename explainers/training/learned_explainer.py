@@ -36,8 +36,7 @@ class LearnedExplainer(Explainer):
         draws_masks: it answers with masks in [0, 1], which may collapse; else with signed scores.
         collapse_advice: what else to do about collapsed maps than train longer or otherwise.
         earlier_settings: what weights from before a hyperparameter came were trained with.
-        feature_cache: answers for frozen networks on images that it knows, and asks `read` for
-            others; None without a cache.
+        feature_cache: stored answers of the frozen networks; asks `read` for others. May be None.
     """
 
     needs_training = True
@@ -113,7 +112,7 @@ class LearnedExplainer(Explainer):
         cache = self.feature_cache
         logits, features = cache(images, self.read) if cache else self.read(images)
         labels = drawn_classes(self.classifier.decision, logits, self.global_step)
-        classes = self.target_classes(labels)
+        classes = self.step_classes(labels, logits)
         masks = self.network.draw(features, classes)
         losses = self.losses(images, labels, masks, logits)
         total = torch.stack(list(losses.values())).sum()
@@ -127,6 +126,10 @@ class LearnedExplainer(Explainer):
         train as one with N b does.
         """
         return of_all(labels)[None]
+
+    def step_classes(self, labels: Tensor, logits: Tensor) -> Tensor:
+        """`target_classes`, or others by what the logits (b classes) of the images say."""
+        return self.target_classes(labels)
 
     def _log_training(
         self, labels: Tensor, classes: Tensor, masks: Tensor, losses: dict[str, Tensor]
@@ -156,9 +159,7 @@ class LearnedExplainer(Explainer):
         return {"optimizer": optimizer, "lr_scheduler": self.build_schedule(optimizer)}
 
     def start_from(self, bundle: str | None, freeze_taken: bool) -> None:
-        """Initialise from a bundle by name and shape, and log what does not fit.
-
-        A subclass calls it when its network is there.
+        """Initialise from a bundle by name and shape, once `network` is set; log what does not fit.
 
         Args:
             bundle: a folder or `hf-hub:org/name`; None to start afresh.
@@ -199,8 +200,7 @@ class LearnedExplainer(Explainer):
 
         Args:
             state: what `trained_state` returned.
-            fingerprints: what `fingerprints` returned beside it; empty to take the weights for
-                other networks knowingly.
+            fingerprints: what `fingerprints` returned beside it; empty skips this check.
 
         Raises:
             InputError: weights are missing, unknown or of other shapes, or a frozen network has

@@ -75,3 +75,13 @@ def confidence_lost(before: Tensor, after: Tensor) -> Tensor:
     drop = (before - after).relu() / before
     gain = (after - before).relu() / (1 - before + 0.02)  # the last 2 % are not worth a fight
     return (drop - gain).mean()
+
+
+def survival(after: Tensor) -> Tensor:
+    """Mean of -log(1 - p): the loss of what remains of a prediction that is to be deleted.
+
+    Args:
+        after: probability (b) of the target on the image without what its map calls important.
+    """
+    # Finite where nothing of the prediction is lost.
+    return -torch.log1p(-after.clamp(max=1 - 1e-4)).mean()

@@ -15,6 +15,7 @@ from explainers.images.pixel_removal import keep
 from explainers.training.distributed import first_of
 from explainers.training.losses import area, variation
 from explainers.training.masking_network import enlarge
+from explainers.training.random_threshold import LEAST_TEMPERATURE, drawn_shares, threshold_loss
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class MaskingObjective:
             with `losses.published_variation_factor`.
         variation_border: weight of the pixels at the image's border, within the above.
         variation_corners_twice: count the corners twice among these; see `losses.variation`.
+        threshold_weight: weight of `random_threshold.threshold_loss`; two more passes of the
+            classifier a step, unless it is 0.
+        threshold_temperature: softness of its threshold, in units of the mask.
 
     Raises:
         InputError: a weight is negative, the power is not above 0, or one is not finite.
@@ -43,6 +47,8 @@ class MaskingObjective:
     variation_weight: float
     variation_border: float
     variation_corners_twice: bool
+    threshold_weight: float = 0.0
+    threshold_temperature: float = 0.1
 
     def __post_init__(self) -> None:
         for name in (
@@ -50,9 +56,11 @@ class MaskingObjective:
             "area_weight",
             "variation_weight",
             "variation_border",
+            "threshold_weight",
         ):
             require_number(name, getattr(self, name), least=0)
         require_number("area_power", self.area_power, above=0)
+        require_number("threshold_temperature", self.threshold_temperature, least=LEAST_TEMPERATURE)
 
     def losses(
         self,
@@ -60,10 +68,12 @@ class MaskingObjective:
         images: Tensor,
         labels: Tensor,
         masks: Tensor,
+        step: int = 0,
     ) -> dict[str, Tensor]:
-        """The weighted terms; see `LearnedExplainer.losses`."""
+        """The weighted terms; see `LearnedExplainer.losses`. Thresholds are drawn by the step."""
         own = masks.diagonal(first_of(labels), dim1=0, dim2=1).permute(2, 0, 1)  # (b _ _)
-        logits = classifier(keep(images, enlarge(own[:, None], images)))
+        maps = enlarge(own[:, None], images)
+        logits = classifier(keep(images, maps))
         kept = classifier.decision.log_probabilities(logits)
         terms = {
             "classification": self.classification_weight * F.nll_loss(kept, labels),
@@ -72,5 +82,10 @@ class MaskingObjective:
         if self.variation_weight:
             terms["variation"] = self.variation_weight * variation(
                 masks, self.variation_border, self.variation_corners_twice
+            )
+        if self.threshold_weight:
+            shares = drawn_shares(labels, step)
+            terms["threshold"] = self.threshold_weight * threshold_loss(
+                classifier, images, labels, maps, shares, self.threshold_temperature
             )
         return terms

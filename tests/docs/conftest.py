@@ -51,7 +51,7 @@ def tiny(config):
     settings = config.get("model", {}).get("init_args", config)
     for part in {"classifier", "auxiliary"} & settings.keys():
         settings[part] = tiny_network(settings[part])
-    if "preset" in settings:
+    if config.get("model", {}).get("class_path") == "explainers.OptiCAM":
         settings["steps"] = 2
     config["data"] = tiny_data(config["data"]["class_path"])
     if "trainer" in config:

@@ -67,10 +67,10 @@ def objective():
     """What a learned explainer minimises on a batch of images (b 3 h w) and labels (b)."""
 
     def total(explainer, images, labels):
-        masks = explainer.network.draw(
-            explainer.network.read(images), explainer.target_classes(labels)
-        )
-        terms = explainer.losses(images, labels, masks, explainer.classifier(images))
+        logits = explainer.classifier(images)
+        classes = explainer.step_classes(labels, logits)
+        masks = explainer.network.draw(explainer.network.read(images), classes)
+        terms = explainer.losses(images, labels, masks, logits)
         return torch.stack(list(terms.values())).sum()
 
     return total

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 
 from datamodules import ShapesDataModule
-from explainers import LCAM, FrozenClassifier, OptiCAM, PTAMEPlus
+from explainers import LCAM, FrozenClassifier, MaskingUNet, OptiCAM, PTAMEPlus
 from explainers.errors import InputError
 from explainers.evaluation.evaluator import Evaluator
 from explainers.heads.conditioned_head import ConditionedNetwork
@@ -132,7 +132,7 @@ def test_refinement_raises_the_logit_alone(classifier, images, labels):
 
 
 @pytest.mark.filterwarnings("default")  # Lightning warns about its own dependencies
-@pytest.mark.parametrize("kind", [LCAM, PTAMEPlus])
+@pytest.mark.parametrize("kind", [LCAM, PTAMEPlus, MaskingUNet])
 def test_heads_are_trained(classifier, kind):
     explainer = kind(classifier)
     before = [weight.clone() for weight in explainer.parameters() if weight.requires_grad]

@@ -21,11 +21,25 @@ def losses(folder):
     return [float(value) for value in rows if value]
 
 
-def test_two_processes_train_as_one_with_a_batch_of_twice_the_size(train, config, shards, tmp_path):
+MODELS = {
+    "PTAME": [],
+    "MaskingUNet": [
+        "--model=explainers.MaskingUNet",
+        "--model.init_args.width=8",
+        "--model.init_args.threshold_weight=1.0",
+    ],
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_two_processes_train_as_one_with_a_batch_of_twice_the_size(
+    model, train, config, shards, tmp_path
+):
     # In float64, so that Adam does not divide rounding errors by rounding errors.
     common = [
         "fit",
         config,
+        *MODELS[model],
         *shards(3),
         "--data.num_workers=0",
         "--trainer.max_steps=5",

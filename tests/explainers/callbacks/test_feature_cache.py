@@ -7,7 +7,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from explainers import LCAM, PTAME, TAME, FrozenClassifier, OptiCAM, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, FrozenClassifier, MaskingUNet, OptiCAM, PTAMEPlus
 from explainers.callbacks.feature_cache import FeatureCache, Memory, _identity
 from explainers.errors import InputError
 
@@ -82,7 +82,7 @@ def read():
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning's, about few workers
 
 
-@pytest.mark.parametrize("kind", [PTAME, PTAMEPlus, TAME, LCAM])
+@pytest.mark.parametrize("kind", [PTAME, PTAMEPlus, TAME, LCAM, MaskingUNet])
 def test_a_fit_ends_with_the_weights_that_it_has_without(kind, build, fit, tmp_path):
     expected, actual = build(kind), build(kind)
     fit(expected)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus, ShapleyExplainer
+from explainers import LCAM, PTAME, TAME, MaskingUNet, PTAMEPlus, ShapleyExplainer
 from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
@@ -78,6 +78,8 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
         (LCAM, "test_vit"),
         (PTAMEPlus, "test_resnet"),
         (ShapleyExplainer, "test_resnet"),
+        (MaskingUNet, "test_resnet"),
+        (MaskingUNet, "test_vit"),
     ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):

@@ -118,8 +118,8 @@ def test_fills_differ_from_step_to_step_and_not_within_one(classifier, monkeypat
     drawn = []
     for step in range(12):
         monkeypatch.setattr(PTAMEPlus, "global_step", step)
-        assert explainer._fill() is explainer._fill()
-        drawn.append(explainer._fill())
+        assert explainer._removal() is explainer._removal()
+        drawn.append(explainer._removal())
     assert len(set(drawn)) == 4
 
 

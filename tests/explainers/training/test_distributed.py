@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus, ShapleyExplainer
-from explainers.training.distributed import BatchNorm2d, first_of, means, of_all
+from explainers import LCAM, PTAME, TAME, MaskingUNet, PTAMEPlus, ShapleyExplainer
+from explainers.classifier.decision import Decision
+from explainers.training.class_draw import drawn_classes
+from explainers.training.distributed import BatchNorm2d, first_of, means, of_all, uniform
 
 SOURCE = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
@@ -34,6 +36,19 @@ def test_means_count_what_is_known(in_two_processes):
         assert answer["none"].isnan()
 
 
+def test_random_numbers_of_two_processes_are_those_of_one(in_two_processes):
+    answers = in_two_processes(
+        lambda rank: {
+            "numbers": uniform(torch.zeros(3), 5, 2),
+            "drawn": drawn_classes(Decision("sigmoid"), torch.ones(3, 7), 5),
+        }
+    )
+    numbers = torch.cat([one["numbers"] for one in answers])
+    assert torch.equal(numbers, uniform(torch.zeros(6), 5, 2))
+    drawn = torch.cat([one["drawn"] for one in answers])
+    assert torch.equal(drawn, drawn_classes(Decision("sigmoid"), torch.ones(6, 7), 5))
+
+
 @pytest.mark.parametrize("affine", [True, False])
 def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
     features = 5 + 2 * torch.randn(4, 3, 5, 6, dtype=torch.float64)
@@ -60,24 +75,42 @@ def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
     assert torch.equal(ours(features), theirs(features))  # alone, and in evaluation, it is torch's
 
 
-@pytest.mark.parametrize("kind", [PTAME, TAME, LCAM, PTAMEPlus, ShapleyExplainer])
-def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_processes, kind):
-    options = {"auxiliary": SOURCE} if kind is PTAME else {}
-    explainer = kind(SOURCE, **options).double().train()
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (PTAME, {"auxiliary": SOURCE}),
+        (TAME, {}),
+        (LCAM, {"threshold_weight": 1.0}),
+        (PTAMEPlus, {}),
+        (PTAMEPlus, {"threshold_weight": 1.0}),
+        (MaskingUNet, {"threshold_weight": 1.0, "fills": ["coloured_noise"]}),
+        (ShapleyExplainer, {}),
+        (MaskingUNet, {"preset": "nn_explainer", "absent_share": 0.5, "activation": "sigmoid"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else value.__name__,
+)
+def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(
+    in_two_processes, kind, options
+):
+    options = dict(options)
+    source = SOURCE | {"activation": options.pop("activation", "softmax")}
+    explainer = kind(source, **options).double().train()
     images = torch.rand(6, 3, 64, 64, dtype=torch.float64)
     labels = torch.tensor([0, 2, 1, 0, 3, 0])
 
     @torch.no_grad()
     def losses(chosen):
         own = labels[chosen]
+        logits = explainer.classifier(images[chosen])
         masks = explainer.network.draw(
-            explainer.network.read(images[chosen]), explainer.target_classes(own)
+            explainer.network.read(images[chosen]), explainer.step_classes(own, logits)
         )
-        return explainer.losses(images[chosen], own, masks, explainer.classifier(images[chosen]))
+        return explainer.losses(images[chosen], own, masks, logits)
 
     state = {name: value.clone() for name, value in explainer.state_dict().items()}
     expected = losses(slice(None))
     explainer.load_state_dict(state)
     answers = in_two_processes(lambda rank: losses(slice(3 * rank, 3 * rank + 3)))
+    assert expected
     for name, value in expected.items():
         torch.testing.assert_close((answers[0][name] + answers[1][name]) / 2, value)
