@@ -1,7 +1,7 @@
 """League table of learned explainers on drawn scenes: `python benchmarks/league.py --output FOLDER`.
 
-Trains a classifier of drawn scenes (`scene_classifier.py`), in which the right map of a class is
-known, then every family of `league_families.py` on the same scenes, batches and steps, with several
+Trains a classifier of drawn scenes (`scenes/classifier.py`), in which the right map of a class is
+known, then every family of `scenes/families.py` on the same scenes, batches and steps, with several
 seeds; and scores them beside their untrained starts, other methods and uninformative baselines, for
 the class of the first object of held-out scenes. All metrics of two comparisons (scenes, and
 mosaics of scenes of one object), the correlation of a map with exact Shapley values of 3 x 3
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from league_families import FAMILIES, OTHERS, described, passes_of
-from league_tables import growth_table, league_table, write
-from scene_classifier import trained as trained_classifier
-from shapley_agreement import agreements
+from scenes.classifier import trained as trained_classifier
+from scenes.families import FAMILIES, OTHERS, described, passes_of
+from scenes.shapley_agreement import agreements
+from scenes.tables import growth_table, league_table, write
 
 from datamodules import ScenesDataModule
 from explainers import FrozenClassifier
@@ -51,7 +51,7 @@ BATCH = 32
 CELL = 64  # pixels of a scene, and of a cell of a mosaic
 
 
-def data(options: argparse.Namespace, length: int, objects: list[int]) -> dict[str, Any]:
+def data(options: argparse.Namespace, length: int, objects: list[int]) -> Any:  # noqa: ANN401
     """A datamodule of scenes, as configs describe one."""
     arguments = {
         "length": length,
@@ -127,9 +127,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="scenes that training sees")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--held-out", type=int, default=100, help="scenes that are scored")
+    parser.add_argument("--mosaics", type=int, default=25, help="of scenes; 0 leaves them out")
     parser.add_argument("--shapley", type=int, default=30, help="of these, with exact values")
     parser.add_argument("--judge-steps", type=int, default=600)
-    parser.add_argument("--classifier-images", type=int, default=20_000)
+    parser.add_argument("--classifier-images", type=int, default=12_000)
     parser.add_argument("--growth", type=int, nargs="*", default=[])
     options = parser.parse_args()
     torch.set_num_threads(2)
@@ -166,18 +167,14 @@ def main() -> None:
     scenes = ComparisonConfig(data=whole, metrics=METRICS, **settings)
     kind = "growth" if options.growth else "league"
     results = compared(scenes, output / kind, not options.growth, options.shapley)
-    mosaics = {
-        "class_path": "datamodules.GridsDataModule",
-        "init_args": {
-            "data": data(options, options.images, [1, 1]),
-            "length": max(1, options.held_out // 4),
-            "size": 2 * CELL,
-            "batch_size": BATCH,
-        },
-    }
-    torch.manual_seed(0)
-    grids = ComparisonConfig(data=mosaics, metrics=["grid_pointing"], **settings)
-    pointed = compared(grids, output / f"{kind}_grids", False, 0)
+    pointed: dict[str, Any] = {"rows": []}
+    if options.mosaics:
+        arguments = {"data": data(options, options.images, [1, 1]), "size": 2 * CELL}
+        arguments |= {"length": options.mosaics, "batch_size": BATCH}
+        mosaics: Any = {"class_path": "datamodules.GridsDataModule", "init_args": arguments}
+        torch.manual_seed(0)
+        grids = ComparisonConfig(data=mosaics, metrics=["grid_pointing"], **settings)
+        pointed = compared(grids, output / f"{kind}_grids", False, 0)
     passes = {name: passes_of(name, source) for name in options.families}
     accuracy = json.loads((folder / "accuracy.json").read_text())
     told = {"steps": options.steps, "batch": BATCH, "images": lengths, "accuracy": accuracy}

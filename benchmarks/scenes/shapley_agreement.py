@@ -6,7 +6,7 @@ from statistics import fmean
 
 import torch
 import torch.nn.functional as F
-from exact_shapley import exact
+from scenes.exact_shapley import exact
 from torch import Tensor
 from tqdm import tqdm
 

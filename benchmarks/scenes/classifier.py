@@ -1,4 +1,4 @@
-"""A classifier of drawn scenes: `python benchmarks/scene_classifier.py --output FOLDER`.
+"""A classifier of drawn scenes, which benchmarks/league.py explains.
 
 Trains a small ResNet with feature maps of 8 x 8 for images of 64 pixels to tell which of the 15
 classes of `datamodules.ScenesDataModule` a scene shows, several at once (a sigmoid each). Writes a
@@ -6,7 +6,6 @@ folder in timm's format, for `local-dir:FOLDER` with `activation: sigmoid`, and 
 share of held-out scenes of which all classes are right, and of classes of scenes.
 """
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -24,14 +23,14 @@ from datamodules.samples.drawn_objects import CLASSES
 from datamodules.scenes import Scenes
 
 ARCHITECTURE = "resnet10t"
-OPTIONS = {"channels": [32, 64, 96, 128], "stem_width": 16, "output_stride": 8}
+OPTIONS: dict[str, Any] = {"channels": [32, 64, 96, 128], "stem_width": 16, "output_stride": 8}
 MEAN, STD = [0.5] * 3, [0.25] * 3
 SIZE = 64
 OBJECTS = (1, 3)
 SEED = 9_999  # of scenes that no split has
 
 
-def trained(folder: Path, images: int = 20_000, epochs: int = 12, batch: int = 64) -> Path:
+def trained(folder: Path, images: int = 12_000, epochs: int = 8, batch: int = 64) -> Path:
     """Train the classifier, unless the folder has it; deterministic but for rounding."""
     if (folder / "accuracy.json").is_file():
         return folder
@@ -116,18 +115,3 @@ def save(model: nn.Module, folder: Path) -> None:
         },
     }
     (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
-
-
-def main() -> None:
-    """Train, and print the accuracy."""
-    parser = argparse.ArgumentParser(description="train a classifier of drawn scenes")
-    parser.add_argument("--output", type=Path, default=Path("scene_classifier"))
-    parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--epochs", type=int, default=12)
-    options = parser.parse_args()
-    folder = trained(options.output, options.images, options.epochs)
-    print((folder / "accuracy.json").read_text())
-
-
-if __name__ == "__main__":
-    main()

@@ -110,8 +110,8 @@ def _higher(name: str) -> bool:
 
 def _records(folder: Path) -> list[Row]:
     """Records of scenes and of mosaics; keys of one differ from those of the other."""
-    grids = folder.with_name(f"{folder.name}_grids")
-    return [*read_records(folder / "records.csv"), *read_records(grids / "records.csv")]
+    files = (folder / "records.csv", folder.with_name(f"{folder.name}_grids") / "records.csv")
+    return [record for path in files if path.is_file() for record in read_records(path)]
 
 
 def _markdown(rows: Sequence[Row]) -> str:
