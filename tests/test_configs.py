@@ -15,7 +15,9 @@ from train import main
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(
-    path for path in (ROOT / "configs").glob("*.yaml") if not path.name.startswith("compare_")
+    path
+    for path in (ROOT / "configs").glob("*.yaml")
+    if not path.name.startswith(("compare_", "league_"))
 )
 
 pytestmark = [

@@ -44,6 +44,8 @@ LESS = {
     "fam": "--model test_resnet --repeats 1",
     "growth": "--classifier test_resnet --auxiliary test_resnet --steps 1",
     "inference": "--classifier resnet18 --auxiliary resnet18 --batch 1 --repeats 1",
+    "league": "--families shapley --others --steps 2 --seeds 1 --held-out 4 --exact-shapley 1 "
+    "--judge-steps 2 --classifier-images 64",
     "metrics": "--images 1 --repeats 1",
     "opticam": "--model test_resnet --batch 2 --steps 1 --repetitions 1",
     "opticam_area": "--steps 1 --images 1 --metrics average_gain",
