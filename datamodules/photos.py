@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from datamodules.base import ImageDataModule, Sample
 from datamodules.errors import UnreadableError
-from datamodules.samples.checks import check_seed
+from datamodules.samples.checks import check_count, check_seed
 from datamodules.samples.image_files import decode_image
 from datamodules.samples.seeding import drawing_from, seeded
 from datamodules.samples.transforms import evaluation_transform, random_scale_transform
@@ -70,16 +70,21 @@ class Crops(Dataset[Sample]):
         files: the images; held in memory once read.
         transform: random; PIL image to tensor (3 h w) in [0, 1].
         seed: another seed, another stream.
+        crops: of each file, before they come again; None for ever others.
     """
 
-    def __init__(self, files: Sequence[Path], transform: v2.Transform, seed: int) -> None:
+    def __init__(
+        self, files: Sequence[Path], transform: v2.Transform, seed: int, crops: int | None = None
+    ) -> None:
         self.files = files
         self.transform = transform
         self.seed = seed
+        self.crops = crops
         self._images: dict[int, Image.Image] = {}
 
     def __getitem__(self, item: int) -> Sample:
         run, position = divmod(item, len(self.files))
+        run = run if self.crops is None else run % self.crops
         order = torch.randperm(len(self.files), generator=seeded(self.seed, run))
         index = int(order[position])
         if index not in self._images:
@@ -103,6 +108,8 @@ class PhotosDataModule(ImageDataModule):
         num_workers: processes that prepare samples.
         samples_per_epoch: crops in a training epoch.
         seed: of the training crops.
+        crops: of each training photograph, before they come again, which caches and teachers gain
+            from; by default ever other ones.
 
     Raises:
         ModuleNotFoundError: a package is missing.
@@ -117,19 +124,23 @@ class PhotosDataModule(ImageDataModule):
         num_workers: int = 1,
         samples_per_epoch: int = 960,
         seed: int = 0,
+        crops: int | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, samples_per_epoch)
         self.training = random_scale_transform(size, scale)
         self.evaluation = evaluation_transform(size, crop_fraction)
         check_seed(seed)
+        if crops is not None:
+            check_count("crops", crops)
         self.seed = seed
+        self.crops = crops
         self.training_files = _training_photographs()
         self.evaluation_files = _imagenet_photographs()
 
     def setup(self, stage: str) -> None:
         """Build the splits; the photographs are read when they are needed."""
         labels = [int(path.stem.rpartition("_")[2]) for path in self.evaluation_files]
-        self.train_set = Crops(self.training_files, self.training, self.seed)
+        self.train_set = Crops(self.training_files, self.training, self.seed, self.crops)
         self.val_set = self.test_set = Photographs(self.evaluation_files, labels, self.evaluation)
 
 

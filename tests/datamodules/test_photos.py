@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from datamodules import PhotosDataModule
+from datamodules.errors import DataError
 from datamodules.photos import TRAINING_PHOTOGRAPHS
 
 pytestmark = pytest.mark.skipif(
@@ -56,6 +57,17 @@ def test_twenty_imagenet_photographs_carry_their_labels(data):
     assert len(labels) == 20
     assert labels[:3].tolist() == [243, 559, 438]
     assert batches[0]["key"][0] == "imagenet_00_243"
+
+
+def test_crops_come_again_where_so_many_are_asked_for():
+    data = PhotosDataModule(size=64, crops=2)
+    data.setup("fit")
+    count = len(data.training_files)
+    first, later = data.train_set[3]["image"], data.train_set[3 + 2 * count]["image"]
+    assert torch.equal(first, later)
+    assert not torch.equal(first, data.train_set[3 + count]["image"])
+    with pytest.raises(DataError, match="crops must be"):
+        PhotosDataModule(crops=0)
 
 
 def test_impossible_crop_is_refused():
