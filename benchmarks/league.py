@@ -107,7 +107,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
     source = source if isinstance(source, dict) else {"model": source}
     classifier = FrozenClassifier.of(source)
     batch = config["data"]["init_args"]["batch_size"]
-    told["images"] = batch * config["steps"]
+    told |= {"images": batch * config["steps"], "distinct": {}}
     data = config["data"] | {
         "init_args": config["data"]["init_args"] | {"samples_per_epoch": told["images"]}
     }
@@ -117,9 +117,13 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
         arguments = dict(given.get("init_args") or {})
         if arguments.get("auxiliary") == "classifier":
             arguments["auxiliary"] = source
+        if "teacher" in arguments:
+            arguments["teacher_maps"] = str(output / "teacher_maps")
         family = {"class_path": given["class_path"], "init_args": arguments}
         passes[name] = passes_of(family, source)
-        for length in growth or [None]:
+        known = given.get("length") or config["data"]["init_args"].get("length") or told["images"]
+        told["distinct"][name] = min(known, told["images"])
+        for length in growth or [given.get("length")]:
             bundles = [
                 fitted(
                     family,

@@ -45,7 +45,7 @@ def league_table(
         results: of the comparison on scenes, as `write_comparison` gives them, and `shapley`.
         grids: of that on mosaics.
         passes: of the classifier in a training step, by family.
-        told: `images`, seen in training, and the like.
+        told: `images` seen in training, and of these `distinct` by family.
         folder: of the records of the comparison on scenes; those on mosaics are beside it.
     """
     pointing = {row["explainer"]: row["grid_pointing"] for row in grids["rows"]}
@@ -55,8 +55,10 @@ def league_table(
         kept = {key: row[key] for key in ("explainer", *SHORT, *COSTS) if key in row}
         kept |= {"grid_pointing": pointing.get(name), "shapley": results["shapley"].get(name)}
         if name in passes:
-            images = told["images"]
-            kept |= {f"{what}_passes": images * count for what, count in passes[name].items()}
+            seen, distinct = told["images"], told["distinct"][name]
+            each = passes[name]
+            kept["forward_passes"] = seen * each["forward"] + distinct * each["teacher"]
+            kept["backward_passes"] = seen * each["backward"]
         rows.append(kept)
     methods = [row for row in rows if not is_uninformative(row)]
     directions = {name: _higher(name) for name in SHORT}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from explainers.from_config import build
 from explainers.training.learned_explainer import LearnedExplainer
@@ -12,9 +12,10 @@ IMAGES = 4
 
 
 def passes_of(family: dict[str, Any], source: dict[str, Any]) -> dict[str, int]:
-    """Passes of a training step an image: forward, and those that go back as well.
+    """Passes of a training step an image: forward, and those of them that go back as well.
 
-    Counted in one step on noise; the pass that reads features counts as one forward.
+    Counted in a step on noise; the pass that reads features counts as one forward. `teacher` are
+    the forward passes that are left out when the same images come again, as a teacher's are.
 
     Args:
         family: class_path and init_args of a learned explainer.
@@ -23,11 +24,17 @@ def passes_of(family: dict[str, Any], source: dict[str, Any]) -> dict[str, int]:
     explainer: LearnedExplainer = build(family, LearnedExplainer, classifier=source)
     explainer.train()
     images = torch.rand(IMAGES, 3, *explainer.classifier.size)
+    (first, _), (forward, backward) = (_counted(explainer, images) for _ in range(2))
+    return {"forward": forward, "backward": backward, "teacher": first - forward}
+
+
+def _counted(explainer: LearnedExplainer, images: Tensor) -> tuple[int, int]:
+    """Forward and backward passes of a step, an image."""
     logits, features = explainer.read(images)
     labels = logits.argmax(dim=1)
-    shown: list[tuple[int, bool]] = [(IMAGES, False)]
+    shown: list[tuple[int, bool]] = [(len(images), False)]
 
-    def count(module: nn.Module, arguments: object, output: torch.Tensor) -> None:
+    def count(module: nn.Module, arguments: object, output: Tensor) -> None:
         shown.append((len(output), output.requires_grad))
 
     handle = explainer.classifier.model.register_forward_hook(count)
@@ -36,7 +43,6 @@ def passes_of(family: dict[str, Any], source: dict[str, Any]) -> dict[str, int]:
         explainer.losses(images, labels, masks, logits)
     finally:
         handle.remove()
-    return {
-        "forward": sum(count for count, _ in shown) // IMAGES,
-        "backward": sum(count for count, gradient in shown if gradient) // IMAGES,
-    }
+    forward = sum(count for count, _ in shown)
+    backward = sum(count for count, gradient in shown if gradient)
+    return forward // len(images), backward // len(images)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, MaskingUNet, PTAMEPlus, ShapleyExplainer
+from explainers import LCAM, PTAME, TAME, Distilled, MaskingUNet, PTAMEPlus, ShapleyExplainer
 from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
@@ -80,6 +80,7 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
         (ShapleyExplainer, "test_resnet"),
         (MaskingUNet, "test_resnet"),
         (MaskingUNet, "test_vit"),
+        (Distilled, "test_resnet"),
     ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):
