@@ -13,6 +13,7 @@ from explainers.methods.ptame import PTAME
 from explainers.methods.ptame_plus import PTAMEPlus
 from explainers.methods.rcut import RCut
 from explainers.methods.relevance_propagation import RelevancePropagation
+from explainers.methods.rise import RISE
 from explainers.methods.shapley import ShapleyExplainer
 from explainers.methods.similarity_grad_cam import SimilarityGradCAM
 from explainers.methods.tame import TAME
@@ -23,6 +24,7 @@ __all__ = [
     "FAM",
     "LCAM",
     "PTAME",
+    "RISE",
     "TAME",
     "ActivationMap",
     "AttentionMap",

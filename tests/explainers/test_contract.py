@@ -37,7 +37,10 @@ REFUSED = [
 ]
 PAIRS = [(name, net) for net in NETWORKS for name in METHODS if (name, net) not in REFUSED]
 BLIND_TO_THE_CLASS = ["ActivationMap", "AttentionMap"]
-BRIEF = {"steps": 4}  # of what is optimised or summed: promises do not depend on how many
+BRIEF = {
+    "steps": 4,
+    "masks": 6,
+}  # of what is optimised or summed: promises do not depend on how many
 
 
 def pytest_generate_tests(metafunc):
