@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "citation", "durable_files", "moved"),
-    ("images",),
+    ("images", "from_config"),
     ("classifier", "metrics", "explanation"),
     ("base", "evaluation"),
     ("training", "baselines"),

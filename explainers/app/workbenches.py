@@ -8,8 +8,8 @@ from pathlib import Path
 from explainers.app.workbench import Workbench
 from explainers.base import Explainer
 from explainers.baselines import CAMBaseline
-from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
+from explainers.bundle.untrained import load_untrained
 from explainers.classifier import FrozenClassifier
 from explainers.errors import InputError
 from explainers.methods import METHODS

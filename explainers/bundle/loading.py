@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from explainers.bundle.from_config import construct, parameters_of
 from explainers.bundle.frozen_sources import found_sources
 from explainers.classifier.weight_files import existing, read_state
 from explainers.errors import InputError, did_you_mean
+from explainers.from_config import construct, parameters_of
 from explainers.methods import METHODS
 from explainers.training import trained_weights
 from explainers.training.bundle_files import bundle_folder, read_config

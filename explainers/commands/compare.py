@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 from datamodules import ImageDataModule
 from datamodules.samples.order import evenly_spread
 from explainers.base import Explainer
-from explainers.bundle.from_config import build, resolve
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
@@ -27,6 +26,7 @@ from explainers.evaluation.metric_fills import under_fills
 from explainers.evaluation.retrieval import NearestOthers
 from explainers.evaluation.seeds import member_name
 from explainers.evaluation.uninformative import UNINFORMATIVE, uninformative_methods
+from explainers.from_config import build, resolve
 from explainers.report.comparison_files import in_words, write_comparison
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masked_surrogate import load_surrogate

@@ -10,8 +10,8 @@ from typing import Any, Literal, NoReturn, NotRequired, TypedDict
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
-from explainers.bundle.from_config import read_yaml
 from explainers.errors import InputError, did_you_mean, shown
+from explainers.from_config import read_yaml
 
 
 class ClassDescription(TypedDict):

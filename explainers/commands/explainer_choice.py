@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from explainers.base import Explainer
-from explainers.bundle.from_config import load_untrained
 from explainers.bundle.loading import load_explainer
+from explainers.bundle.untrained import load_untrained
 from explainers.classifier.class_names import read_class_names
 from explainers.commands.option_values import named_path
 from explainers.errors import InputError

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from datamodules import ImageDataModule
-from explainers.bundle.from_config import build, resolve
 from explainers.callbacks.durable_checkpoints import DurableCheckpoints
 from explainers.callbacks.graceful_stop import GracefulStop
 from explainers.classifier import FrozenClassifier
@@ -13,6 +12,7 @@ from explainers.commands.compare import output_folder, score
 from explainers.commands.comparison_config import ComparisonParser, config_of
 from explainers.commands.training_cli import quiet_libraries
 from explainers.errors import MOST_COUNTED, require_whole
+from explainers.from_config import build, resolve
 from explainers.training.masked_surrogate import MaskedSurrogate, trained_as
 from explainers.training.surrogate_training import train_surrogate
 

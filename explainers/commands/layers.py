@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from explainers.bundle.from_config import read_yaml
 from explainers.classifier import FrozenClassifier, serialisation, sources
 from explainers.classifier.image_format import image_format_of
 from explainers.classifier.layer_reader import LayerReader
 from explainers.commands.option_values import named_path
 from explainers.errors import InputError
+from explainers.from_config import read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,10 @@ import yaml
 
 import train
 from explainers.base import Explainer
-from explainers.bundle.from_config import parameters_of, read_yaml, resolve
 from explainers.classifier.serialisation import LAST_SEED
 from explainers.durable_files import write_aside
 from explainers.errors import InputError
+from explainers.from_config import parameters_of, read_yaml, resolve
 from explainers.training.learned_explainer import LearnedExplainer
 
 SETTINGS = "settings.json"

@@ -15,7 +15,6 @@ from tqdm import tqdm
 from datamodules import ImageDataModule
 from datamodules.samples.order import evenly_spread
 from explainers.base import Explainer
-from explainers.bundle.from_config import build
 from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.serialisation import LAST_SEED
@@ -37,6 +36,7 @@ from explainers.evaluation.head_agreement import (
     similarity_records,
 )
 from explainers.evaluation.records import Row, as_json, write_records
+from explainers.from_config import build
 from explainers.images.drawing import overlay
 from explainers.images.normalisation import min_max
 from explainers.report.panel import Columns, write_panel

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from explainers import PTAME, Explainer, FrozenClassifier
-from explainers.bundle.from_config import construct
 from explainers.bundle.loading import load_explainer
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
 from explainers.errors import InputError
+from explainers.from_config import construct
 from explainers.methods import METHODS
 from explainers.methods.vit.token_explainer import TokenExplainer
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from explainers.bundle.from_config import load_untrained
+from explainers.bundle.untrained import load_untrained
 from explainers.moved import MOVED, imported
 
 

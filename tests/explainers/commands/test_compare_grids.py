@@ -12,11 +12,11 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 import train
 from explainers import FrozenClassifier
-from explainers.bundle.from_config import build
 from explainers.cli import main
 from explainers.commands.chosen_images import choose_images
 from explainers.errors import InputError
 from explainers.evaluation.uninformative import UNINFORMATIVE
+from explainers.from_config import build
 
 # Lightning and jsonargparse warn of their own parts.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -13,7 +13,7 @@ from PIL import Image
 from datamodules.maps import Maps
 from datamodules.shards import Shards
 from explainers import TAME
-from explainers.bundle.from_config import load_untrained
+from explainers.bundle.untrained import load_untrained
 from explainers.cli import main
 from explainers.evaluation.costs import counted
 

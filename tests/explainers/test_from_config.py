@@ -4,8 +4,8 @@ import pytest
 
 from datamodules import ImageDataModule, ShapesDataModule
 from explainers import PTAME, TAME, Explainer
-from explainers.bundle.from_config import build, resolve
 from explainers.errors import InputError
+from explainers.from_config import build, resolve
 
 SOURCE = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
