@@ -2,25 +2,21 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from explainers.classifier import frozen_networks
 from explainers.errors import InputError
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masking_network import Readings
+from explainers.training.tensor_files import TensorFiles, pixel_digest, room_in
 
 logger = logging.getLogger(__name__)
-
-DIGEST = 16  # bytes of an image's name
 
 
 class Memory:
@@ -33,20 +29,22 @@ class Memory:
     Attributes:
         asked: how many images were asked for.
         found: of how many of these the readings were there.
-        closed: nothing is added any more.
     """
 
     def __init__(self, folder: Path, room: int) -> None:
-        self.folder = folder
-        self.room = room
+        self.files = TensorFiles(
+            folder,
+            room,
+            "the feature cache",
+            f"images that are not in {folder} are read each time; raise its limit, give it a disk "
+            "with more room, or lower `crops` of the data",
+        )
         self.asked = self.found = 0
-        self.closed = False
-        folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
         """Readings of images (b 3 h w); `read` is asked only for those that are not here yet."""
-        names = [_name(image) for image in images]
-        known = {name: parts for name in names if (parts := self._load(name)) is not None}
+        names = [pixel_digest(image) for image in images]
+        known = {name: parts for name in names if (parts := self.files.load(name)) is not None}
         new = [index for index, name in enumerate(names) if name not in known]
         self.asked += len(names)
         self.found += len(names) - len(new)
@@ -54,46 +52,14 @@ class Memory:
             logits, features = read(images[new])
             rows = zip(logits, *(maps.permute(0, 2, 3, 1) for maps in features), strict=True)
             for index, row in zip(new, rows, strict=True):
-                known[names[index]] = list(row)
-                self._keep(names[index], list(row))
+                known[names[index]] = {str(part): value for part, value in enumerate(row)}
+                self.files.keep(names[index], known[names[index]])
         stacked = [
-            torch.stack([part.to(images.device) for part in parts])
-            for parts in zip(*(known[name] for name in names), strict=True)
+            torch.stack([known[name][str(part)].to(images.device) for name in names])
+            for part in range(len(known[names[0]]))
         ]
         # As the networks give them: the channels last in memory.
         return stacked[0], [maps.permute(0, 3, 1, 2) for maps in stacked[1:]]
-
-    def _load(self, name: str) -> list[Tensor] | None:
-        try:
-            parts = load_file(self.folder / name)
-        except (FileNotFoundError, SafetensorError):  # not there, or cut short by a crash
-            return None
-        return [parts[str(index)] for index in range(len(parts))]
-
-    def _keep(self, name: str, parts: list[Tensor]) -> None:
-        if self.closed:
-            return
-        # Two stages may be one tensor, which safetensors refuses.
-        apart = (part.clone(memory_format=torch.contiguous_format) for part in parts)
-        content = save({str(index): part for index, part in enumerate(apart)})
-        self.room -= len(content)
-        if self.room < 0:
-            self._close("is full")
-            return
-        aside = self.folder / f"{name}.{os.getpid()}"
-        try:
-            aside.write_bytes(content)
-            aside.replace(self.folder / name)
-        except OSError as error:  # the disk's end is not that of the training
-            self._close(f"cannot be written ({error.strerror})")
-            aside.unlink(missing_ok=True)
-
-    def _close(self, reason: str) -> None:
-        self.closed = True
-        logger.warning(
-            f"the feature cache {reason}, so images that are not in {self.folder} are read each "
-            "time; raise its limit, give it a disk with more room, or lower `crops` of the data"
-        )
 
 
 class FeatureCache(Callback):
@@ -124,9 +90,7 @@ class FeatureCache(Callback):
             raise InputError(
                 f"{type(pl_module).__name__} does not train; leave the feature cache out"
             )
-        kept = self.folder.glob(f"*/{'?' * 2 * DIGEST}")  # not what another process is writing
-        used = sum(file.stat().st_size for file in kept)
-        room = int(self.limit * 2**30 - used) // trainer.world_size
+        room = room_in(self.folder, self.limit, trainer.world_size)
         self.memory = Memory(self.folder / _identity(pl_module, trainer.precision), room)
         pl_module.feature_cache = self.memory
 
@@ -147,14 +111,6 @@ class FeatureCache(Callback):
         """Step aside."""
         if isinstance(pl_module, LearnedExplainer):
             pl_module.feature_cache = None
-
-
-def _name(image: Tensor) -> str:
-    """A name for an image (3 h w) that no other has."""
-    pixels = image.detach().cpu().contiguous()
-    digest = hashlib.blake2b(repr((pixels.dtype, *pixels.shape)).encode(), digest_size=DIGEST)
-    digest.update(pixels.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _identity(explainer: LearnedExplainer, precision: object) -> str:

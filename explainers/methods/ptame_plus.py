@@ -9,12 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.classifier.features import require_stages
+from explainers.classifier import ClassifierSource
 from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
-from explainers.heads.attention_head import AttentionNetwork, default_stages
-from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
-from explainers.heads.decoding_head import DecodingHead
+from explainers.heads.attention_head import AttentionNetwork
+from explainers.heads.conditioned_network import (
+    WIDEST_DECODER,
+    backbone_for,
+    chosen_stages,
+    conditioned_network,
+)
 from explainers.images.normalisation import min_max
 from explainers.images.pixel_removal import Fill, black, blur, delete, keep, mean, other_image
 from explainers.methods.cam.mask_refinement import refine
@@ -23,8 +26,6 @@ from explainers.training.distributed import first_of, of_all
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.losses import confidence_lost
 from explainers.training.masking_network import MaskingNetwork, enlarge
-
-WIDEST_DECODER = 2048  # its weights grow with the square: less than a gigabyte at this width
 
 
 class PTAMEPlus(LearnedExplainer):
@@ -101,16 +102,9 @@ class PTAMEPlus(LearnedExplainer):
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
+        backbone = backbone_for(self.classifier, auxiliary)
         self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
-        if backbone.num_classes != self.classifier.num_classes:
-            raise InputError(
-                f"the auxiliary has to tell apart the {self.classifier.num_classes} classes of the "
-                f"classifier, and {backbone.name} knows {backbone.num_classes}; choose another, "
-                "or leave it out"
-            )
-        chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
-        require_stages(backbone.stages, chosen)
+        chosen = chosen_stages(backbone, stages)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
         require_whole("decoder_width", decoder_width, 0, WIDEST_DECODER)
         require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)
@@ -125,12 +119,6 @@ class PTAMEPlus(LearnedExplainer):
         for name, weight in weights.items():
             require_number(name, weight, least=0)
         require_number("area_budget", area_budget, 0, 1)
-        if backbone.decision != self.classifier.decision:
-            raise InputError(
-                f"the auxiliary and the classifier have to read logits alike, got activation "
-                f"{backbone.decision.activation} and {self.classifier.decision.activation}, or other "
-                "thresholds; give both the same"
-            )
         if conditioned and backbone.num_classes < 2:
             raise InputError(
                 f"a class is told from others, and {self.classifier.name} has "
@@ -144,13 +132,7 @@ class PTAMEPlus(LearnedExplainer):
                 "class activation map: leave conditioned and cam_start true, or decoder_width 0"
             )
         if conditioned:
-            channels = [backbone.stages[stage].channels for stage in chosen]
-            head = (
-                DecodingHead(channels, decoder_width)
-                if decoder_width
-                else ConditionedHead(channels, hidden, cam_start)
-            )
-            self.network = ConditionedNetwork(backbone, chosen, head)
+            self.network = conditioned_network(backbone, chosen, hidden, decoder_width, cam_start)
         else:
             attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
             if cam_start:
