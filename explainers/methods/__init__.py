@@ -4,6 +4,7 @@ from explainers.base import Explainer
 from explainers.methods.activation_map import ActivationMap
 from explainers.methods.attention_map import AttentionMap
 from explainers.methods.cdam import CDAM, IntegratedCDAM, SmoothCDAM
+from explainers.methods.distilled import Distilled
 from explainers.methods.fam import FAM
 from explainers.methods.lcam import LCAM
 from explainers.methods.opticam import OptiCAM
@@ -23,6 +24,7 @@ __all__ = [
     "TAME",
     "ActivationMap",
     "AttentionMap",
+    "Distilled",
     "IntegratedCDAM",
     "OptiCAM",
     "PTAMEPlus",

@@ -83,5 +83,5 @@ def pixel_digest(image: Tensor) -> str:
     """A name for an image (3 h w) that no other has."""
     pixels = image.detach().cpu().contiguous()
     digest = hashlib.blake2b(repr((pixels.dtype, *pixels.shape)).encode(), digest_size=DIGEST)
-    digest.update(pixels.numpy().tobytes())
+    digest.update(pixels.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -100,7 +100,7 @@ def test_contract(classifier, images, labels, assert_untouched):
     [
         ("masks", 0, "masks must be a whole number from 1"),
         ("cells", 2.5, "cells must be a whole number from 1"),
-        ("keep_probability", 0.0, "keep_probability must be a finite number at most 1 and above 0"),
+        ("keep_probability", 0.0, "keep_probability must be a finite number above 0 and at most 1"),
         ("seed", -1, "seed must be a whole number from 0"),
     ],
 )
