@@ -1,6 +1,7 @@
 """Exported files answer as torch does, and say what they are."""
 
 import json
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from explainers import LCAM, PTAME, TAME, PTAMEPlus
+from explainers import LCAM, PTAME, TAME, Distilled, PTAMEPlus
 from explainers.errors import InputError
 from explainers.export import onnx_file
 from explainers.export.graph import ExplainerGraph
@@ -72,7 +73,13 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(TAME, "test_resnet"), (TAME, "test_vit"), (LCAM, "test_vit"), (PTAMEPlus, "test_resnet")],
+    [
+        (TAME, "test_resnet"),
+        (TAME, "test_vit"),
+        (LCAM, "test_vit"),
+        (PTAMEPlus, "test_resnet"),
+        (partial(Distilled, teacher_normalisation="rms"), "test_resnet"),
+    ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):
     explainer = kind(source(name)).eval()
