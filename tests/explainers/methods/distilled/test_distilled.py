@@ -1,18 +1,11 @@
-import importlib
-import json
-import logging
-
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Callback, Trainer
-from torch.utils.data import DataLoader
+from lightning.pytorch import Callback
 
-from explainers import Distilled, FrozenClassifier, OptiCAM, load_explainer
+from explainers import Distilled, FrozenClassifier
 from explainers.baselines import RISE
-from explainers.bundle import save_bundle
 from explainers.callbacks.feature_cache import FeatureCache
-from explainers.errors import InputError
 from explainers.training.teacher_maps import TeacherMaps
 
 RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
@@ -20,48 +13,6 @@ OPTICAM = {"class_path": "explainers.OptiCAM", "init_args": {"steps": 2}}
 RISE_4 = {"class_path": "explainers.baselines.RISE", "init_args": {"masks": 4}}
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning's, about few workers
-
-
-class Images(torch.utils.data.Dataset):
-    """Six images, the same in every epoch."""
-
-    def __init__(self):
-        self.images = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-
-    def __len__(self):
-        return 6
-
-    def __getitem__(self, index):
-        return {"image": self.images[index]}
-
-
-@pytest.fixture
-def classifier():
-    torch.manual_seed(0)
-    classifier = FrozenClassifier.of(RESNET)
-    torch.nn.init.normal_(classifier.model.get_classifier().weight, std=1.0)
-    return classifier
-
-
-@pytest.fixture
-def fit(tmp_path):
-    """Train an explainer for three epochs of two steps."""
-
-    def run(explainer, *callbacks, epochs=3, folder=tmp_path, **options):
-        trainer = Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            callbacks=list(callbacks),
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            default_root_dir=folder,
-        )
-        trainer.fit(explainer, DataLoader(Images(), batch_size=3), **options)
-        return trainer
-
-    return run
 
 
 @pytest.fixture
@@ -170,7 +121,7 @@ def test_images_that_are_known_pass_the_auxiliary_alone(classifier, fit, passes)
 
 
 def test_a_student_is_trained_for_the_likeliest_classes_and_mosaics_of_the_step(
-    classifier, fit, monkeypatch
+    classifier, fit, fitted_images, monkeypatch
 ):
     asked = []
     maps = TeacherMaps.maps
@@ -181,7 +132,7 @@ def test_a_student_is_trained_for_the_likeliest_classes_and_mosaics_of_the_step(
 
     monkeypatch.setattr(TeacherMaps, "maps", noted)
     fit(Distilled(classifier, RISE_4, classes_per_image=2, compositions=2), epochs=2)
-    likeliest = classifier(Images().images).topk(2).indices
+    likeliest = classifier(fitted_images).topk(2).indices
     batches = [likeliest[:3], likeliest[3:]] * 2
     for (images, classes), known in zip(asked, batches, strict=True):
         assert images.shape == (5, 3, 64, 64)
@@ -232,107 +183,6 @@ def test_a_feature_cache_changes_nothing(classifier, fit, tmp_path):
     fit(cached, FeatureCache(str(tmp_path / "cache")))
     for name, weight in plain.trained_state().items():
         torch.testing.assert_close(cached.trained_state()[name], weight, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("teacher", "rule"),
-    [
-        ("OptiCAM", "teacher must be the class_path and init_args .* got 'OptiCAM'"),
-        ({"init_args": {}}, "teacher must be the class_path"),
-        ({"class_path": "explainers.OptiCAM", "steps": 3}, "teacher must be the class_path"),
-        ({"class_path": "explainers.OptiCAM", "init_args": 3}, "teacher must be the class_path"),
-        (
-            {"class_path": "explainers.OptiCAM", "init_args": {"classifier": "resnet50"}},
-            "without the classifier, which is the student's",
-        ),
-        ({"class_path": "explainers.RISE", "init_args": {"masks": {1}}}, "in plain values"),
-    ],
-)
-def test_a_teacher_that_is_no_description_is_refused_at_once(teacher, rule, classifier):
-    with pytest.raises(InputError, match=rule):
-        Distilled(classifier, teacher)
-
-
-@pytest.mark.parametrize(
-    ("teacher", "rule"),
-    [
-        ({"class_path": "explainers.OptiCam"}, "did you mean OptiCAM"),
-        ({"class_path": "os.path"}, "must be a class of explainers or datamodules"),
-        ({"class_path": "explainers.OptiCAM", "init_args": {"step": 3}}, "did you mean steps"),
-        (
-            {"class_path": "explainers.OptiCAM", "init_args": {"steps": 0}},
-            "from 1 to 100000, got 0",
-        ),
-        ({"class_path": "explainers.RCut"}, "needs a vision transformer"),
-        ({"class_path": "explainers.FAM"}, "explainers.FAM cannot be a teacher of maps of classes"),
-    ],
-)
-def test_a_teacher_that_cannot_be_built_is_refused_before_the_first_step(
-    teacher, rule, classifier, fit
-):
-    with pytest.raises(InputError, match=rule):
-        fit(Distilled(classifier, teacher))
-
-
-def test_options_out_of_their_range_are_refused(classifier):
-    for option, value in {
-        "classes_per_image": 5,
-        "compositions": -1,
-        "teacher_size": 0,
-        "teacher_maps_limit": 0.0,
-        "decoder_width": 12,
-    }.items():
-        with pytest.raises(InputError, match=option):
-            Distilled(classifier, **{option: value})
-    with pytest.raises(InputError, match="unknown teacher_normalisation 'max'"):
-        Distilled(classifier, teacher_normalisation="max")
-
-
-def test_signed_teacher_of_masks_is_told(classifier, caplog):
-    teacher = {"class_path": "explainers.baselines.CaptumBaseline", "init_args": {"samples": 2}}
-    pytest.importorskip("captum")
-    with caplog.at_level(logging.WARNING):
-        Distilled(classifier, teacher, teacher_normalisation="rms").ask_teacher()
-        assert not caplog.records
-        Distilled(classifier, teacher).ask_teacher()
-    assert "minmax forgets the sign; rms and answered keep it" in caplog.text
-
-
-def test_the_teacher_is_no_part_of_the_student(classifier, images, labels):
-    teacher = {"class_path": "explainers.PTAMEPlus", "init_args": {"refinement_steps": 1}}
-    student = Distilled(classifier, teacher)
-    before = student.trained_state().keys()
-    student.teacher_answers = student.ask_teacher()
-    first = student.teacher_answers.maps(images, labels[:, None])
-    assert student.trained_state().keys() == before
-    assert all("teacher" not in name for name, _ in student.named_modules())
-    state = torch.get_rng_state()
-    assert torch.equal(student.ask_teacher().maps(images, labels[:, None]), first)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert student.teacher_answers.teacher.classifier is classifier
-
-
-def test_a_bundle_loads_and_explains_without_the_teacher(classifier, images, tmp_path, monkeypatch):
-    torch.save(classifier.model.state_dict(), tmp_path / "weights.pth")
-    source = {"model": "test_resnet", "weights": str(tmp_path / "weights.pth"), "num_classes": 4}
-    teacher = {"class_path": "explainers.baselines.Later", "init_args": {"samples": 3}}
-    student = Distilled(source, teacher).eval()
-    folder = save_bundle(student, tmp_path / "bundle", {}, [], None)
-    assert json.loads((folder / "config.json").read_text())["hyperparameters"]["teacher"] == teacher
-    imported = importlib.import_module
-
-    def without(name, *rest):
-        assert name != "explainers.baselines"
-        return imported(name, *rest)
-
-    monkeypatch.setattr(importlib, "import_module", without)
-    loaded = load_explainer(folder)
-    torch.testing.assert_close(loaded(images), student(images), rtol=0, atol=0)
-    assert loaded.teacher == teacher
-
-
-def test_default_teacher_is_opticam(classifier):
-    assert isinstance(Distilled(classifier).ask_teacher().teacher, OptiCAM)
 
 
 def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(in_two_processes):
