@@ -99,6 +99,7 @@ class TeacherMaps:
             images
         )
 
+    @torch.no_grad()
     def classes(self, images: Tensor, count: int, read: Callable[[Tensor], Tensor]) -> Tensor:
         """The `count` likeliest classes (b n); `read` gives logits of images that are not known."""
         names = [f"{pixel_digest(image)}-top{count}" for image in images]

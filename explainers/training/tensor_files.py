@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from explainers.errors import InputError, system_error_in_words
+
 logger = logging.getLogger(__name__)
 
 DIGEST = 16  # bytes
@@ -29,6 +31,9 @@ class TensorFiles:
 
     Attributes:
         closed: nothing is added any more.
+
+    Raises:
+        InputError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, room: int, what: str, way_out: str) -> None:
@@ -36,7 +41,10 @@ class TensorFiles:
         self.room = room
         self.closed = False
         self._what, self._way_out = what, way_out
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{what} cannot be made: {system_error_in_words(error)}") from error
 
     def load(self, name: str) -> dict[str, Tensor] | None:
         """The tensors of a file; None if it is not there, or was cut short by a crash."""

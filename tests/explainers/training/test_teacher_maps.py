@@ -152,6 +152,12 @@ def test_a_full_disk_does_not_end_the_training(teacher, images, classes, tmp_pat
     assert not files_in(tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_refused(teacher, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"the folder of teacher maps cannot be made: .*file"):
+        in_folder(teacher, tmp_path / "file")
+
+
 def test_likeliest_classes_are_kept(teacher, images, tmp_path):
     known = in_folder(teacher, tmp_path)
     read = []
