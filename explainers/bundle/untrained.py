@@ -1,4 +1,4 @@
-"""Explainers of configs of train.py that answer without a training."""
+"""Explainers that need no training, built from the config of a run."""
 
 from pathlib import Path
 

@@ -2,17 +2,64 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from explainers.classifier import frozen_networks
 from explainers.errors import InputError
-from explainers.training.answer_files import AnswerFiles, room_in
 from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.masking_network import Readings
+from explainers.training.tensor_files import TensorFiles, pixel_digest, room_in
 
 logger = logging.getLogger(__name__)
+
+
+class Memory:
+    """Files of readings, one an image, named by the image's pixels.
+
+    Args:
+        folder: where they are; of one set of frozen networks and stages.
+        room: bytes that may be added to it.
+
+    Attributes:
+        asked: how many images were asked for.
+        found: of how many of these the readings were there.
+    """
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self.files = TensorFiles(
+            folder,
+            room,
+            "the feature cache",
+            f"images that are not in {folder} are read each time; raise its limit, give it a disk "
+            "with more room, or lower `crops` of the data",
+        )
+        self.asked = self.found = 0
+
+    def __call__(self, images: Tensor, read: Callable[[Tensor], Readings]) -> Readings:
+        """Readings of images (b 3 h w); `read` is asked only for those that are not here yet."""
+        names = [pixel_digest(image) for image in images]
+        known = {name: parts for name in names if (parts := self.files.load(name)) is not None}
+        new = [index for index, name in enumerate(names) if name not in known]
+        self.asked += len(names)
+        self.found += len(names) - len(new)
+        if new:
+            logits, features = read(images[new])
+            rows = zip(logits, *(maps.permute(0, 2, 3, 1) for maps in features), strict=True)
+            for index, row in zip(new, rows, strict=True):
+                known[names[index]] = {str(part): value for part, value in enumerate(row)}
+                self.files.keep(names[index], known[names[index]])
+        stacked = [
+            torch.stack([known[name][str(part)].to(images.device) for name in names])
+            for part in range(len(known[names[0]]))
+        ]
+        # As the networks give them: the channels last in memory.
+        return stacked[0], [maps.permute(0, 3, 1, 2) for maps in stacked[1:]]
 
 
 class FeatureCache(Callback):
@@ -44,7 +91,7 @@ class FeatureCache(Callback):
                 f"{type(pl_module).__name__} does not train; leave the feature cache out"
             )
         room = room_in(self.folder, self.limit, trainer.world_size)
-        self.memory = AnswerFiles(self.folder / _identity(pl_module, trainer.precision), room)
+        self.memory = Memory(self.folder / _identity(pl_module, trainer.precision), room)
         pl_module.feature_cache = self.memory
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

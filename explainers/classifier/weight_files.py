@@ -1,6 +1,7 @@
 """Weight files, read without pickle, and fingerprints of weights."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -40,8 +41,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def fingerprint(network: nn.Module) -> str:
     """SHA-256 over the names, types, shapes and bytes of all weights and buffers."""
+    return fingerprint_of(network.state_dict())
+
+
+def fingerprint_of(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 as of `fingerprint`, of weights and buffers by name."""
     digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
+    for name, value in sorted(state.items()):
         value = value.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.flatten().view(torch.uint8).numpy().data)

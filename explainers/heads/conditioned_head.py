@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork
+from explainers.training.masking_network import MaskingNetwork, exact
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.
@@ -83,11 +83,25 @@ class ConditionedNetwork(MaskingNetwork):
         backbone: whose features are read; it has to know the classes that are asked for.
         stages: which of its stages, finest first; the last has to be what it pools.
         head: a `ConditionedHead` or a `DecodingHead` for the channels of these stages.
+        bounded: draw masks in [0, 1]; otherwise the head's scores as they are, of either sign.
     """
 
-    def __init__(self, backbone: FrozenClassifier, stages: Sequence[int], head: nn.Module) -> None:
+    def __init__(
+        self,
+        backbone: FrozenClassifier,
+        stages: Sequence[int],
+        head: nn.Module,
+        bounded: bool = True,
+    ) -> None:
         super().__init__(backbone, stages)
         self.head = head
+        self.bounded = bounded
+
+    def draw(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Masks or, where they are not bounded, scores; see `MaskingNetwork.draw`."""
+        return (
+            super().draw(features, labels) if self.bounded else exact(self.score(features, labels))
+        )
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Scores at the size that the head draws at; see `MaskingNetwork.score`."""

@@ -13,7 +13,6 @@ from explainers.methods.ptame import PTAME
 from explainers.methods.ptame_plus import PTAMEPlus
 from explainers.methods.rcut import RCut
 from explainers.methods.relevance_propagation import RelevancePropagation
-from explainers.methods.rise import RISE
 from explainers.methods.shapley import ShapleyExplainer
 from explainers.methods.similarity_grad_cam import SimilarityGradCAM
 from explainers.methods.tame import TAME
@@ -24,7 +23,6 @@ __all__ = [
     "FAM",
     "LCAM",
     "PTAME",
-    "RISE",
     "TAME",
     "ActivationMap",
     "AttentionMap",

@@ -1,72 +1,67 @@
-"""Distillation: a head that answers in one pass what any other explainer answers in many.
+"""Distillation: a student that answers in one pass what any other explainer answers.
 
-Covert et al.: Stochastic Amortization (https://arxiv.org/abs/2401.15866), where teachers are noisy
-and unbiased estimates; here any explainer is a teacher.
+Stochastic amortisation, Covert et al., NeurIPS 2024 (https://arxiv.org/abs/2401.15866).
 """
 
-import hashlib
-import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize as resize_images
 
-from explainers.base import Batch, Explainer
+from explainers.base import Batch
 from explainers.citation import Paper
-from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.classifier.features import require_stages
-from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
-from explainers.from_config import build
-from explainers.heads.auxiliary import require_same_classes
-from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
-from explainers.heads.decoding_head import DecodingHead, require_width
+from explainers.classifier import ClassifierSource
+from explainers.classifier.weight_redraw import seeded
+from explainers.errors import MOST_COUNTED, require_known, require_number, require_whole
+from explainers.heads.conditioned_head import resize
+from explainers.heads.conditioned_network import backbone_for, chosen_stages, conditioned_network
 from explainers.images.normalisation import min_max
-from explainers.training.answer_files import AnswerFiles, room_in
+from explainers.training import distributed
 from explainers.training.learned_explainer import LearnedExplainer
-from explainers.training.masking_network import Readings, enlarge
+from explainers.training.mosaics import mosaics
+from explainers.training.teacher import build_teacher, teacher_description
+from explainers.training.teacher_maps import NORMALISATIONS, TeacherMaps, likeliest, normalised
 
-AMORTISED = Paper(
-    "covert2024amortization",
-    "Stochastic Amortization: A Unified Approach to Accelerate Feature and Data Attribution",
-    "Covert, Ian and Kim, Chanwoo and Lee, Su-In and Zou, James and Hashimoto, Tatsunori",
-    "2401.15866",
-)
+logger = logging.getLogger(__name__)
 
-SCALES = {
-    "minmax": "each map of the teacher from its minimum to its maximum",
-    "signed": "each map of the teacher by its largest size, zero staying zero",
-}
-"""Scales of what the student learns, in words."""
+TEACHER = {"class_path": "explainers.OptiCAM", "init_args": {}}
+"""Opti-CAM with the steps of its authors' code."""
 
 
 class Distilled(LearnedExplainer):
-    """Learns to answer in a single pass what a teacher, any explainer, answers in many.
+    """Learns to answer in one pass what a teacher, any other explainer, answers.
 
-    The teacher's maps of training images are computed once, kept on disk by the pixels of the
-    image, and found again in later epochs and fits; training then asks neither the teacher nor,
-    with a feature cache, the classifier. Crops that never come back are never found: let the data
-    repeat itself (`crops` of `ShardsDataModule`, `length` of `ScenesDataModule`).
+    The objective is the mean over pixels of (student - teacher)^2. The teacher is asked once for an image and a class; its maps and the classes are kept in a
+    folder, and known by the image's pixels. A fit that is stopped goes on without asking for what
+    is there. Random crops and mosaics are other images each time, and each costs the teacher's
+    passes: let crops come back (`crops` of `ShardsDataModule`), or train on a fixed data set. Of
+    images that are known, a step passes the classifier for the head's features alone, and not at
+    all where those are an auxiliary's or in a `FeatureCache`.
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
-        teacher: class_path and init_args of an explainer, without the classifier. Only training
-            needs it: a bundle answers without.
-        auxiliary: the network whose features the head reads; by default the classifier itself.
-        stages: which of its stages to read, finest first, the last being what it pools.
-        decoder_width: draw the map by a convolutional network of this width, a multiple of 8;
-            0 draws it as weighted sums of features.
-        hidden: width of the network that makes their weights.
-        scale: of the teacher's maps, a key of `SCALES`: `minmax`, or `signed` for teachers whose
-            scores are.
-        classes_per_image: likeliest classes of each image that are learned from.
-        mosaics: of four images of a batch each, 2 x 2, which are learned from beside the batch.
-        teacher_size: height and width at which the teacher's maps are kept, in pixels.
-        teacher_maps: folder that they are kept in.
-        teacher_limit: of the folder, in GiB; the teacher is asked each time for what is beyond.
+        teacher: `class_path` and `init_args` of an explainer of `explainers` or
+            `explainers.baselines`, by default Opti-CAM. It is built around the same classifier
+            when training starts; a bundle explains without it.
+        teacher_maps: the folder of its maps, which other teachers may share; by default
+            `teacher_maps` in the trainer's root folder.
+        teacher_maps_limit: of that folder, in GiB; maps beyond it are computed each time.
+        teacher_size: of a kept map's longer side in pixels, at most.
+        teacher_normalisation: a key of `teacher_maps.NORMALISATIONS`. `minmax` suits teachers whose
+            scores are not negative, and the student draws masks in [0, 1]. For signed ones, `rms`
+            keeps the sign and weighs all images alike, and `answered` keeps the units too: only
+            then does a noisy but unbiased teacher leave the student unbiased. With both, the
+            student draws unbounded scores, which maps stretch from minimum to maximum.
+        classes_per_image: how many of the likeliest classes an image is explained for.
+        compositions: how many 2x2 mosaics of the batch's images are added to each batch, drawn
+            anew in each step; their classes are those of their cells.
+        auxiliary: as of `PTAMEPlus`.
+        stages: likewise.
+        hidden: likewise.
+        decoder_width: likewise; it draws finer maps than weighted sums of features.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
@@ -74,149 +69,158 @@ class Distilled(LearnedExplainer):
         freeze_taken: leave these as they are.
 
     Raises:
-        InputError: a number is out of its range, or the auxiliary has other classes.
+        InputError: the teacher is not described as a class with its arguments, a number is out of
+            its range, or the auxiliary has other classes than the classifier.
     """
 
-    title = "distilled from another explainer"
-    papers = (AMORTISED,)
+    title = "Distillation of an explainer"
+    papers = (
+        Paper(
+            "covert2024stochastic",
+            "Stochastic Amortization: A Unified Approach to Accelerate Feature and Data "
+            "Attribution",
+            "Covert, Ian and Kim, Chanwoo and Lee, Su-In and Zou, James and Hashimoto, Tatsunori",
+            "2401.15866",
+        ),
+    )
     fixed_classes = False
+    draws_masks = False  # its maps are as large as the teacher's: none of them has collapsed
 
     def __init__(
         self,
-        classifier: ClassifierSource = "resnet50",
+        classifier: ClassifierSource,
         teacher: dict[str, Any] | None = None,
-        auxiliary: ClassifierSource | None = None,
-        stages: Sequence[int] = (-1,),
-        decoder_width: int = 0,
-        hidden: int = 256,
-        scale: str = "minmax",
-        classes_per_image: int = 1,
-        mosaics: int = 0,
+        teacher_maps: str | None = None,
+        teacher_maps_limit: float = 50.0,
         teacher_size: int = 56,
-        teacher_maps: str = "teacher_maps",
-        teacher_limit: float = 10.0,
+        teacher_normalisation: str = "minmax",
+        classes_per_image: int = 1,
+        compositions: int = 0,
+        auxiliary: ClassifierSource | None = None,
+        stages: Sequence[int] | None = (-1,),
+        hidden: int = 256,
+        decoder_width: int = 0,
         lr: float = 1e-3,
         weight_decay: float = 0.02,
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
+        self.teacher = teacher_description(TEACHER if teacher is None else teacher)
+        self.save_hyperparameters({"teacher": self.teacher})
+        backbone = backbone_for(self.classifier, auxiliary)
         self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
-        require_same_classes(backbone, self.classifier)
-        require_stages(backbone.stages, list(stages))
-        require_known("scale", scale, SCALES)
-        require_whole("hidden", hidden, 1, MOST_COUNTED)
+        require_number("teacher_maps_limit", teacher_maps_limit, above=0)
+        require_whole("teacher_size", teacher_size, 1, MOST_COUNTED)
+        require_known("teacher_normalisation", teacher_normalisation, NORMALISATIONS)
+        require_whole("compositions", compositions, 0, MOST_COUNTED)
+        chosen = chosen_stages(backbone, stages)
+        bounded = teacher_normalisation == "minmax"
+        self.network = conditioned_network(backbone, chosen, hidden, decoder_width, bounded=bounded)
         require_whole("classes_per_image", classes_per_image, 1, self.classifier.num_classes)
-        require_whole("mosaics", mosaics, 0, MOST_COUNTED)
-        require_whole("teacher_size", teacher_size, 2, MOST_COUNTED)
-        require_number("teacher_limit", teacher_limit, above=0)
-        channels = [backbone.stages[stage].channels for stage in stages]
-        head: ConditionedHead | DecodingHead = ConditionedHead(channels, hidden)
-        if decoder_width:
-            require_width("decoder_width", decoder_width)
-            head = DecodingHead(channels, decoder_width)
-        self.network = ConditionedNetwork(backbone, list(stages), head)
-        self.teacher = teacher
-        self.signed = scale == "signed"
-        self.classes_per_image, self.mosaics = classes_per_image, mosaics
-        self.teacher_size, self.teacher_limit = teacher_size, teacher_limit
-        self.teacher_maps = Path(teacher_maps)
-        self._asked: tuple[Explainer, AnswerFiles] | None = None
+        self.signed = not bounded
+        self.teacher_maps = teacher_maps
+        self.teacher_maps_limit = teacher_maps_limit
+        self.teacher_size = teacher_size
+        self.teacher_normalisation = teacher_normalisation
+        self.classes_per_image = classes_per_image
+        self.compositions = compositions
+        self.teacher_answers: TeacherMaps | None = None
         self.start_from(init_from, freeze_taken)
 
-    def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
-        """Signed scores, with 0 where a mask is a half, or the masks themselves."""
-        return 2 * masks - 1 if self.signed else masks
-
     def to_maps(self, scores: Tensor) -> Tensor:
-        """Masks are maps already; signed scores are stretched."""
+        """Masks are maps already; scores of either sign are stretched."""
         return min_max(scores) if self.signed else scores
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Minimise the squared error of the masks from the teacher's maps."""
-        images = torch.cat(
-            [batch["image"], mosaics_of(batch["image"], self.mosaics, self.global_step)]
-        )
-        classes, taught = self.taught(images)
-        cache = self.feature_cache
-        features = cache(images, self.read)[1] if cache else self.network.read(images)
-        masks = self.network.draw(features, classes)
-        loss = squared_error(masks, taught)
-        terms = {"distillation": loss, "loss": loss}
-        self._log_training(classes[:, 0], classes, masks.detach(), terms)
-        return loss
+    def ask_teacher(self, folder: Path | None = None, processes: int = 1) -> TeacherMaps:
+        """The teacher and what it has answered before.
 
-    def step_classes(self, labels: Tensor, logits: Tensor) -> Tensor:
-        """The likeliest classes of each image (b n)."""
-        return logits.topk(self.classes_per_image, dim=1).indices
+        Args:
+            folder: where its maps are kept; None keeps none.
+            processes: how many write to it.
+
+        Raises:
+            InputError: the teacher cannot be built; see `build_teacher`.
+        """
+        teacher = build_teacher(self.teacher, self.classifier).to(self.device, self.dtype)
+        if teacher.signed and not self.signed and not self.global_rank:
+            logger.warning(
+                f"{type(teacher).__name__} answers with signed scores, and teacher_normalisation "
+                "minmax forgets the sign; rms and answered keep it"
+            )
+        if folder is None:
+            return TeacherMaps(teacher, self.teacher_size)
+        limit = self.teacher_maps_limit
+        return TeacherMaps.in_folder(teacher, self.teacher_size, folder, limit, processes)
+
+    def on_fit_start(self) -> None:
+        """Build the teacher, and find what it has answered before."""
+        super().on_fit_start()
+        folder = self.teacher_maps or Path(self.trainer.default_root_dir, "teacher_maps")
+        self.teacher_answers = self.ask_teacher(Path(folder), self.trainer.world_size)
+
+    def on_fit_end(self) -> None:
+        """Let the teacher go."""
+        self.teacher_answers = None
+        super().on_fit_end()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Minimise the distance from the teacher on the batch's images and on mosaics of them."""
+        assert self.teacher_answers is not None  # from the start of a fit on
+        images = batch["image"]
+        logits, features = self._readings(images)
+        count = self.classes_per_image
+        if logits is None:
+            classes = self.teacher_answers.classes(images, count, self.classifier)
+        else:
+            classes = likeliest(logits, count)
+        if self.compositions:
+            composed, of_cells = mosaics(images, classes, self.compositions, self.global_step)
+            added = self._readings(composed)[1]
+            features = [torch.cat(pair) for pair in zip(features, added, strict=True)]
+            images, classes = torch.cat([images, composed]), torch.cat([classes, of_cells])
+        # Dropout is that of the step, also in a fit that is resumed.
+        with seeded(self.global_step * distributed.count() + self.global_rank):
+            drawn = self.network.draw(features, classes)
+        losses = {"distance": self.distance(images, classes, drawn)}
+        self._log_training(classes, classes, drawn.detach(), losses | {"loss": losses["distance"]})
+        return losses["distance"]
+
+    @torch.no_grad()
+    def _readings(self, images: Tensor) -> tuple[Tensor | None, list[Tensor]]:
+        """Features that the head draws from, and logits where they come with these."""
+        if self.feature_cache:
+            return self.feature_cache(images, self.read)
+        if self.network.backbone is self.classifier:
+            return self.read(images)
+        return None, self.network.read(images)
+
+    def target_classes(self, labels: Tensor) -> Tensor:
+        """Each image's own class (b 1)."""
+        return labels[:, None]
 
     def losses(
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
-        """Squared error of masks (b n _ _) of the likeliest classes from the teacher's maps."""
-        return {"distillation": squared_error(masks, self.taught(images)[1])}
+        """The distance from the teacher's maps for the labels."""
+        return {"distance": self.distance(images, self.target_classes(labels), masks)}
 
-    @torch.no_grad()
-    def taught(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Classes (b n) of images (b 3 h w) and the teacher's maps of them (b n s s) in [0, 1].
+    def distance(self, images: Tensor, classes: Tensor, drawn: Tensor) -> Tensor:
+        """Mean squared difference from the teacher's maps, at their size.
 
-        Raises:
-            InputError: no teacher is named, or it cannot be built.
+        Args:
+            images: (b 3 h w) in [0, 1].
+            classes: (b n).
+            drawn: what the network draws for them (b n _ _).
         """
-        _, files = self._asked = self._asked or self._teacher()
-        classes, (maps,) = files(images.float(), self._ask)
-        return classes, maps.float()
+        if self.teacher_answers is None:  # outside of a fit, nothing is kept
+            self.teacher_answers = self.ask_teacher()
+        maps = normalised(self.teacher_answers.maps(images, classes), self.teacher_normalisation)
+        return (resize(drawn, maps.shape[-2:]) - maps).square().mean()
 
-    def _teacher(self) -> tuple[Explainer, AnswerFiles]:
-        if self.teacher is None:
-            raise InputError(
-                "Distilled learns from a teacher; name one, as teacher: {class_path: "
-                "explainers.OptiCAM}"
-            )
-        teacher: Explainer = build(self.teacher, Explainer, classifier=self.classifier)
-        what = [self.teacher, self.classifier.fingerprint(), self.signed]
-        what += [self.classes_per_image, self.teacher_size]
-        name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-        room = room_in(self.teacher_maps, self.teacher_limit)
-        return teacher.eval(), AnswerFiles(
-            self.teacher_maps / name, room, "store of teacher's maps"
-        )
-
-    def _ask(self, images: Tensor) -> Readings:
-        """Classes of images (b 3 h w), and what the teacher says of them, to be kept."""
-        assert self._asked is not None  # `taught` has set it
-        teacher = self._asked[0].to(images.device)
-        with torch.autocast(images.device.type, enabled=False):
-            classes = self.step_classes(images, self.classifier(images))
-            repeated = images.repeat_interleave(self.classes_per_image, dim=0)
-            scores = teacher(repeated, classes.flatten()).detach()
-        maps = (1 + scores / largest(scores)) / 2 if self.signed else min_max(scores)
-        size = [self.teacher_size] * 2
-        small = F.interpolate(maps, size, mode="bilinear", antialias=True).clamp(0, 1)
-        return classes, [small.half().view(*classes.shape, *size)]
-
-
-def squared_error(masks: Tensor, taught: Tensor) -> Tensor:
-    """Mean squared error of masks (b n _ _) from maps (b n h w), at the maps' size."""
-    shown = F.interpolate(masks, taught.shape[-2:], mode="bilinear", antialias=True)
-    return F.mse_loss(shown, taught.to(shown))
-
-
-def largest(scores: Tensor) -> Tensor:
-    """Largest size (b 1 1 1) of the scores (b 1 h w) of each map; 1 where all are 0."""
-    size = scores.abs().amax(dim=(1, 2, 3), keepdim=True)
-    return size.where(size > 0, 1.0)
-
-
-def mosaics_of(images: Tensor, count: int, seed: int) -> Tensor:
-    """Mosaics (count 3 h w) of 2 x 2 of the images (b 3 h w), which are drawn by a seed."""
-    height, width = images.shape[-2] // 2, images.shape[-1] // 2
-    if not count:
-        return images[:0]
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(images), (count, 2, 2), generator=generator)
-    small = resize_images(images, [height, width], antialias=True)
-    cells = small[drawn.to(images.device)]  # (count 2 2 3 _ _)
-    whole = cells.permute(0, 3, 1, 4, 2, 5).reshape(count, 3, 2 * height, 2 * width)
-    return enlarge(whole, images)
+    def on_train_epoch_end(self) -> None:
+        """Log the share of the teacher's maps that were found."""
+        assert self.teacher_answers is not None
+        share = self.teacher_answers.found / max(self.teacher_answers.asked, 1)
+        self.teacher_answers.found = self.teacher_answers.asked = 0
+        self.log("train/teacher_maps_found", share, sync_dist=True)

@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.classifier import ClassifierSource, FrozenClassifier
-from explainers.classifier.features import require_stages
+from explainers.classifier import ClassifierSource
 from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
-from explainers.heads.attention_head import AttentionNetwork, default_stages
-from explainers.heads.auxiliary import require_same_classes
-from explainers.heads.conditioned_head import ConditionedHead, ConditionedNetwork
-from explainers.heads.decoding_head import DecodingHead
+from explainers.heads.attention_head import AttentionNetwork
+from explainers.heads.conditioned_network import (
+    backbone_for,
+    chosen_stages,
+    conditioned_network,
+)
+from explainers.heads.decoding_head import WIDEST
 from explainers.images.normalisation import min_max
 from explainers.images.pixel_removal import REMOVALS, Removal
 from explainers.methods.cam.mask_refinement import refine
@@ -27,7 +29,6 @@ from explainers.training.masking_network import MaskingNetwork, enlarge
 from explainers.training.random_threshold import LEAST_TEMPERATURE, drawn_shares, threshold_loss
 
 FILLS = ("black", "mean", "blur", "other_image")
-WIDEST_DECODER = 2048  # its weights grow with the square: less than a gigabyte at this width
 
 
 class PTAMEPlus(LearnedExplainer):
@@ -109,13 +110,11 @@ class PTAMEPlus(LearnedExplainer):
         freeze_taken: bool = False,
     ) -> None:
         super().__init__(classifier, lr, weight_decay)
-        backbone = self.classifier if auxiliary is None else FrozenClassifier.of(auxiliary)
+        backbone = backbone_for(self.classifier, auxiliary)
         self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
-        require_same_classes(backbone, self.classifier)
-        chosen = [*default_stages(backbone), -1] if stages is None else list(stages)
-        require_stages(backbone.stages, chosen)
+        chosen = chosen_stages(backbone, stages)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
-        require_whole("decoder_width", decoder_width, 0, WIDEST_DECODER)
+        require_whole("decoder_width", decoder_width, 0, WIDEST)
         require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)
         weights = {
             "confidence_weight": confidence_weight,
@@ -143,13 +142,7 @@ class PTAMEPlus(LearnedExplainer):
                 "class activation map: leave conditioned and cam_start true, or decoder_width 0"
             )
         if conditioned:
-            channels = [backbone.stages[stage].channels for stage in chosen]
-            head = (
-                DecodingHead(channels, decoder_width)
-                if decoder_width
-                else ConditionedHead(channels, hidden, cam_start)
-            )
-            self.network = ConditionedNetwork(backbone, chosen, head)
+            self.network = conditioned_network(backbone, chosen, hidden, decoder_width, cam_start)
         else:
             attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
             if cam_start:

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from explainers import FrozenClassifier
-from explainers.baselines import CAMBaseline, CaptumBaseline
+from explainers.baselines import RISE, CAMBaseline, CaptumBaseline
 from explainers.errors import InputError
 from explainers.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/your_own_model.md").read_text()
-EXPLAINERS = METHODS | {"CAMBaseline": CAMBaseline, "CaptumBaseline": CaptumBaseline}
+EXPLAINERS = METHODS | {"CAMBaseline": CAMBaseline, "CaptumBaseline": CaptumBaseline, "RISE": RISE}
 RANDOM = {"pretrained": False, "num_classes": 4}
 ROWS = {
     "CNN of timm": ["test_resnet", "test_convnext"],

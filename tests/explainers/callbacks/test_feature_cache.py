@@ -8,9 +8,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from explainers import LCAM, PTAME, TAME, FrozenClassifier, MaskingUNet, OptiCAM, PTAMEPlus
-from explainers.callbacks.feature_cache import FeatureCache, _identity
+from explainers.callbacks.feature_cache import FeatureCache, Memory, _identity
 from explainers.errors import InputError
-from explainers.training.answer_files import AnswerFiles
 
 RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
@@ -111,7 +110,7 @@ def test_frozen_networks_are_asked_once_for_each_image_also_by_the_next_fit(buil
 
 def test_what_comes_back_is_what_was_read_in_any_batch(read, tmp_path):
     images = torch.rand(4, 3, 8, 8)
-    memory = AnswerFiles(tmp_path, 10**9)
+    memory = Memory(tmp_path, 10**9)
     memory(images[:3], read)
     logits, features = memory(images[[3, 1, 0]], read)
     expected, maps = read(images[[3, 1, 0]])
@@ -125,7 +124,7 @@ def test_what_comes_back_is_what_was_read_in_any_batch(read, tmp_path):
 
 def test_an_image_that_differs_in_a_bit_is_another(read, tmp_path):
     images = torch.rand(1, 3, 8, 8)
-    memory = AnswerFiles(tmp_path, 10**9)
+    memory = Memory(tmp_path, 10**9)
     memory(images, read)
     images[0, 0, 0, 0] = torch.nextafter(images[0, 0, 0, 0], torch.tensor(2.0))
     memory(images, read)
@@ -136,7 +135,7 @@ def test_an_image_that_differs_in_a_bit_is_another(read, tmp_path):
 
 def test_a_file_cut_short_is_read_anew(read, tmp_path):
     images = torch.rand(1, 3, 8, 8)
-    memory = AnswerFiles(tmp_path, 10**9)
+    memory = Memory(tmp_path, 10**9)
     expected = memory(images, read)[0]
     (file,) = tmp_path.iterdir()
     for content in (b"", file.read_bytes()[:-5]):

@@ -1,6 +1,7 @@
 """Exported files answer as torch does, and say what they are."""
 
 import json
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -80,7 +81,7 @@ def test_onnx_of_ptame_with_its_classifier(name, tmp_path):
         (ShapleyExplainer, "test_resnet"),
         (MaskingUNet, "test_resnet"),
         (MaskingUNet, "test_vit"),
-        (Distilled, "test_resnet"),
+        (partial(Distilled, teacher_normalisation="rms"), "test_resnet"),
     ],
 )
 def test_onnx_without_the_classifier(kind, name, tmp_path):

@@ -15,7 +15,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from explainers import FrozenClassifier, SimilarityExplainer
-from explainers.baselines import CAMBaseline, CaptumBaseline
+from explainers.baselines import RISE, CAMBaseline, CaptumBaseline
 from explainers.methods import METHODS
 from explainers.methods.vit.token_explainer import TokenExplainer
 
@@ -23,8 +23,8 @@ transformers = pytest.importorskip("transformers", reason="needs the extra hf")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 FORMAT = {"mean": [0.5] * 3, "std": [0.25] * 3, "size": [224, 224]}
-EVERY = METHODS | {"CAMBaseline": CAMBaseline, "CaptumBaseline": CaptumBaseline}
-BRIEF = {"steps": 3, "channels": 16, "samples": 2}
+EVERY = METHODS | {"CAMBaseline": CAMBaseline, "CaptumBaseline": CaptumBaseline, "RISE": RISE}
+BRIEF = {"steps": 3, "channels": 16, "samples": 2, "masks": 2}
 """Settings that are short: whether maps agree does not depend on how often something is done."""
 
 FOR_TRANSFORMERS = {
