@@ -13,10 +13,11 @@ from torch import Tensor
 from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
 from explainers.classifier.inference import evaluating
+from explainers.classifier.weight_redraw import seeded
 from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
 from explainers.training.class_draw import drawn_classes
-from explainers.training.distributed import means, of_all
+from explainers.training.distributed import count, means, of_all
 from explainers.training.map_collapse import MapCollapse
 from explainers.training.mask_collapse import CollapseDetector, mask_statistics
 from explainers.training.masking_network import MaskingNetwork, Readings
@@ -113,7 +114,8 @@ class LearnedExplainer(Explainer):
         logits, features = cache(images, self.read) if cache else self.read(images)
         labels = drawn_classes(self.classifier.decision, logits, self.global_step)
         classes = self.step_classes(labels, logits)
-        masks = self.network.draw(features, classes)
+        with seeded(self.global_step * count() + self.global_rank):  # dropout, of resumed fits too
+            masks = self.network.draw(features, classes)
         losses = self.losses(images, labels, masks, logits)
         total = torch.stack(list(losses.values())).sum()
         self._log_training(labels, classes, masks.detach(), losses | {"loss": total})
@@ -122,8 +124,7 @@ class LearnedExplainer(Explainer):
     def target_classes(self, labels: Tensor) -> Tensor:
         """Classes, (b n) or (1 n), for which the objective looks at images of classes `labels` (b).
 
-        By default those of the batches of all processes, so that N of them with b images each
-        train as one with N b does.
+        By default those of the batches of all processes, which so train as one would.
         """
         return of_all(labels)[None]
 
@@ -203,8 +204,7 @@ class LearnedExplainer(Explainer):
             fingerprints: what `fingerprints` returned beside it; empty skips this check.
 
         Raises:
-            InputError: weights are missing, unknown or of other shapes, or a frozen network has
-                other weights than those that `state` was trained with.
+            InputError: weights do not fit, or were trained with other frozen networks.
         """
         self._require_fit(state, fingerprints)
         self.load_state_dict(state)
