@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import yaml
 from scenes.classifier import trained as trained_classifier
+from scenes.known_answers import areas, drops_of_own_masks
 from scenes.shapley_agreement import agreements
 from scenes.tables import growth_table, league_table, write
 from scenes.training_passes import passes_of
@@ -82,6 +83,9 @@ def compared(config: ComparisonConfig, folder: Path, exact: int = 0) -> Config:
     comparison = build_comparison(config, [], folder)
     found = write_comparison(comparison.run(), folder)
     found["shapley"] = agreements(comparison, exact, folder / "shapley.json") if exact else {}
+    if exact and "ScenesDataModule" in config.data["class_path"]:
+        found["areas"] = areas(comparison)
+        found["own_masks"] = drops_of_own_masks(comparison.evaluator.classifier, comparison.batches)
     return found
 
 
@@ -150,6 +154,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
     if config.get("mosaics"):
         grids = ComparisonConfig(data=config["mosaics"], metrics=["grid_pointing"], **settings)
         pointed = compared(grids, output / f"{kind}_grids")
+    told |= {name: results[name] for name in ("areas", "own_masks") if name in results}
     make = growth_table if growth else league_table
     write(make(results, pointed, passes, told, output / kind), told, output, kind)
 

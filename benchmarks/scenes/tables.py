@@ -19,6 +19,8 @@ SHORT = {
     "average_increase_50": "AI50",
     "average_increase_15": "AI15",
     "average_gain": "AG",
+    "average_drop@mean": "AD mean",
+    "average_gain@mean": "AG mean",
     "insertion": "ins",
     "deletion": "del",
     "evalx_probability_15": "judge15",
