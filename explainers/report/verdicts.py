@@ -104,7 +104,8 @@ def _by_fill(best: Mapping[str, str]) -> Iterator[str]:
         if len(under) < 2:
             continue
         if len(set(under.values())) == 1:
-            yield f"`{base}`: `{best[base]}` is best under each of {len(under)} fills."
+            winner = next(iter(under.values()))
+            yield f"`{base}`: `{winner}` is best under each of {len(under)} fills."
         else:
             each = ", ".join(f"`{one}` by `{name}`" for name, one in under.items())
             yield f"`{base}`: which method is best depends on the fill: {each}."

@@ -71,3 +71,15 @@ def test_conclusion_that_depends_on_the_fill_says_so():
     rows, records = rows_and_records(figures)
     found = verdicts(rows, [], records, DIRECTIONS, None)
     assert found[2] == "`average_drop`: `a` is best under each of 2 fills."
+
+
+def test_fill_under_which_all_are_the_same_is_left_out():
+    figures = {
+        name: {"average_drop": 0.0, "average_drop@mean": value, "average_drop@blur": value}
+        for name, value in (("a", 1.0), ("b", 2.0))
+    }
+    rows, records = rows_and_records(figures)
+    directions = DIRECTIONS | {"average_drop@blur": False}
+    found = verdicts(rows, [], records, directions, None)
+    assert found[0] == "`average_drop`: all methods have 0.00."
+    assert found[3] == "`average_drop`: `a` is best under each of 2 fills."
