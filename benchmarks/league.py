@@ -7,19 +7,20 @@ values of 3 x 3 patches, passes and seconds are in one table, with the mean rank
 the paired differences of each family to its start, with 95 % intervals.
 
 `--growth 100 1000 10000` trains seed 0 of each family on so many images instead, and prints how its
-metrics grow. Whatever is done is kept: run the same command again to go on. Writes league.json and
-league.md, or growth.json and growth.md, to the folder. Needs `pip install -e ".[dev]"`. An hour and
-a half on 2 cores; `--families`, `--steps` and `--seeds` make it shorter.
+metrics grow. Whatever is done is kept, in folders named by its settings: run the same command again
+to go on, or one with other settings, which takes what has the same. Writes league.json and league.md,
+or growth.json and growth.md, to the folder. Needs `pip install -e ".[dev]"`. An hour and a half on 2
+cores; `--families`, `--steps` and `--seeds` make it shorter.
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
 import yaml
 from scenes.classifier import trained as trained_classifier
+from scenes.folders import folder_of
 from scenes.known_answers import areas, drops_of_own_masks
 from scenes.shapley_agreement import agreements
 from scenes.tables import growth_table, league_table, write
@@ -38,36 +39,47 @@ from explainers.training.surrogate_training import train_surrogate
 Config = dict[str, Any]
 
 
+class Fit(NamedTuple):
+    """Bundles of a fit: of what was trained, and of what it started as."""
+
+    bundle: str
+    start: str
+
+
 def fitted(
-    family: Config, source: Config, data: Config, trainer: Config, seed: int, folder: Path
-) -> str:
-    """The bundle of a fit of a family, which is run, or resumed, unless it is there."""
-    ours = {
-        "max_epochs": 1,
-        "devices": 1,
-        "logger": False,
-        "limit_val_batches": 0,
-        "limit_test_batches": 1,
-        "enable_model_summary": False,
-        "default_root_dir": str(folder),
-    }
-    fit = {
+    name: str, family: Config, data: Config, trainer: Config, seed: int, folder: Path
+) -> Fit:
+    """The bundles of a fit of a family, which is run, or resumed, unless they are there."""
+    fit: Config = {
         "seed_everything": seed,
-        "bundle": str(folder / "bundle"),
         "metrics": ["average_drop"],
-        "model": family | {"init_args": {"classifier": source} | family["init_args"]},
+        "model": family,
         "data": data,
-        "trainer": trainer | ours,
+        "trainer": trainer
+        | {
+            "max_epochs": 1,
+            "devices": 1,
+            "logger": False,
+            "limit_val_batches": 0,
+            "limit_test_batches": 1,
+            "enable_model_summary": False,
+        },
     }
+    folder = folder_of(folder, name, fit)
     folder.mkdir(parents=True, exist_ok=True)
-    return str(trained(fit, folder, ["python", "benchmarks/league.py"]))
+    start = folder / "start"
+    writer = {"class_path": "scenes.start_writer.StartWriter", "init_args": {"folder": str(start)}}
+    fit["trainer"] |= {"default_root_dir": str(folder), "callbacks": [writer]}
+    fit["bundle"] = str(folder / "bundle")
+    return Fit(str(trained(fit, folder, ["python", "benchmarks/league.py"])), str(start))
 
 
-def judge(classifier: FrozenClassifier, data: Config, settings: Config, folder: Path) -> str:
+def judge(classifier: FrozenClassifier, data: Config, settings: Config, output: Path) -> str:
     """The folder of a masked-input surrogate of the classifier."""
     surrogate = MaskedSurrogate(classifier, settings["cells"], settings["lr"])
     known = settings | {"classifier": classifier.fingerprint(), "data": data}
     images: ImageDataModule = build(data, ImageDataModule)
+    folder = folder_of(output, "judge", known)
     return str(train_surrogate(surrogate, images, folder, settings["steps"], known))
 
 
@@ -79,10 +91,9 @@ def compared(config: ComparisonConfig, folder: Path, exact: int = 0) -> Config:
         folder: of its results.
         exact: of how many images the maps are compared with exact Shapley values, too.
     """
-    torch.manual_seed(0)  # of untrained heads
     comparison = build_comparison(config, [], folder)
     found = write_comparison(comparison.run(), folder)
-    found["shapley"] = agreements(comparison, exact, folder / "shapley.json") if exact else {}
+    found["shapley"] = agreements(comparison, exact, folder) if exact else {}
     if exact and "ScenesDataModule" in config.data["class_path"]:
         found["areas"] = areas(comparison)
         found["own_masks"] = drops_of_own_masks(comparison.evaluator.classifier, comparison.batches)
@@ -105,7 +116,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
     told: Config = {"steps": config["steps"]}
     source = config["classifier"]
     if source == "scenes":
-        folder = trained_classifier(output / "classifier", config.get("classifier_images", 12_000))
+        folder = trained_classifier(output, config.get("classifier_images", 12_000))
         told["classifier"] = json.loads((folder / "accuracy.json").read_text())
         source = {"model": f"local-dir:{folder.resolve()}", "activation": "sigmoid"}
     source = source if isinstance(source, dict) else {"model": source}
@@ -118,33 +129,28 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
     methods: Config = {}
     passes = {}
     for name, given in config["families"].items():
-        arguments = dict(given.get("init_args") or {})
+        arguments = {"classifier": source} | (given.get("init_args") or {})
         if arguments.get("auxiliary") == "classifier":
             arguments["auxiliary"] = source
         if "teacher" in arguments:
             arguments["teacher_maps"] = str(output / "teacher_maps")
         family = {"class_path": given["class_path"], "init_args": arguments}
-        passes[name] = passes_of(family, source)
+        passes[name] = passes_of(family)
         known = given.get("length") or config["data"]["init_args"].get("length") or told["images"]
         told["distinct"][name] = min(known, told["images"])
         for length in growth or [given.get("length")]:
-            bundles = [
-                fitted(
-                    family,
-                    source,
-                    with_length(data, length),
-                    config.get("trainer", {}),
-                    seed,
-                    output / "fits" / f"{name}-{config['steps']}-{length or 'all'}-{seed}",
-                )
+            shown = with_length(data, length)
+            fits = [
+                fitted(name, family, shown, config.get("trainer", {}), seed, output / "fits")
                 for seed in range(1 if growth else config["seeds"])
             ]
-            methods[f"{name}_{length}" if growth else name] = {"seeds": bundles}
-        methods[f"{name}_untrained"] = family
+            row = f"{name}_{length}" if growth else name
+            methods[row] = {"seeds": [fit.bundle for fit in fits]}
+            methods[f"{name}_untrained"] = {"seeds": [fit.start for fit in fits]}
     settings: Config = {
         "classifier": source,
         "methods": methods if growth else methods | config["others"],
-        "judge": judge(classifier, data, config["judge"], output / "judge"),
+        "judge": judge(classifier, data, config["judge"], output),
         "panel_images": 8,
     }
     kind = "growth" if growth else "league"

@@ -15,6 +15,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from scenes.folders import folder_of
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -30,8 +31,10 @@ OBJECTS = (1, 3)
 SEED = 9_999  # of scenes that no split has
 
 
-def trained(folder: Path, images: int = 12_000, epochs: int = 8, batch: int = 64) -> Path:
-    """Train the classifier, unless the folder has it; deterministic but for rounding."""
+def trained(output: Path, images: int = 12_000, epochs: int = 8, batch: int = 64) -> Path:
+    """The classifier's folder; it is trained unless it is there. Deterministic but for rounding."""
+    settings = [images, epochs, batch, ARCHITECTURE, OPTIONS, MEAN, STD, SIZE, OBJECTS, SEED]
+    folder = folder_of(output, "classifier", settings)
     if (folder / "accuracy.json").is_file():
         return folder
     started = time.perf_counter()

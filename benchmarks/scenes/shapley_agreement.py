@@ -7,6 +7,7 @@ from statistics import fmean
 import torch
 import torch.nn.functional as F
 from scenes.exact_shapley import exact
+from scenes.folders import folder_of
 from torch import Tensor
 from tqdm import tqdm
 
@@ -15,26 +16,35 @@ from explainers.evaluation.comparison import Comparison
 CELLS = 3
 
 
-def agreements(comparison: Comparison, count: int, path: Path) -> dict[str, float]:
-    """Mean Pearson correlation over patches by row, of the first `count` images; kept in a file.
+def agreements(comparison: Comparison, count: int, folder: Path) -> dict[str, float]:
+    """Mean Pearson correlation over patches by row, of the first `count` images; kept in a folder.
 
     Scores are averaged over each patch; a map that is the same on all has no correlation, and
     counts as 0. Several trainings of one row count as their mean.
     """
+    protocol = comparison.protocol
+    path = (
+        folder_of(folder, "shapley", [protocol["data"], protocol["classifier"], count]) / "r.json"
+    )
     kept: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
-    images, target = _first(comparison, count)
-    missing = [name for name in comparison.methods if name not in kept]
-    if missing:
+    keys = {  # by the weights and settings of each
+        name: json.dumps([name, protocol["explainers"].get(name)], default=str)
+        for name in comparison.methods
+    }
+    if missing := [name for name, key in keys.items() if key not in kept]:
+        images, target = _first(comparison, count)
         values = exact(comparison.evaluator.classifier, images, target, CELLS)
         for name in tqdm(missing, desc="Shapley values", unit="method"):
             scores = comparison.methods[name](images, target).detach()
-            kept[name] = _correlation(F.adaptive_avg_pool2d(scores, CELLS)[:, 0], values)
+            kept[keys[name]] = _correlation(F.adaptive_avg_pool2d(scores, CELLS)[:, 0], values)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(kept, indent=2) + "\n")
+    found = {name: kept[key] for name, key in keys.items()}
     merged = {
-        name: fmean(kept[member] for member in members)
+        name: fmean(found[member] for member in members)
         for name, members in comparison.seeds.items()
     }
-    return kept | merged
+    return found | merged
 
 
 def _first(comparison: Comparison, count: int) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from explainers.training.learned_explainer import LearnedExplainer
 IMAGES = 4
 
 
-def passes_of(family: dict[str, Any], source: dict[str, Any]) -> dict[str, int]:
+def passes_of(family: dict[str, Any]) -> dict[str, int]:
     """Passes of a training step an image: forward, and those of them that go back as well.
 
     Counted in a step on noise; the pass that reads features counts as one forward. `teacher` are
@@ -22,9 +22,8 @@ def passes_of(family: dict[str, Any], source: dict[str, Any]) -> dict[str, int]:
 
     Args:
         family: class_path and init_args of a learned explainer.
-        source: of the classifier.
     """
-    explainer: LearnedExplainer = build(family, LearnedExplainer, classifier=source)
+    explainer: LearnedExplainer = build(family, LearnedExplainer)
     explainer.train()
     images = torch.rand(IMAGES, 3, *explainer.classifier.size)
     with TemporaryDirectory() as folder:
