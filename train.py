@@ -29,6 +29,7 @@ with exit_on_interrupt():  # during the imports, which take seconds
         TrainingClock,
     )
     from explainers.callbacks.csv_metrics import kept_csv_metrics
+    from explainers.callbacks.score_logger import EXPLAINER
     from explainers.classifier.freed_memory import keep_freed_memory
     from explainers.commands.chosen_images import choose_images
     from explainers.commands.training_cli import (
@@ -45,9 +46,10 @@ with exit_on_interrupt():  # during the imports, which take seconds
         take_class_names,
     )
     from explainers.errors import InputError
-    from explainers.evaluation.records import Row, annotate, read_records
+    from explainers.evaluation.records import Row, read_records
     from explainers.report.explanation_panel import explained_panel
     from explainers.report.table import table
+    from explainers.report.training_gain import training_gain
     from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 
 # Loaded, so that configs can name data sets without their module.
@@ -105,6 +107,7 @@ class ExplainerCLI(LightningCLI):
                 "config, or explainers explain --config"
             )
         self._check_checkpoint(resume=True)
+        self._callback(ScoreLogger).keep_start(self.model)
         if folder := self._get(self.config, "bundle"):
             require_writable(folder)
 
@@ -175,21 +178,14 @@ class ExplainerCLI(LightningCLI):
 
     def _report(self) -> list[Row]:
         """Print the table of a test."""
-        logged = self.trainer.callback_metrics
         path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
-        everything = read_records(path)  # the processes that wrote it may be gone
-        scores = []
-        for row in self._callback(ScoreLogger).rows:
-            prefix = f"test/{row}/"
-            values = {
-                name.removeprefix(prefix): float(value)
-                for name, value in logged.items()
-                if name.startswith(prefix)
-            }
-            records = [record for record in everything if record["explainer"] == row]
-            name = type(self.model).__name__.lower() if row == "explainer" else row
-            scores.append(annotate({"explainer": name} | values, records))
-        rank_zero_only(print)(f"\n{table(scores, self._protocol())}\n\neach image's scores: {path}")
+        records = read_records(path)  # the processes that wrote it may be gone
+        board = self._callback(ScoreLogger)
+        name = type(self.model).__name__.lower()
+        scores = board.scored(self.trainer.callback_metrics, records, name)
+        parts = [table(scores, self._protocol()), training_gain(records, EXPLAINER, board.metrics)]
+        parts.append(f"each image's scores: {path}")
+        rank_zero_only(print)("\n" + "\n\n".join(part for part in parts if part))
         return scores
 
     def _protocol(self) -> dict[str, Any]:
@@ -213,7 +209,8 @@ class ExplainerCLI(LightningCLI):
         }
         self.datamodule.setup("test")  # which only the processes that tested may have done
         images = self.datamodule.test_images(6).to(self.model.device)
-        picture = explained_panel(self.model, images) if len(images) else None
+        start = self._callback(ScoreLogger).start
+        picture = explained_panel(self.model, images, start) if len(images) else None
         told = training, scores, picture
         path = save_bundle(self.model, folder, *told, protocol=self._protocol())
         print(f"\nwrote {path}; look at {path / 'panel.png'}")

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from explainers.bundle.frozen_sources import NETWORKS
 from explainers.evaluation.costs import Training
+from explainers.evaluation.records import BEFORE_TRAINING
 from explainers.methods import METHODS
 from explainers.report.table import table
 from explainers.training.bundle_files import read_config
@@ -78,6 +79,7 @@ def card(name: str, config: dict[str, Any], source: str, picture: bool = True) -
         own_modules=_own_modules(config["hyperparameters"]),
         scores=table(rows, config.get("protocol")) if rows else "",
         baselines=len(rows) > 1,
+        before=any(row.get("explainer") == BEFORE_TRAINING for row in rows),
         protocol=config.get("protocol", {}),
         training=_training(config.get("training", {})),
         versions=config.get("versions", {}),

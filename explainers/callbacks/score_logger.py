@@ -12,11 +12,13 @@ from explainers.errors import InputError, require_known
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
 from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.protocol import MAP_NORMALISATIONS, protocol_of
-from explainers.evaluation.records import Row, gathered, write_records
+from explainers.evaluation.records import BEFORE_TRAINING, Row, annotate, gathered, write_records
 from explainers.evaluation.responses import Known
 from explainers.evaluation.scoreboard import Scoreboard
 from explainers.evaluation.uninformative import uninformative_methods
 from explainers.metrics.judged import for_judge
+from explainers.training.learned_explainer import LearnedExplainer
+from explainers.training.trained_weights import scores_with
 
 EXPLAINER = "explainer"
 """The explainer's own row in logs and records; the others are the uninformative baselines'."""
@@ -35,6 +37,7 @@ class ScoreLogger(Callback):
 
     Attributes:
         records: of the last test, of all processes.
+        start: trained weights that a fit starts from, if known; a test scores their maps, too.
 
     Raises:
         InputError: a metric or the normalisation is unknown, a metric needs a judge, or chunk_size
@@ -60,16 +63,43 @@ class ScoreLogger(Callback):
         self.chunk_size = chunk_size
         self.map_normalisation = map_normalisation
         self.records: list[Row] = []
+        self.start: dict[str, Tensor] | None = None
 
     @property
     def rows(self) -> list[str]:
         """The rows of a test."""
-        return [EXPLAINER, *uninformative_methods()]
+        start = [BEFORE_TRAINING] if self.start is not None else []
+        return [EXPLAINER, *start, *uninformative_methods()]
+
+    def keep_start(self, explainer: LearnedExplainer) -> None:
+        """Keep the weights of an explainer that is to be trained."""
+        state = explainer.trained_state()
+        self.start = {name: weight.detach().clone() for name, weight in state.items()}
 
     @property
     def protocol(self) -> dict[str, str]:
         """The protocol of a test in words."""
         return protocol_of(self.map_normalisation)
+
+    def scored(self, logged: Mapping[str, Any], records: Sequence[Row], name: str) -> list[Row]:
+        """The rows of a test with their figures, and how certain these are.
+
+        Args:
+            logged: metrics of the trainer.
+            records: of the test.
+            name: for the explainer's row.
+        """
+        found = []
+        for row in self.rows:
+            prefix = f"test/{row}/"
+            figures = {
+                key.removeprefix(prefix): float(value)
+                for key, value in logged.items()
+                if key.startswith(prefix)
+            }
+            own = [record for record in records if record["explainer"] == row]
+            found.append(annotate({"explainer": name if row == EXPLAINER else row} | figures, own))
+        return found
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the scoreboards."""
@@ -118,7 +148,7 @@ class ScoreLogger(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Score the maps of a batch, and beside them the uninformative ones."""
+        """Score the maps of a batch, and those before training and of uninformative baselines."""
         assert isinstance(outputs, Mapping)  # of Explainer.test_step
         assert isinstance(pl_module, Explainer)
         target, scores = outputs["target"], outputs["scores"]
@@ -126,6 +156,11 @@ class ScoreLogger(Callback):
             return
         known = _known(self._test, batch, target)
         self.records += self._test.update(EXPLAINER, pl_module, batch, target, scores, known)
+        if self.start is not None:
+            maps = scores_with(pl_module, self.start, batch["image"], target)
+            self.records += self._test.update(
+                BEFORE_TRAINING, pl_module, batch, target, maps, known
+            )
         for row, method in uninformative_methods().items():
             maps = method(batch["image"], target)
             self.records += self._test.update(row, method, batch, target, maps, known)

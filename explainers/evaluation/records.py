@@ -12,6 +12,9 @@ from explainers.evaluation.bootstrap import bootstrap_interval
 
 Row = dict[str, Any]
 
+BEFORE_TRAINING = "before_training"
+"""The row of what a fit started from."""
+
 
 def annotate(row: Row, records: Sequence[Row]) -> Row:
     """Add to a row of figures how certain they are.

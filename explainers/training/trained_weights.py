@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import read_state
@@ -17,6 +18,22 @@ def trained_state(module: nn.Module) -> dict[str, Tensor]:
     """The weights and buffers that training sets: all but the frozen networks'."""
     frozen = _frozen_prefixes(module)
     return {k: v for k, v in module.state_dict().items() if not k.startswith(frozen)}
+
+
+def scores_with(
+    explainer: nn.Module, weights: Mapping[str, Tensor], images: Tensor, target: Tensor
+) -> Tensor:
+    """Scores (b 1 h w) of an explainer with other trained weights, which it does not keep.
+
+    Args:
+        explainer: an `Explainer`.
+        weights: as `trained_state` gives them.
+        images: (b 3 h w) in [0, 1].
+        target: as the explainer takes it.
+    """
+    there = {name: weight.to(images.device) for name, weight in weights.items()}
+    scores: Tensor = functional_call(explainer, there, (images, target))
+    return scores.detach()
 
 
 def missing_weights(module: nn.Module, names: Iterable[str]) -> list[str]:

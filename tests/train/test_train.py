@@ -24,12 +24,24 @@ pytestmark = [
 def test_fit_ends_with_table_and_bundle(networks, capsys, tmp_path):
     cli = main(["fit", f"--config={SMOKE}", f"--bundle={tmp_path / 'bundle'}", *networks])
     printed = capsys.readouterr().out
-    for row in ("ptame", *UNINFORMATIVE):
+    for row in ("ptame", "before_training", *UNINFORMATIVE):
         assert f"| {row}" in printed
+    assert "\ntraining changed average gain by " in printed
+    assert "`before_training` is what" in (tmp_path / "bundle/README.md").read_text()
     images = torch.rand(2, 3, 64, 64)
     loaded = load_explainer(tmp_path / "bundle")
     torch.testing.assert_close(loaded(images), cli.model(images))
     assert (tmp_path / "bundle/panel.png").is_file()
+
+
+def test_the_row_before_training_has_the_scores_of_an_untrained_head(networks):
+    fit = main(["fit", f"--config={SMOKE}", *networks])
+    untrained = main(["test", f"--config={SMOKE}", *networks])  # of the same seed
+    found, expected = fit.trainer.callback_metrics, untrained.trainer.callback_metrics
+    for figure in ("average_drop", "average_gain", "map_area"):
+        assert found[f"test/before_training/{figure}"] == expected[f"test/explainer/{figure}"]
+    assert found["test/explainer/map_area"] != expected["test/explainer/map_area"]
+    assert "test/before_training/map_area" not in expected
 
 
 def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks, events_of):
