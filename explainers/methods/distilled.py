@@ -34,8 +34,8 @@ TEACHER = {"class_path": "explainers.OptiCAM", "init_args": {}}
 class Distilled(LearnedExplainer):
     """Learns to answer in one pass what a teacher, any other explainer, answers.
 
-    The objective is the mean over pixels of (student - teacher)^2. The teacher is asked once for an image and a class; its maps and the classes are kept in a
-    folder, and known by the image's pixels. A fit that is stopped goes on without asking for what
+    The objective is the mean over pixels of (student - teacher)^2. The teacher is asked once for an
+    image and a class; its maps and the classes are kept in a folder, and known by the image's pixels. A fit that is stopped goes on without asking for what
     is there. Random crops and mosaics are other images each time, and each costs the teacher's
     passes: let crops come back (`crops` of `ShardsDataModule`), or train on a fixed data set. Of
     images that are known, a step passes the classifier for the head's features alone, and not at
