@@ -30,21 +30,17 @@ class ConditionedHead(nn.Module):
     Args:
         channels: of each feature map, finest first; the last is what the network pools.
         hidden: width of the network that makes the rows.
-        cam_start: whether the class's own row is what the made one is added to.
     """
 
-    def __init__(self, channels: Sequence[int], hidden: int, cam_start: bool = True) -> None:
+    def __init__(self, channels: Sequence[int], hidden: int) -> None:
         super().__init__()
         deepest = channels[-1]
-        self.cam_start = cam_start
         self.of_image = nn.Linear(deepest, hidden)
         self.of_class = nn.Linear(deepest, hidden, bias=False)
         self.of_both = nn.Linear(deepest, hidden, bias=False)
         self.rows = nn.ModuleList(nn.Linear(hidden, count) for count in channels)
-        for index, layer in enumerate(self.rows):
-            if cam_start or index < len(channels) - 1:
-                for weight in layer.parameters():
-                    nn.init.zeros_(weight)
+        for weight in self.rows.parameters():
+            nn.init.zeros_(weight)
         # Frozen features differ in scale a thousandfold from channel to channel.
         self.norms = nn.ModuleList(BatchNorm2d(count, affine=False) for count in channels[:-1])
         self.gain = nn.Parameter(torch.tensor(GAIN))
@@ -69,7 +65,7 @@ class ConditionedHead(nn.Module):
         *layers, last = self.rows
         row = last(hidden)
         size = features[0].shape[-2:]
-        total = resize(log_odds_map(deepest, class_rows + row if self.cam_start else row), size)
+        total = resize(log_odds_map(deepest, class_rows + row), size)
         for maps, layer, norm in zip(finer, layers, self.norms, strict=True):
             scores = weighted_sums(norm(maps), layer(hidden)) / maps.shape[1] ** 0.5
             total = total + resize(scores, size)

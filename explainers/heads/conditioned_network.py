@@ -45,12 +45,20 @@ def chosen_stages(backbone: FrozenClassifier, stages: Sequence[int] | None) -> l
     return chosen
 
 
+def require_rivals(backbone: FrozenClassifier) -> None:
+    """Refuse a network of fewer than two classes: InputError."""
+    if backbone.num_classes < 2:
+        raise InputError(
+            f"a class is told from others, and {backbone.name} has {backbone.num_classes}; choose "
+            "a classifier of two classes or more"
+        )
+
+
 def conditioned_network(
     backbone: FrozenClassifier,
     stages: Sequence[int],
     hidden: int,
     decoder_width: int,
-    cam_start: bool = True,
     bounded: bool = True,
 ) -> ConditionedNetwork:
     """A network of a `DecodingHead` or, where `decoder_width` is 0, of a `ConditionedHead`.
@@ -60,7 +68,6 @@ def conditioned_network(
         stages: which of its stages, finest first; the last has to be what it pools.
         hidden: as `ConditionedHead` takes it.
         decoder_width: width of the `DecodingHead`.
-        cam_start: as `ConditionedHead` takes it; a decoding head always starts so.
         bounded: as `ConditionedNetwork` takes it.
 
     Raises:
@@ -69,15 +76,11 @@ def conditioned_network(
     require_whole("hidden", hidden, 1, MOST_COUNTED)
     if decoder_width:
         require_width("decoder_width", decoder_width)
-    if backbone.num_classes < 2:
-        raise InputError(
-            f"a class is told from others, and {backbone.name} has {backbone.num_classes}; choose "
-            "a classifier of two classes or more"
-        )
+    require_rivals(backbone)
     channels = [backbone.stages[stage].channels for stage in stages]
     head = (
         DecodingHead(channels, decoder_width)
         if decoder_width
-        else ConditionedHead(channels, hidden, cam_start)
+        else ConditionedHead(channels, hidden)
     )
     return ConditionedNetwork(backbone, stages, head, bounded)

@@ -19,7 +19,7 @@ from explainers.errors import MOST_COUNTED, require_known, require_number, requi
 from explainers.heads.conditioned_head import resize
 from explainers.heads.conditioned_network import backbone_for, chosen_stages, conditioned_network
 from explainers.images.normalisation import min_max
-from explainers.training import distributed
+from explainers.training.distributed import step_seed
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.mosaics import mosaics
 from explainers.training.teacher import build_teacher, teacher_description
@@ -180,7 +180,7 @@ class Distilled(LearnedExplainer):
             features = [torch.cat(pair) for pair in zip(features, added, strict=True)]
             images, classes = torch.cat([images, composed]), torch.cat([classes, of_cells])
         # Dropout is that of the step, also in a fit that is resumed.
-        with seeded(self.global_step * distributed.count() + self.global_rank):
+        with seeded(step_seed(self.global_step)):
             drawn = self.network.draw(features, classes)
         losses = {"distance": self.distance(images, classes, drawn)}
         self._log_training(classes, classes, drawn.detach(), losses | {"loss": losses["distance"]})

@@ -1,4 +1,4 @@
-"""P-TAME made to learn from minutes of training: one fuser for all classes, and a sharper objective.
+"""P-TAME made to learn from minutes of training: one head for all classes, and mosaics to learn from.
 
 Ours, from the parts of P-TAME (https://arxiv.org/abs/2501.17813).
 """
@@ -9,26 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.base import Batch
 from explainers.classifier import ClassifierSource
+from explainers.classifier.weight_redraw import seeded
 from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
-from explainers.heads.attention_head import AttentionNetwork
 from explainers.heads.conditioned_network import (
     backbone_for,
     chosen_stages,
     conditioned_network,
 )
 from explainers.heads.decoding_head import WIDEST
+from explainers.heads.evidence_head import evidence_network
 from explainers.images.normalisation import min_max
-from explainers.images.pixel_removal import REMOVALS, Removal
+from explainers.images.pixel_removal import keep
 from explainers.methods.cam.mask_refinement import refine
-from explainers.methods.ptame import CAM_GAIN, CAM_OFFSET, P_TAME
+from explainers.methods.ptame import P_TAME
 from explainers.training.class_draw import classes_before
+from explainers.training.distributed import step_seed
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.losses import confidence_lost, survival
 from explainers.training.masking_network import MaskingNetwork, enlarge
+from explainers.training.mosaics import known_mosaics
 from explainers.training.random_threshold import LEAST_TEMPERATURE, drawn_shares, threshold_loss
-
-FILLS = ("black", "mean", "blur", "other_image")
 
 
 class PTAMEPlus(LearnedExplainer):
@@ -42,28 +44,28 @@ class PTAMEPlus(LearnedExplainer):
         classifier: the model to explain; see `FrozenClassifier.of`.
         auxiliary: the network whose features the head reads; by default the classifier itself. It
             has to know the classifier's classes.
+        evidence_width: width of the head that sees what each place says of a class, and no
+            feature; see `EvidenceHead`. 0 chooses one of the heads below, which `stages` is for.
         stages: which of its stages to read, finest first, the last being what it pools. By
             default that alone, which draws no finer map than a class activation map is; None adds
             those that P-TAME reads. Finer ones need thousands of images: on hundreds, maps may
             collapse.
-        conditioned: make the fuser row of a class from the class's row in the auxiliary's last
-            layer, and from the image; otherwise learn a row for each class.
-        cam_start: start as the auxiliary's class activation map; otherwise from nothing.
-        hidden: width of the network that makes the rows.
+        hidden: width of the network that makes a row of weights for sums of features.
         decoder_width: draw the map by a convolutional network of this width, at the size of the
-            last stage but one, instead of as weighted sums of features; 0 does not. It pays from
-            an hour of training on.
+            last stage but one, instead of as weighted sums of features; 0 does not.
         confidence_weight: weight of the confidence lost, less that gained; see
             `losses.confidence_lost`.
         classification_weight: weight of the cross entropy with the predicted class.
-        agreement_weight: weight of the Kullback-Leibler divergence from the probabilities on
-            the whole image.
         deletion_weight: weight of the prediction that survives on the complement of the mask.
         area_weight: weight of the map's area; raise it if maps flood the image.
         area_budget: share of the image that an area costs nothing below.
         off_target_weight: weight of the mask for a class that another image of the batch shows.
-        random_fill: fill removed pixels with black, the mean colour, a blurred image or another
-            image of the batch, drawn for each step; otherwise black.
+        sizes: heights and widths in pixels that the images of a step are resized to, one drawn for
+            each step; by default they are taken as they are. Maps hold at the sizes trained at.
+        mosaics: how many 2x2 mosaics of the batch's images are added to each batch, drawn anew in
+            each step; the objective looks at each for the class of one of its cells.
+        region_weight: weight of -log of the share of a map's energy in the cells of its class, for
+            the classes of all cells that the classifier knows surely; costs no masked pass.
         threshold_weight: weight of the random-threshold objective, which trains the order of the
             pixels; see `random_threshold`.
         threshold_temperature: softness of its threshold, in units of the map.
@@ -81,6 +83,7 @@ class PTAMEPlus(LearnedExplainer):
     """
 
     title = "this project's variant of P-TAME"
+    fixed_classes = False
     collapse_advice = ", or draw on what the classifier pools alone (stages: [-1])"
     papers = (P_TAME,)
 
@@ -88,19 +91,19 @@ class PTAMEPlus(LearnedExplainer):
         self,
         classifier: ClassifierSource = "resnet50",
         auxiliary: ClassifierSource | None = None,
+        evidence_width: int = 32,
         stages: Sequence[int] | None = (-1,),
-        conditioned: bool = True,
-        cam_start: bool = True,
         hidden: int = 256,
         decoder_width: int = 0,
         confidence_weight: float = 1.0,
         classification_weight: float = 0.0,
-        agreement_weight: float = 0.0,
         deletion_weight: float = 0.0,
         area_weight: float = 0.5,
         area_budget: float = 0.0,
         off_target_weight: float = 0.1,
-        random_fill: bool = False,
+        sizes: Sequence[int] = (),
+        mosaics: int = 0,
+        region_weight: float = 1.0,
         threshold_weight: float = 0.0,
         threshold_temperature: float = 0.1,
         refinement_steps: int = 0,
@@ -114,49 +117,44 @@ class PTAMEPlus(LearnedExplainer):
         self.save_hyperparameters({"auxiliary": None if auxiliary is None else backbone.source})
         chosen = chosen_stages(backbone, stages)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
+        require_whole("evidence_width", evidence_width, 0, WIDEST)
         require_whole("decoder_width", decoder_width, 0, WIDEST)
+        for size in sizes:
+            require_whole("sizes", size, 1, MOST_COUNTED)
+        require_whole("mosaics", mosaics, 0, MOST_COUNTED)
         require_whole("refinement_steps", refinement_steps, 0, MOST_COUNTED)
         weights = {
             "confidence_weight": confidence_weight,
             "classification_weight": classification_weight,
-            "agreement_weight": agreement_weight,
             "deletion_weight": deletion_weight,
             "area_weight": area_weight,
             "off_target_weight": off_target_weight,
+            "region_weight": region_weight,
             "threshold_weight": threshold_weight,
         }
         for name, weight in weights.items():
             require_number(name, weight, least=0)
         require_number("area_budget", area_budget, 0, 1)
         require_number("threshold_temperature", threshold_temperature, least=LEAST_TEMPERATURE)
-        if conditioned and backbone.num_classes < 2:
-            raise InputError(
-                f"a class is told from others, and {self.classifier.name} has "
-                f"{backbone.num_classes}; choose a classifier of two classes or more, or "
-                "conditioned: false"
-            )
         self.network: MaskingNetwork
-        if decoder_width % 8 or (decoder_width and not (conditioned and cam_start)):
+        if evidence_width and not decoder_width and chosen != [-1]:
             raise InputError(
-                f"decoder_width must be a multiple of 8, got {decoder_width}, and draws on the "
-                "class activation map: leave conditioned and cam_start true, or decoder_width 0"
+                f"the head of evidence reads what the classifier pools, got stages {chosen}; leave "
+                "stages out, or choose another head by evidence_width 0 or a decoder_width"
             )
-        if conditioned:
-            self.network = conditioned_network(backbone, chosen, hidden, decoder_width, cam_start)
+        if decoder_width or not evidence_width:
+            self.network = conditioned_network(backbone, chosen, hidden, decoder_width)
         else:
-            attention = AttentionNetwork(backbone, chosen, backbone.num_classes)
-            if cam_start:
-                attention.head.start_from_cam(backbone.class_weights, CAM_GAIN, CAM_OFFSET)
-            self.network = attention
-        self.conditioned = conditioned
+            self.network = evidence_network(backbone, evidence_width)
         self.confidence_weight = confidence_weight
         self.classification_weight = classification_weight
-        self.agreement_weight = agreement_weight
         self.deletion_weight = deletion_weight
         self.area_weight = area_weight
         self.area_budget = area_budget
         self.off_target_weight = off_target_weight
-        self.random_fill = random_fill
+        self.sizes = list(sizes)
+        self.mosaics = mosaics
+        self.region_weight = region_weight
         self.threshold_weight = threshold_weight
         self.threshold_temperature = threshold_temperature
         self.refinement_steps = refinement_steps
@@ -168,11 +166,6 @@ class PTAMEPlus(LearnedExplainer):
         if not self.refinement_steps:
             return None
         return "optimises each map by gradient steps; set refinement_steps to 0"
-
-    @property
-    def fixed_classes(self) -> bool:  # type: ignore[override]  # read-only here
-        """Whether a row was learned for each class, and not one function that makes them all."""
-        return not self.conditioned
 
     def postprocess(self, images: Tensor, target: Tensor, masks: Tensor) -> Tensor:
         """Refine the masks where `refinement_steps` says so."""
@@ -186,6 +179,15 @@ class PTAMEPlus(LearnedExplainer):
         """Stretch the masks to [0, 1], as in training."""
         return min_max(scores)
 
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Minimise the sum of the losses, on images of one of the sizes."""
+        if self.sizes:
+            generator = torch.Generator().manual_seed(self.global_step)
+            size = self.sizes[int(torch.randint(len(self.sizes), (), generator=generator))]
+            shown = F.interpolate(batch["image"], (size, size), mode="bilinear", antialias=True)
+            batch = batch | {"image": shown.clamp(0, 1)}
+        return super().training_step(batch, batch_idx)
+
     def target_classes(self, labels: Tensor) -> Tensor:
         """Each image's own class, and that of the image before it in all processes' batches (b 2)."""
         return torch.stack([labels, classes_before(labels)], dim=1)
@@ -193,39 +195,51 @@ class PTAMEPlus(LearnedExplainer):
     def losses(
         self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
     ) -> dict[str, Tensor]:
-        """Confidence lost, prediction surviving, area of the masks, on target and off."""
-        own, other = masks[:, :1], masks[:, 1]
-        maps = self.to_maps(enlarge(own, images))
-        remove = self._removal()
-        decision = self.classifier.decision
-        masked = self.classifier(remove(images, maps))
-        before, after = (decision.probability_of(labels, one) for one in (logits, masked))
+        """Confidence lost, prediction surviving, area of the masks, on target, off, and in mosaics."""
         others = classes_before(labels)
+        decision = self.classifier.decision
         absent = labels != others
         if not decision.exclusive:
             absent &= ~decision.shown(logits).gather(1, others[:, None])[:, 0]
         terms = {
+            "off_target": self.off_target_weight * (masks[:, 1].mean(dim=(1, 2)) * absent).mean()
+        }
+        maps = self.to_maps(enlarge(masks[:, :1], images))
+        if self.mosaics:
+            sure = decision.probability_of(labels, logits)
+            shown = known_mosaics(images, labels, sure, self.mosaics, self.global_step)
+            more, features = self.read(shown.images)
+            with seeded(step_seed(self.global_step)):  # dropout, of resumed fits too
+                drawn = enlarge(self.network.draw(features, shown.classes), images)
+            drawn = self.to_maps(drawn.flatten(0, 1)[:, None]).view(-1, 4, *images.shape[-2:])
+            terms["region"] = self.region_weight * shown.region_loss(drawn)
+            cell = self.global_step % 4  # the one that is masked, too
+            images, logits = torch.cat([images, shown.images]), torch.cat([logits, more])
+            labels = torch.cat([labels, shown.classes[:, cell]])
+            maps = torch.cat([maps, drawn[:, cell : cell + 1]])
+        return terms | self._masking_terms(images, labels, maps, logits)
+
+    def _masking_terms(
+        self, images: Tensor, labels: Tensor, maps: Tensor, logits: Tensor
+    ) -> dict[str, Tensor]:
+        """Terms of the classifier's answers to masked images, and the area of the maps."""
+        decision = self.classifier.decision
+        masked = self.classifier(keep(images, maps))
+        before, after = (decision.probability_of(labels, one) for one in (logits, masked))
+        areas = maps.mean(dim=(1, 2, 3))
+        terms = {
             "confidence": self.confidence_weight * confidence_lost(before, after),
             "classification": self.classification_weight
             * F.nll_loss(decision.log_probabilities(masked), labels),
-            "agreement": self.agreement_weight * decision.divergence(logits, masked),
-            "area": self.area_weight * (maps.mean(dim=(1, 2, 3)) - self.area_budget).relu().mean(),
-            "off_target": self.off_target_weight * (other.mean(dim=(1, 2)) * absent).mean(),
+            "area": self.area_weight * (areas - self.area_budget).relu().mean(),
         }
         if self.deletion_weight:
-            left = self.classifier(remove(images, 1 - maps))
+            left = self.classifier(keep(images, 1 - maps))
             surviving = survival(decision.probability_of(labels, left))
             terms["deletion"] = self.deletion_weight * surviving
         if self.threshold_weight:
             given = (labels, maps, drawn_shares(labels, self.global_step))
             terms["threshold"] = self.threshold_weight * threshold_loss(
-                self.classifier, images, *given, self.threshold_temperature, remove
+                self.classifier, images, *given, self.threshold_temperature
             )
         return terms
-
-    def _removal(self) -> Removal:
-        """Removal of pixels in this step; the same in a fit that is resumed."""
-        if not self.random_fill:
-            return REMOVALS["black"]
-        generator = torch.Generator().manual_seed(self.global_step)
-        return REMOVALS[FILLS[int(torch.randint(len(FILLS), (), generator=generator))]]

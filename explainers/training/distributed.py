@@ -21,6 +21,11 @@ def first_of(labels: Tensor) -> int:
     return distributed.get_rank() * len(labels) if _several() else 0
 
 
+def step_seed(step: int) -> int:
+    """A seed for what a step of this process draws, which no other process or step has."""
+    return step * count() + (distributed.get_rank() if _several() else 0)
+
+
 def of_all(labels: Tensor) -> Tensor:
     """Labels (n) of the batches of all processes, from labels (b) of this one's.
 

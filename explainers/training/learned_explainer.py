@@ -17,7 +17,7 @@ from explainers.classifier.weight_redraw import seeded
 from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
 from explainers.training.class_draw import drawn_classes
-from explainers.training.distributed import count, means, of_all
+from explainers.training.distributed import means, of_all, step_seed
 from explainers.training.map_collapse import MapCollapse
 from explainers.training.mask_collapse import CollapseDetector, mask_statistics
 from explainers.training.masking_network import MaskingNetwork, Readings
@@ -114,7 +114,7 @@ class LearnedExplainer(Explainer):
         logits, features = cache(images, self.read) if cache else self.read(images)
         labels = drawn_classes(self.classifier.decision, logits, self.global_step)
         classes = self.step_classes(labels, logits)
-        with seeded(self.global_step * count() + self.global_rank):  # dropout, of resumed fits too
+        with seeded(step_seed(self.global_step)):  # dropout, of resumed fits too
             masks = self.network.draw(features, classes)
         losses = self.losses(images, labels, masks, logits)
         total = torch.stack(list(losses.values())).sum()
@@ -206,13 +206,8 @@ class LearnedExplainer(Explainer):
         Raises:
             InputError: weights do not fit, or were trained with other frozen networks.
         """
-        self._require_fit(state, fingerprints)
+        trained_weights.require_loadable(self, state, fingerprints)
         self.load_state_dict(state)
-
-    def _require_fit(self, state: dict[str, Tensor], fingerprints: dict[str, str]) -> None:
-        trained_weights.require_fit(self.trained_state(), state, type(self).__name__)
-        if fingerprints:
-            trained_weights.require_same_networks(self.fingerprints(), fingerprints)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -243,7 +238,8 @@ class LearnedExplainer(Explainer):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, and set the settings that it is too old to name."""
-        self._require_fit(checkpoint["state_dict"], checkpoint.get("fingerprints", {}))
+        fingerprints = checkpoint.get("fingerprints", {})
+        trained_weights.require_loadable(self, checkpoint["state_dict"], fingerprints)
         for name in self.earlier_settings.keys() - checkpoint.get("hyper_parameters", {}).keys():
             value = self.hparams[name] = self.earlier_settings[name]
             setattr(self.network, name, value)

@@ -178,3 +178,18 @@ def require_same_networks(actual: Mapping[str, str], expected: Mapping[str, str]
                 f"{str(actual.get(name))[:12]}…); use those, or pass allow_other_weights=True "
                 "(--allow-other-weights) to take the risk"
             )
+
+
+def require_loadable(
+    explainer: nn.Module, state: Mapping[str, Tensor], fingerprints: Mapping[str, str]
+) -> None:
+    """Refuse weights that do not fit an explainer, or of other frozen networks; InputError.
+
+    Args:
+        explainer: a `LearnedExplainer`.
+        state: the weights.
+        fingerprints: of the frozen networks that they were trained with; empty skips this check.
+    """
+    require_fit(trained_state(explainer), state, type(explainer).__name__)
+    if fingerprints:
+        require_same_networks(explainer.fingerprints(), fingerprints)  # type: ignore[operator]

@@ -90,7 +90,7 @@ def test_each_shown_class_is_drawn_equally_often(classifier, images, shown):
 
 
 def test_classes_without_rivals_have_their_own_rows(classifier, images, labels, monkeypatch):
-    explainer = PTAMEPlus(classifier)
+    explainer = PTAMEPlus(classifier, evidence_width=0)
     network = explainer.network
     assert isinstance(network, ConditionedNetwork)
     given = []

@@ -110,7 +110,7 @@ def test_head_that_learned_from_some_texts_explains_others(classifier, objective
     # Training is chaotic: rounding of another processor leads to another network and head. Over
     # three such networks AD fell by 19 to 47 points, AG rose by 3.2 to 17 and pointing by 16 to 30;
     # at an area weight of 0.7, masks of two of them fell short of objects, and AD rose.
-    explainer = PTAMEPlus(classifier, stages=None, area_weight=0.3)
+    explainer = PTAMEPlus(classifier, evidence_width=0, stages=None, area_weight=0.3)
     start = scored(explainer)
     explainer.tell_apart([TEXTS[index] for index in MET])
     explainer.train()

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from explainers import LCAM, TAME, FrozenClassifier, PTAMEPlus
 from explainers.errors import InputError
 from explainers.methods.cam.mask_refinement import refine
+from explainers.training.mosaics import known_mosaics
 
 
 @pytest.fixture
@@ -29,7 +30,6 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
         classifier,
         confidence_weight=2.0,
         classification_weight=3.0,
-        agreement_weight=0.5,
         deletion_weight=0.7,
         area_weight=4.0,
         area_budget=0.3,
@@ -47,7 +47,6 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
         gain = max(0.0, float((kept[label] - whole[label]) / (1.02 - whole[label])))
         expected["confidence"] += 2.0 * (drop - gain) / 3
         expected["classification"] += 3.0 * -float(kept[label].log()) / 3
-        expected["agreement"] += 0.5 * float((whole * (whole / kept).log()).sum()) / 3
         expected["deletion"] += 0.7 * -float((1 - left[label]).log()) / 3
         expected["area"] += 4.0 * max(0.0, float(shown.mean()) - 0.3) / 3
         if previous != label:
@@ -56,27 +55,70 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
         assert float(value) == pytest.approx(expected[name], rel=1e-4), name
 
 
+def test_mosaics_are_trained_on_for_the_class_of_one_cell(classifier, images, labels, masks):
+    explainer = PTAMEPlus(
+        classifier, confidence_weight=0.0, classification_weight=1.0, area_weight=0.0, mosaics=2
+    )
+    logits = classifier(images)
+    terms = explainer.losses(images, labels, masks, logits)
+    sure = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+    known = known_mosaics(images, labels, sure, 2, seed=0)
+    drawn = explainer.network.draw(explainer.network.read(known.images), known.classes)
+    pairs = [
+        (image, label, _stretched(mask[0], images))
+        for image, label, mask in zip(images, labels, masks, strict=True)
+    ]
+    shares = []
+    for mosaic, classes, own, regions, surely in zip(
+        known.images, known.classes, drawn, known.regions, known.sure, strict=True
+    ):
+        maps = [_stretched(one, images) for one in own]
+        pairs.append((mosaic, classes[0], maps[0]))  # of step 0
+        shares += [
+            (one * region).sum() / one.sum()
+            for one, region, counted in zip(maps, regions, surely, strict=True)
+            if counted
+        ]
+    lost = [
+        -classifier((one * shown)[None]).log_softmax(1)[0, label] for one, label, shown in pairs
+    ]
+    assert len(lost) == 5
+    assert shares
+    torch.testing.assert_close(terms["classification"], torch.stack(lost).mean())
+    torch.testing.assert_close(terms["region"], -(torch.stack(shares) + 0.02).log().mean())
+
+
+def test_images_of_a_step_have_one_of_the_sizes(classifier, monkeypatch):
+    explainer = PTAMEPlus(classifier, sizes=[64, 96])
+    monkeypatch.setattr(explainer, "_log_training", lambda *_: None)
+    shown = []
+    monkeypatch.setattr(explainer, "read", lambda images: shown.append(images.shape[-2:]) or 1 / 0)
+    for step in range(12):
+        monkeypatch.setattr(PTAMEPlus, "global_step", step)
+        with pytest.raises(ZeroDivisionError):
+            explainer.training_step({"image": torch.rand(2, 3, 80, 80)}, 0)
+    assert {*shown} == {(64, 64), (96, 96)}
+
+
 def test_masks_are_asked_for_the_own_class_and_that_of_another_image(classifier):
     asked = PTAMEPlus(classifier).target_classes(torch.tensor([3, 1, 2]))
     assert asked.tolist() == [[3, 2], [1, 3], [2, 1]]
 
 
-@pytest.mark.parametrize("option", ["conditioned", "cam_start"])
-def test_parts_can_be_left_out(classifier, images, labels, option):
-    explainer = PTAMEPlus(classifier, **{option: False})
+@pytest.mark.parametrize("options", [{}, {"evidence_width": 0}, {"decoder_width": 8}])
+def test_each_head_draws_masks_and_learns(classifier, images, labels, options):
+    explainer = PTAMEPlus(classifier, **options)
     masks = explainer.network.draw(explainer.network.read(images), explainer.target_classes(labels))
     assert masks.shape[:2] == (3, 2)
-    torch.stack(
-        list(explainer.losses(images, labels, masks, explainer.classifier(images)).values())
-    ).sum().backward()
+    losses = explainer.losses(images, labels, masks, explainer.classifier(images))
+    torch.stack(list(losses.values())).sum().backward()
     moved = [one for one in explainer.parameters() if one.grad is not None and one.grad.any()]
     assert moved
 
 
 def test_one_stage_is_as_coarse_as_a_class_activation_map(classifier, images, labels):
-    masks = PTAMEPlus(classifier, stages=[-1]).network.draw(
-        PTAMEPlus(classifier, stages=[-1]).network.read(images), labels
-    )
+    network = PTAMEPlus(classifier, evidence_width=0, stages=[-1]).network
+    masks = network.draw(network.read(images), labels)
     assert masks.shape[-2:] == classifier.features(images, [-1])[0].shape[-2:]
 
 
@@ -111,16 +153,6 @@ def test_an_explanation_passes_the_images_once_and_is_that_of_forward(kind, clas
     assert torch.equal(explanation.target, logits.argmax(dim=1))
     torch.testing.assert_close(explanation.probabilities, logits.softmax(dim=1).amax(dim=1))
     torch.testing.assert_close(explanation.scores, explainer(images))
-
-
-def test_fills_differ_from_step_to_step_and_not_within_one(classifier, monkeypatch):
-    explainer = PTAMEPlus(classifier, random_fill=True)
-    drawn = []
-    for step in range(12):
-        monkeypatch.setattr(PTAMEPlus, "global_step", step)
-        assert explainer._removal() is explainer._removal()
-        drawn.append(explainer._removal())
-    assert len(set(drawn)) == 4
 
 
 def test_an_auxiliary_with_other_classes_is_refused(classifier):

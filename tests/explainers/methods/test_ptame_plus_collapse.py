@@ -100,6 +100,6 @@ def test_defaults_do_not_collapse_on_a_hundred_images(classifier, images, seed):
 
 def test_finer_maps_collapse_there_and_the_validation_says_so(classifier, caplog):
     seed_everything(0, verbose=False)
-    empty, full = shares_after(PTAMEPlus(classifier, stages=None), 240)
+    empty, full = shares_after(PTAMEPlus(classifier, evidence_width=0, stages=None), 240)
     assert max(empty, full) > 0.25
     assert "they have collapsed" in caplog.text

@@ -1,7 +1,10 @@
+import math
+
+import pytest
 import torch
 import torch.nn.functional as F
 
-from explainers.training.mosaics import mosaics
+from explainers.training.mosaics import KnownMosaics, known_mosaics, mosaics
 
 
 def test_cells_are_images_of_the_batch_and_classes_are_theirs():
@@ -50,3 +53,39 @@ def test_two_processes_draw_what_one_draws_from_both_batches(in_two_processes):
     answers = in_two_processes(work)
     for key, value in zip("ab", expected, strict=True):
         assert torch.equal(torch.cat([one[key] for one in answers]), value)
+
+
+def test_regions_are_the_cells_of_a_class():
+    images = torch.linspace(0, 1, 3)[:, None, None, None].expand(3, 3, 6, 7)  # constant
+    labels = torch.tensor([4, 9, 4])  # two images of one class
+    sure = torch.tensor([0.9, 0.5, 0.49])
+    known = known_mosaics(images, labels, sure, number=30, seed=1)
+    composed, classes = mosaics(images, labels[:, None].expand(-1, 4), number=30, seed=1)
+    assert torch.equal(known.images, composed)
+    assert torch.equal(known.classes, classes)
+    rows, columns = (slice(0, 3), slice(3, 6)), (slice(0, 4), slice(4, 7))
+    for index in range(30):
+        corners = known.images[index, 0, [0, 0, -1, -1], [0, -1, 0, -1]]
+        drawn = (corners * 2).round().long()
+        assert torch.equal(known.sure[index], sure[drawn] >= 0.5)
+        for cell in range(4):
+            expected = torch.zeros(6, 7, dtype=torch.bool)
+            for other in range(4):
+                if classes[index, other] == classes[index, cell]:
+                    expected[rows[other // 2], columns[other % 2]] = True
+            assert torch.equal(known.regions[index, cell], expected)
+
+
+def test_region_loss_is_minus_the_logarithm_of_the_share_of_energy():
+    regions = torch.zeros(1, 4, 2, 2, dtype=torch.bool)
+    regions[0, :2, 0] = True
+    sure = torch.tensor([[True, True, False, False]])
+    known = KnownMosaics(torch.rand(1, 3, 2, 2), torch.arange(4)[None], sure, regions)
+    maps = torch.tensor([[[3.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [2.0, 2.0]]])
+    maps = torch.cat([maps, torch.rand(2, 2, 2)])[None].requires_grad_()
+    loss = known.region_loss(maps)
+    assert float(loss.detach()) == pytest.approx((-math.log(0.77) - math.log(0.02)) / 2)
+    loss.backward()
+    assert maps.grad[0, 2:].abs().max() == 0  # of classes that nobody is sure of
+    nothing = known._replace(sure=~sure & sure)
+    assert float(nothing.region_loss(maps.detach())) == 0

@@ -193,7 +193,7 @@ def test_a_checkpoint_from_before_an_option_means_what_there_was(
     ("kind", "options", "missing"),
     [
         (PTAMEPlus, {}, set()),
-        (PTAMEPlus, {"stages": None}, set()),
+        (PTAMEPlus, {"evidence_width": 0, "stages": None}, set()),
         (TAME, {}, {"network.head.fuser.weight", "network.head.fuser.bias"}),
     ],
 )

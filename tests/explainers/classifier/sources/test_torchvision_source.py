@@ -10,7 +10,7 @@ from explainers.errors import InputError
 METHODS = {
     ActivationMap: {},
     OptiCAM: {"steps": 3},
-    PTAMEPlus: {"stages": None},
+    PTAMEPlus: {"evidence_width": 0, "stages": None},
     LCAM: {},
     TAME: {},
 }

@@ -1,0 +1,128 @@
+"""The evidence head: convolutions over maps of the evidence for a class."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explainers.classifier import FrozenClassifier
+from explainers.heads.conditioned_head import (
+    GAIN,
+    OFFSET,
+    evidence_rows,
+    log_odds_map,
+    weighted_sums,
+)
+from explainers.heads.conditioned_network import require_rivals
+from explainers.training.masking_network import MaskingNetwork
+
+EVIDENCE = 6  # maps that `evidence_maps` gives
+FINER = 2  # times as many places a side as the features have
+LEAST = 1e-3  # of the class activation map, relative to its maximum
+
+
+class EvidenceHead(nn.Module):
+    """Draws the mask of a class from what each place of the last features says of it.
+
+    It sees no feature, only maps of evidence, which mean the same for every class: a few thousand
+    weights serve all of them, and are learned from hundreds of photographs. The mask is
+
+        sigmoid(scores) ** e * (positive part of the class activation map) ** f,
+
+    which is 0 where the class has no evidence; gain and offset of the scores and the exponents are
+    learned. It starts with the log-odds map as scores.
+
+    Args:
+        width: channels of its two convolutions.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(EVIDENCE, width, 3, padding=1, padding_mode="replicate")
+        self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
+        self.last = nn.Conv2d(width, 1, 1)
+        for weight in self.last.parameters():
+            nn.init.zeros_(weight)
+        self.gain = nn.Parameter(torch.tensor(GAIN))
+        self.offset = nn.Parameter(torch.tensor(OFFSET))
+        self.exponents = nn.Parameter(torch.full((2,), 0.6))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Logits of masks (b n _ _), finer than the evidence (b n `EVIDENCE` h w)."""
+        shown = evidence.flatten(0, 1)
+        size = [FINER * side for side in shown.shape[-2:]]
+        shown = F.interpolate(shown, size, mode="bilinear", align_corners=False)
+        drawn = F.gelu(self.first(shown))
+        drawn = drawn + F.gelu(self.second(drawn))
+        scores = (shown[:, :1] + self.last(drawn)) * self.gain + self.offset
+        activation = (shown[:, 2:3] + LEAST) / (1 + LEAST)
+        own, factor = self.exponents
+        logarithm = own * F.logsigmoid(scores) + factor * activation.log()
+        logarithm = logarithm.clamp(max=-1e-6)
+        logits = logarithm - (-torch.expm1(logarithm)).log()
+        each: Tensor = logits.unflatten(0, evidence.shape[:2])[:, :, 0]
+        return each
+
+
+class EvidenceNetwork(MaskingNetwork):
+    """The evidence that a frozen network has for classes, and the head that draws masks from it.
+
+    Args:
+        backbone: whose last features are read, and whose last layer says what they are worth.
+        width: as `EvidenceHead` takes it.
+    """
+
+    def __init__(self, backbone: FrozenClassifier, width: int) -> None:
+        super().__init__(backbone, [-1])
+        self.head = EvidenceHead(width)
+
+    def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Logits of masks; see `MaskingNetwork.score`."""
+        (deepest,) = features
+        if labels.ndim == 1:
+            labels = labels[:, None]
+        labels = labels.expand(deepest.shape[0], -1)
+        scores: Tensor = self.head(evidence_maps(self.backbone, deepest, labels))
+        return scores
+
+
+def evidence_network(backbone: FrozenClassifier, width: int) -> EvidenceNetwork:
+    """An `EvidenceNetwork`; InputError if there is a class too few to tell from others."""
+    require_rivals(backbone)
+    return EvidenceNetwork(backbone, width)
+
+
+def evidence_maps(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -> Tensor:
+    """What each place says of classes, (b n `EVIDENCE` h w), about as large as 1.
+
+    The log-odds of the class, standardised in each image; its class activation map, standardised;
+    the positive part of that, relative to its maximum; the log-probability and the probability of
+    the class by the features of the place alone; and the log-probability by those of the image.
+
+    Args:
+        backbone: knows the classes.
+        deepest: what it pools (b channels h w).
+        labels: (b n).
+    """
+    size = deepest.shape[-2:]
+    odds = log_odds_map(deepest, evidence_rows(backbone, deepest, labels))
+    activation = weighted_sums(deepest, backbone.class_weights[labels])
+    activation = activation.to(odds.dtype)
+    spread = activation.std(dim=(2, 3), keepdim=True, correction=0)
+    standard = (activation - activation.mean(dim=(2, 3), keepdim=True)) / (spread + LEAST)
+    positive = activation.relu()
+    positive = positive / positive.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+    at_places = _log_probabilities(backbone, deepest.flatten(2).mT, labels[:, None])
+    at_places = at_places.mT.unflatten(2, size)
+    of_images = _log_probabilities(backbone, deepest.mean(dim=(2, 3)), labels)
+    of_images = of_images[..., None, None].expand_as(at_places)
+    maps = [odds, standard, positive, at_places / 4, at_places.exp(), of_images / 2]
+    return torch.stack(maps, dim=2)
+
+
+def _log_probabilities(backbone: FrozenClassifier, pooled: Tensor, labels: Tensor) -> Tensor:
+    """Log-probabilities (_ n) of labels (_ n) by pooled features (_ channels)."""
+    logits = backbone.logits_of_pooled(pooled.flatten(0, -2)).unflatten(0, pooled.shape[:-1])
+    known = backbone.decision.log_probabilities(logits)
+    return known.gather(-1, labels.expand(*logits.shape[:-1], -1))
