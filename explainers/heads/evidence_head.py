@@ -12,9 +12,12 @@ from explainers.heads.conditioned_head import (
     OFFSET,
     evidence_rows,
     log_odds_map,
+    resize,
     weighted_sums,
 )
 from explainers.heads.conditioned_network import require_rivals
+from explainers.heads.decoding_head import DROPOUT
+from explainers.training.distributed import BatchNorm2d
 from explainers.training.masking_network import MaskingNetwork
 
 EVIDENCE = 6  # maps that `evidence_maps` gives
@@ -25,8 +28,8 @@ LEAST = 1e-3  # of the class activation map, relative to its maximum
 class EvidenceHead(nn.Module):
     """Draws the mask of a class from what each place of the last features says of it.
 
-    It sees no feature, only maps of evidence, which mean the same for every class: a few thousand
-    weights serve all of them, and are learned from hundreds of photographs. The mask is
+    Maps of evidence mean the same for every class: a few thousand weights serve all of them, and
+    are learned from hundreds of photographs. Of the features it sees few sums. The mask is
 
         sigmoid(scores) ** e * (positive part of the class activation map) ** f,
 
@@ -35,11 +38,18 @@ class EvidenceHead(nn.Module):
 
     Args:
         width: channels of its two convolutions.
+        channels: of each feature map.
+        sums: of each feature map's channels that it sees.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels: Sequence[int] = (), sums: int = 0) -> None:
         super().__init__()
-        self.first = nn.Conv2d(EVIDENCE, width, 3, padding=1, padding_mode="replicate")
+        # Frozen features differ in scale a thousandfold from channel to channel.
+        self.norms = nn.ModuleList(BatchNorm2d(count, affine=False) for count in channels)
+        self.narrow = nn.ModuleList(nn.Conv2d(count, sums, 1) for count in channels)
+        self.dropout = nn.Dropout2d(DROPOUT)
+        seen = EVIDENCE + len(channels) * sums
+        self.first = nn.Conv2d(seen, width, 3, padding=1, padding_mode="replicate")
         self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
         self.last = nn.Conv2d(width, 1, 1)
         for weight in self.last.parameters():
@@ -48,12 +58,21 @@ class EvidenceHead(nn.Module):
         self.offset = nn.Parameter(torch.tensor(OFFSET))
         self.exponents = nn.Parameter(torch.full((2,), 0.6))
 
-    def forward(self, evidence: Tensor) -> Tensor:
-        """Logits of masks (b n _ _), finer than the evidence (b n `EVIDENCE` h w)."""
+    def forward(self, evidence: Tensor, features: Sequence[Tensor] = ()) -> Tensor:
+        """Logits of masks (b n _ _), finer than the evidence.
+
+        Args:
+            evidence: (b n `EVIDENCE` h w).
+            features: maps (b channels _ _), as many as the head has channels of.
+        """
         shown = evidence.flatten(0, 1)
         size = [FINER * side for side in shown.shape[-2:]]
         shown = F.interpolate(shown, size, mode="bilinear", align_corners=False)
-        drawn = F.gelu(self.first(shown))
+        sums = [
+            resize(narrow(self.dropout(norm(maps))), size).repeat_interleave(evidence.shape[1], 0)
+            for maps, norm, narrow in zip(features, self.norms, self.narrow, strict=True)
+        ]
+        drawn = F.gelu(self.first(torch.cat([shown, *sums], dim=1)))
         drawn = drawn + F.gelu(self.second(drawn))
         scores = (shown[:, :1] + self.last(drawn)) * self.gain + self.offset
         activation = (shown[:, 2:3] + LEAST) / (1 + LEAST)
@@ -69,28 +88,34 @@ class EvidenceNetwork(MaskingNetwork):
     """The evidence that a frozen network has for classes, and the head that draws masks from it.
 
     Args:
-        backbone: whose last features are read, and whose last layer says what they are worth.
+        backbone: whose last layer says what its features are worth.
+        stages: which of its stages, finest first; the last has to be what it pools.
         width: as `EvidenceHead` takes it.
+        sums: likewise; 0 shows it no features.
+
+    Raises:
+        InputError: there is a class too few to tell from others.
     """
 
-    def __init__(self, backbone: FrozenClassifier, width: int) -> None:
-        super().__init__(backbone, [-1])
-        self.head = EvidenceHead(width)
+    def __init__(
+        self, backbone: FrozenClassifier, stages: Sequence[int], width: int, sums: int
+    ) -> None:
+        super().__init__(backbone, stages)
+        require_rivals(backbone)
+        channels = [backbone.stages[stage].channels for stage in stages] if sums else []
+        self.head = EvidenceHead(width, channels, sums)
+        self.sums = sums
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Logits of masks; see `MaskingNetwork.score`."""
-        (deepest,) = features
+        deepest = features[-1]
         if labels.ndim == 1:
             labels = labels[:, None]
         labels = labels.expand(deepest.shape[0], -1)
-        scores: Tensor = self.head(evidence_maps(self.backbone, deepest, labels))
+        scores: Tensor = self.head(
+            evidence_maps(self.backbone, deepest, labels), features if self.sums else ()
+        )
         return scores
-
-
-def evidence_network(backbone: FrozenClassifier, width: int) -> EvidenceNetwork:
-    """An `EvidenceNetwork`; InputError if there is a class too few to tell from others."""
-    require_rivals(backbone)
-    return EvidenceNetwork(backbone, width)
 
 
 def evidence_maps(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -> Tensor:

@@ -12,14 +12,14 @@ from torch import Tensor
 from explainers.base import Batch
 from explainers.classifier import ClassifierSource
 from explainers.classifier.weight_redraw import seeded
-from explainers.errors import MOST_COUNTED, InputError, require_number, require_whole
+from explainers.errors import MOST_COUNTED, require_number, require_whole
 from explainers.heads.conditioned_network import (
     backbone_for,
     chosen_stages,
     conditioned_network,
 )
 from explainers.heads.decoding_head import WIDEST
-from explainers.heads.evidence_head import evidence_network
+from explainers.heads.evidence_head import EvidenceNetwork
 from explainers.images.normalisation import min_max
 from explainers.images.pixel_removal import keep
 from explainers.methods.cam.mask_refinement import refine
@@ -44,12 +44,13 @@ class PTAMEPlus(LearnedExplainer):
         classifier: the model to explain; see `FrozenClassifier.of`.
         auxiliary: the network whose features the head reads; by default the classifier itself. It
             has to know the classifier's classes.
-        evidence_width: width of the head that sees what each place says of a class, and no
-            feature; see `EvidenceHead`. 0 chooses one of the heads below, which `stages` is for.
+        evidence_width: width of the head that sees what each place says of a class; see
+            `EvidenceHead`. 0 draws weighted sums of features instead.
+        feature_sums: how many sums of each stage's channels that head sees, too. They pay from
+            hundreds of images on; 0 shows it none.
         stages: which of its stages to read, finest first, the last being what it pools. By
-            default that alone, which draws no finer map than a class activation map is; None adds
-            those that P-TAME reads. Finer ones need thousands of images: on hundreds, maps may
-            collapse.
+            default that alone; None adds those that P-TAME reads. Weighted sums of finer ones need
+            thousands of images: on hundreds, maps may collapse.
         hidden: width of the network that makes a row of weights for sums of features.
         decoder_width: draw the map by a convolutional network of this width, at the size of the
             last stage but one, instead of as weighted sums of features; 0 does not.
@@ -92,6 +93,7 @@ class PTAMEPlus(LearnedExplainer):
         classifier: ClassifierSource = "resnet50",
         auxiliary: ClassifierSource | None = None,
         evidence_width: int = 32,
+        feature_sums: int = 0,
         stages: Sequence[int] | None = (-1,),
         hidden: int = 256,
         decoder_width: int = 0,
@@ -118,6 +120,7 @@ class PTAMEPlus(LearnedExplainer):
         chosen = chosen_stages(backbone, stages)
         require_whole("hidden", hidden, 1, MOST_COUNTED)
         require_whole("evidence_width", evidence_width, 0, WIDEST)
+        require_whole("feature_sums", feature_sums, 0, WIDEST)
         require_whole("decoder_width", decoder_width, 0, WIDEST)
         for size in sizes:
             require_whole("sizes", size, 1, MOST_COUNTED)
@@ -137,15 +140,10 @@ class PTAMEPlus(LearnedExplainer):
         require_number("area_budget", area_budget, 0, 1)
         require_number("threshold_temperature", threshold_temperature, least=LEAST_TEMPERATURE)
         self.network: MaskingNetwork
-        if evidence_width and not decoder_width and chosen != [-1]:
-            raise InputError(
-                f"the head of evidence reads what the classifier pools, got stages {chosen}; leave "
-                "stages out, or choose another head by evidence_width 0 or a decoder_width"
-            )
         if decoder_width or not evidence_width:
             self.network = conditioned_network(backbone, chosen, hidden, decoder_width)
         else:
-            self.network = evidence_network(backbone, evidence_width)
+            self.network = EvidenceNetwork(backbone, chosen, evidence_width, feature_sums)
         self.confidence_weight = confidence_weight
         self.classification_weight = classification_weight
         self.deletion_weight = deletion_weight
@@ -238,8 +236,14 @@ class PTAMEPlus(LearnedExplainer):
             surviving = survival(decision.probability_of(labels, left))
             terms["deletion"] = self.deletion_weight * surviving
         if self.threshold_weight:
-            given = (labels, maps, drawn_shares(labels, self.global_step))
+            part = slice(self.global_step % 2, None, 2)  # two passes of half the images
+            shares = drawn_shares(labels, self.global_step)
             terms["threshold"] = self.threshold_weight * threshold_loss(
-                self.classifier, images, *given, self.threshold_temperature
+                self.classifier,
+                images[part],
+                labels[part],
+                maps[part],
+                shares[part],
+                self.threshold_temperature,
             )
         return terms

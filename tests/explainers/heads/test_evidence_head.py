@@ -104,9 +104,19 @@ def test_twenty_steps_on_one_batch_lower_the_objective(classifier, images, label
     assert history[-1] < history[0] - 0.05
 
 
-def test_stages_of_another_head_are_refused(classifier):
-    with pytest.raises(InputError, match=r"the head of evidence .* got stages \[1, -1\]"):
-        PTAMEPlus(classifier, stages=[1, -1])
+def test_sums_of_features_are_seen_at_any_size_of_theirs(classifier, images, labels):
+    explainer = PTAMEPlus(classifier.float(), stages=[1, 2, -1], feature_sums=4)
+    explainer.train()
+    features = explainer.network.read(images)
+    torch.nn.init.normal_(explainer.network.head.last.weight)
+    masks = explainer.network.draw(features, labels)
+    assert masks.shape[-2:] == tuple(2 * side for side in features[-1].shape[-2:])
+    masks.sum().backward()
+    assert all(layer.weight.grad.any() for layer in explainer.network.head.narrow)
+    other = explainer.network.draw(
+        [features[0] + torch.randn_like(features[0]), *features[1:]], labels
+    )
+    assert not torch.equal(masks, other)
 
 
 def test_one_class_has_no_rivals():

@@ -55,7 +55,10 @@ def test_each_term_is_what_its_name_says(classifier, images, labels, masks):
         assert float(value) == pytest.approx(expected[name], rel=1e-4), name
 
 
-def test_mosaics_are_trained_on_for_the_class_of_one_cell(classifier, images, labels, masks):
+def test_mosaics_are_trained_on_for_the_class_of_one_cell(
+    classifier, images, labels, masks, monkeypatch
+):
+    monkeypatch.setattr("explainers.training.mosaics.SURE", 0.2)  # of four random classes
     explainer = PTAMEPlus(
         classifier, confidence_weight=0.0, classification_weight=1.0, area_weight=0.0, mosaics=2
     )
