@@ -29,9 +29,9 @@ with exit_on_interrupt():  # during the imports, which take seconds
         TrainingClock,
     )
     from explainers.callbacks.csv_metrics import kept_csv_metrics
-    from explainers.callbacks.score_logger import EXPLAINER
     from explainers.classifier.freed_memory import keep_freed_memory
     from explainers.commands.chosen_images import choose_images
+    from explainers.commands.scored_test import ScoredTest, scored_test
     from explainers.commands.training_cli import (
         OneLineParser,
         add_run_options,
@@ -46,10 +46,7 @@ with exit_on_interrupt():  # during the imports, which take seconds
         take_class_names,
     )
     from explainers.errors import InputError
-    from explainers.evaluation.records import Row, read_records
     from explainers.report.explanation_panel import explained_panel
-    from explainers.report.table import table
-    from explainers.report.training_gain import training_gain
     from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 
 # Loaded, so that configs can name data sets without their module.
@@ -150,10 +147,10 @@ class ExplainerCLI(LightningCLI):
             )
         with kept_csv_metrics(self.trainer.loggers):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        scores = self._report()
+        found = self._report()
         folder = self._get(self.config, "bundle")
         if folder and not getattr(self.trainer, "fast_dev_run", False):
-            self._write_bundle(folder, scores, steps)
+            self._write_bundle(folder, found, steps)
 
     def before_predict(self) -> None:
         """Keep the maps on the disk only, as they may not all fit into memory."""
@@ -176,28 +173,19 @@ class ExplainerCLI(LightningCLI):
         """Print the table."""
         self._report()
 
-    def _report(self) -> list[Row]:
+    def _report(self) -> ScoredTest:
         """Print the table of a test."""
-        path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "records.csv"
-        records = read_records(path)  # the processes that wrote it may be gone
-        board = self._callback(ScoreLogger)
-        name = type(self.model).__name__.lower()
-        scores = board.scored(self.trainer.callback_metrics, records, name)
-        parts = [table(scores, self._protocol()), training_gain(records, EXPLAINER, board.metrics)]
-        parts.append(f"each image's scores: {path}")
-        rank_zero_only(print)("\n" + "\n\n".join(part for part in parts if part))
-        return scores
-
-    def _protocol(self) -> dict[str, Any]:
-        """The protocol of a test in words, with what the data add to it."""
-        return self._callback(ScoreLogger).protocol | dict(self.datamodule.protocol)
+        mosaics = self._get(self.config, "mosaics")
+        found = scored_test(self.trainer, self.model, self.datamodule, mosaics)
+        rank_zero_only(print)(f"\n{found.text}")
+        return found
 
     def _callback(self, kind: type[Kind]) -> Kind:
         (found,) = (one for one in self.trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
         return found
 
     @rank_zero_only
-    def _write_bundle(self, folder: str, scores: list[Row], steps: int) -> None:
+    def _write_bundle(self, folder: str, found: ScoredTest, steps: int) -> None:
         data = self.config[self.subcommand]["data"]
         training = {
             "data": data["class_path"],
@@ -211,8 +199,8 @@ class ExplainerCLI(LightningCLI):
         images = self.datamodule.test_images(6).to(self.model.device)
         start = self._callback(ScoreLogger).start
         picture = explained_panel(self.model, images, start) if len(images) else None
-        told = training, scores, picture
-        path = save_bundle(self.model, folder, *told, protocol=self._protocol())
+        told = training, found.rows, picture
+        path = save_bundle(self.model, folder, *told, protocol=found.protocol)
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
 
 

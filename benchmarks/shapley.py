@@ -80,6 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Shapley values in one pass against KernelSHAP")
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--size", type=int, default=224, help="of the photographs, in pixels")
     parser.add_argument("--many", type=int, default=4096, help="samples of the reference")
     parser.add_argument("--few", type=int, nargs="*", default=[64, 256, 1024])
     options = parser.parse_args()
@@ -88,8 +89,9 @@ def main() -> None:
         parser.error(f"{options.bundle} is a {type(explainer).__name__}, no ShapleyExplainer")
     names = ("removal", "cells", "stages", "conditioned", "width")
     settings: Any = {name: explainer.hparams[name] for name in names}
+    torch.manual_seed(0)
     untrained = ShapleyExplainer(explainer.classifier, **settings).eval()
-    data = PhotosDataModule(batch_size=options.images, num_workers=0)
+    data = PhotosDataModule(size=options.size, batch_size=options.images, num_workers=0)
     data.setup("test")
     images = next(iter(data.test_dataloader()))["image"][: options.images]
     with torch.no_grad():
@@ -110,7 +112,12 @@ def main() -> None:
         seconds = (time.perf_counter() - started) / len(images)
         reference = reference or values
         rows.append({"method": name, **distances(values, reference), "seconds": seconds})
-    result = {"bundle": options.bundle.name, "images": len(images), "rows": rows}
+    result = {
+        "bundle": options.bundle.name,
+        "images": len(images),
+        "size": options.size,
+        "rows": rows,
+    }
     (Path(__file__).parent / "shapley.json").write_text(json.dumps(result, indent=2) + "\n")
     print(
         "| values of | relative distance | correlation | seconds an image |\n|---|---:|---:|---:|"

@@ -37,6 +37,7 @@ class ScoreLogger(Callback):
 
     Attributes:
         records: of the last test, of all processes.
+        file: name of the file of a test's records.
         start: trained weights that a fit starts from, if known; a test scores their maps, too.
 
     Raises:
@@ -64,6 +65,7 @@ class ScoreLogger(Callback):
         self.map_normalisation = map_normalisation
         self.records: list[Row] = []
         self.start: dict[str, Tensor] | None = None
+        self.file = "records.csv"
 
     @property
     def rows(self) -> list[str]:
@@ -170,7 +172,7 @@ class ScoreLogger(Callback):
         self.records = gathered(self.records)
         folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks all processes
         if trainer.is_global_zero:
-            write_records(self.records, folder / "records.csv")
+            write_records(self.records, folder / self.file)
         for row in self.rows:
             records = [record for record in self.records if record["explainer"] == row]
             figures = self._test.figures(row, records)

@@ -72,6 +72,12 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         help="what a test reports",
     )
     parser.add_argument(
+        "--mosaics",
+        type=int,
+        default=0,
+        help="2x2 mosaics of test images, on which a test also reports grid pointing",
+    )
+    parser.add_argument(
         "--chunk_size", type=int, default=64, help="images in the classifier at once, in a test"
     )
     parser.add_argument(

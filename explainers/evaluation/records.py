@@ -12,6 +12,9 @@ from explainers.evaluation.bootstrap import bootstrap_interval
 
 Row = dict[str, Any]
 
+NAMES = ("explainer", "key", "group")
+"""What is text in a record, also where it looks like a number."""
+
 BEFORE_TRAINING = "before_training"
 """The row of what a fit started from."""
 
@@ -82,7 +85,7 @@ def read_records(path: Path) -> list[Row]:
     """Read what `write_records` wrote."""
     with path.open(newline="") as file:
         return [
-            {name: _number(value) for name, value in record.items()}
+            {name: value if name in NAMES else _number(value) for name, value in record.items()}
             for record in csv.DictReader(file)
         ]
 

@@ -1,0 +1,87 @@
+"""The scores of a test by train.py: rows, protocol, and a table in words."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.pytorch import Trainer
+
+from datamodules import GridsDataModule, ImageDataModule
+from datamodules.errors import DataError
+from explainers.base import Explainer
+from explainers.callbacks import ScoreLogger
+from explainers.callbacks.score_logger import EXPLAINER
+from explainers.commands.chosen_images import choose_images
+from explainers.commands.training_cli import note
+from explainers.evaluation.records import Row, read_records
+from explainers.report.table import table
+from explainers.report.training_gain import training_gain
+
+ON_MOSAICS = "grid_pointing"
+RECORDS_OF_MOSAICS = "records_mosaics.csv"
+
+
+class ScoredTest(NamedTuple):
+    """What a test found.
+
+    Attributes:
+        rows: the explainer's first, as `ScoreLogger.scored` gives them.
+        protocol: of the test, in words.
+        text: table, differences to before training, and the file of the records.
+    """
+
+    rows: list[Row]
+    protocol: dict[str, Any]
+    text: str
+
+
+def scored_test(
+    trainer: Trainer, explainer: Explainer, data: ImageDataModule, mosaics: int
+) -> ScoredTest:
+    """Gather what a test has found, after a second one on mosaics of its images.
+
+    Grid pointing is left out, with a note, where too few images are known surely.
+
+    Args:
+        trainer: that has tested, with a `ScoreLogger`.
+        explainer: that was tested.
+        data: whose test images it was tested on.
+        mosaics: how many to test on; 0 for none.
+    """
+    (board,) = (one for one in trainer.callbacks if isinstance(one, ScoreLogger))  # type: ignore[attr-defined]
+    folder = Path(trainer.log_dir or trainer.default_root_dir)
+    records = read_records(folder / board.file)  # the processes that wrote it may be gone
+    name = type(explainer).__name__.lower()
+    rows = board.scored(trainer.callback_metrics, records, name)
+    metrics = list(board.metrics)
+    protocol = board.protocol | dict(data.protocol)
+    kept = board.metrics, board.file
+    try:
+        if mosaics:
+            grids = _mosaics(data, explainer, mosaics)
+            board.metrics, board.file = [ON_MOSAICS], RECORDS_OF_MOSAICS
+            trainer.test(explainer, datamodule=grids, verbose=False)
+            cells = read_records(folder / board.file)
+            found = board.scored(trainer.callback_metrics, cells, name)
+            rows = [
+                row | {key: value for key, value in more.items() if key.startswith(ON_MOSAICS)}
+                for row, more in zip(rows, found, strict=True)
+            ]
+            records, metrics = records + cells, [*metrics, ON_MOSAICS]
+            images = grids.protocol["images"]
+            protocol["grid pointing"] = f"{mosaics} mosaics of 2 x 2 cells, chance 25 %; {images}"
+    except DataError as error:
+        note(f"no grid pointing: {error}")
+    finally:
+        board.metrics, board.file = kept
+    parts = [table(rows, protocol), training_gain(records, EXPLAINER, metrics)]
+    parts.append(f"each image's scores: {folder / board.file}")
+    return ScoredTest(rows, protocol, "\n\n".join(part for part in parts if part))
+
+
+def _mosaics(data: ImageDataModule, explainer: Explainer, count: int) -> GridsDataModule:
+    """Mosaics of the test images that the explained classifier knows surely."""
+    data.setup("test")
+    size = next(iter(data.test_dataloader()))["image"].shape[-1]
+    grids = GridsDataModule(data, length=count, size=size - size % 2, batch_size=data.batch_size)
+    choose_images(grids, explainer.classifier)
+    return grids
