@@ -73,7 +73,7 @@ def build(
     """An explainer of random networks."""
     source = {"pretrained": False, "num_classes": classes}
     if kind is PTAMEPlus:
-        return PTAMEPlus(source | {"model": options.classifier}, stages=None)
+        return PTAMEPlus(source | {"model": options.classifier}, evidence_width=0, stages=None)
     auxiliary = {"model": options.auxiliary, "pretrained": False}
     return PTAME(source | {"model": options.classifier}, auxiliary)
 

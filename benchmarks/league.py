@@ -4,7 +4,8 @@ Trains every family of the config on the same images, batches and steps, with se
 scores them beside their untrained starts, other methods and uninformative baselines. All metrics
 of two comparisons (the data, and mosaics of them), the correlation of a map with exact Shapley
 values of 3 x 3 patches, passes and seconds are in one table, with the mean rank; a second one has
-the paired differences of each family to its start, with 95 % intervals.
+the paired differences of each family to its start, or to the config's `baseline`, with 95 %
+intervals. `--config configs/league_ptame_plus.yaml` is the ablation of PTAMEPlus.
 
 `--growth 100 1000 10000` trains seed 0 of each family on so many images instead, and prints how its
 metrics grow. Whatever is done is kept, in folders named by its settings: run the same command again
@@ -113,7 +114,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
         output: folder of all that is made.
         growth: numbers of training images; empty for the league.
     """
-    told: Config = {"steps": config["steps"]}
+    told: Config = {"steps": config["steps"], "baseline": config.get("baseline")}
     source = config["classifier"]
     if source == "scenes":
         folder = trained_classifier(output, config.get("classifier_images", 12_000))
@@ -150,7 +151,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
     settings: Config = {
         "classifier": source,
         "methods": methods if growth else methods | config["others"],
-        "judge": judge(classifier, data, config["judge"], output),
+        "judge": judge(classifier, data, config["judge"], output) if config["judge"] else None,
         "panel_images": 8,
     }
     kind = "growth" if growth else "league"

@@ -41,13 +41,13 @@ Table = dict[str, Any]
 def league_table(
     results: Row, grids: Row, passes: Mapping[str, Any], told: Row, folder: Path
 ) -> Table:
-    """Rows of all methods, with mean ranks, and the differences of families to their starts.
+    """Rows of all methods, with mean ranks, and differences to a baseline or to untrained starts.
 
     Args:
         results: of the comparison on scenes, as `write_comparison` gives them, and `shapley`.
         grids: of that on mosaics.
         passes: of the classifier in a training step, by family.
-        told: `images` seen in training, and of these `distinct` by family.
+        told: `images` seen in training, of these `distinct` by family, and perhaps a `baseline`.
         folder: of the records of the comparison on scenes; those on mosaics are beside it.
     """
     pointing = {row["explainer"]: row["grid_pointing"] for row in grids["rows"]}
@@ -72,8 +72,9 @@ def league_table(
     differences = []
     for name in passes:
         entry: Row = {"explainer": name}
+        baseline = told.get("baseline") or f"{name}_untrained"
         for metric in COMPARED:
-            one = paired_difference(records, name, f"{name}_untrained", metric)
+            one = paired_difference(records, name, baseline, metric)
             if one is not None:
                 entry[metric] = [one.mean, one.low, one.high, one.beyond_chance]
         differences.append(entry)
@@ -98,7 +99,8 @@ def growth_table(
 def write(table: Table, told: Row, output: Path, kind: str) -> None:
     """Write a table as JSON and Markdown, and print it."""
     (output / f"{kind}.json").write_text(json.dumps(as_json(table | told), indent=2) + "\n")
-    text = "\n\n".join([_markdown(table["rows"]), *_differing(table["differences"])])
+    less = told.get("baseline") or "untrained"
+    text = "\n\n".join([_markdown(table["rows"]), *_differing(table["differences"], less)])
     (output / f"{kind}.md").write_text(text + "\n")
     print(text)
 
@@ -128,10 +130,10 @@ def _markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _differing(rows: Sequence[Row]) -> list[str]:
+def _differing(rows: Sequence[Row], less: str) -> list[str]:
     if not rows:
         return []
-    lines = ["Trained less untrained, 95 % intervals; * beyond chance:", ""]
+    lines = [f"Trained less {less}, 95 % intervals; * beyond chance:", ""]
     lines.append("| family | " + " | ".join(SHORT[name] for name in COMPARED) + " |")
     lines.append("|---|" + "---:|" * len(COMPARED))
     for row in rows:

@@ -51,7 +51,6 @@ LESS = {
     "opticam_area": "--steps 1 --images 1 --metrics average_gain",
     "passes": "--model test_resnet --batch 1 --repeats 1",
     "precision": "--images 1",
-    "ptame_plus": "--steps 1 --batch-size 2 --seeds 7 --only 'finer maps'",
     "rcut": "--channels 2 --repeats 1",
     "shapley": "--images 1 --many 60 --few 40",
     "training_flops": "--configs ptame_vgg16_imagenet opticam_vit_base_imagenet",
