@@ -4,8 +4,8 @@ Trains every family of the config on the same images, batches and steps, with se
 scores them beside their untrained starts, other methods and uninformative baselines. All metrics
 of two comparisons (the data, and mosaics of them), the correlation of a map with exact Shapley
 values of 3 x 3 patches, passes and seconds are in one table, with the mean rank; a second one has
-the paired differences of each family to its start, or to the config's `baseline`, with 95 %
-intervals. `--config configs/league_ptame_plus.yaml` is the ablation of PTAMEPlus.
+the paired differences of each family to the start of its first seed, or to the config's `baseline`,
+with 95 % intervals. `--config configs/league_ptame_plus.yaml` is the ablation of PTAMEPlus.
 
 `--growth 100 1000 10000` trains seed 0 of each family on so many images instead, and prints how its
 metrics grow. Whatever is done is kept, in folders named by its settings: run the same command again
@@ -41,7 +41,7 @@ Config = dict[str, Any]
 
 
 class Fit(NamedTuple):
-    """Bundles of a fit: of what was trained, and of what it started as."""
+    """Bundles of a fit: of what was trained, and of what it started from."""
 
     bundle: str
     start: str
@@ -147,7 +147,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
             ]
             row = f"{name}_{length}" if growth else name
             methods[row] = {"seeds": [fit.bundle for fit in fits]}
-            methods[f"{name}_untrained"] = {"seeds": [fit.start for fit in fits]}
+            methods[f"{name}_untrained"] = {"seeds": [fits[0].start]}
     settings: Config = {
         "classifier": source,
         "methods": methods if growth else methods | config["others"],
