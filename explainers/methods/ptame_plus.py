@@ -203,6 +203,11 @@ class PTAMEPlus(LearnedExplainer):
             "off_target": self.off_target_weight * (masks[:, 1].mean(dim=(1, 2)) * absent).mean()
         }
         maps = self.to_maps(enlarge(masks[:, :1], images))
+        if self.threshold_weight:
+            given = (labels, maps, drawn_shares(labels, self.global_step))
+            terms["threshold"] = self.threshold_weight * threshold_loss(
+                self.classifier, images, *given, self.threshold_temperature
+            )
         if self.mosaics:
             sure = decision.probability_of(labels, logits)
             shown = known_mosaics(images, labels, sure, self.mosaics, self.global_step)
@@ -235,15 +240,4 @@ class PTAMEPlus(LearnedExplainer):
             left = self.classifier(keep(images, 1 - maps))
             surviving = survival(decision.probability_of(labels, left))
             terms["deletion"] = self.deletion_weight * surviving
-        if self.threshold_weight:
-            part = slice(self.global_step % 2, None, 2)  # two passes of half the images
-            shares = drawn_shares(labels, self.global_step)
-            terms["threshold"] = self.threshold_weight * threshold_loss(
-                self.classifier,
-                images[part],
-                labels[part],
-                maps[part],
-                shares[part],
-                self.threshold_temperature,
-            )
         return terms

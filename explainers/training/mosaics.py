@@ -49,10 +49,14 @@ class KnownMosaics(NamedTuple):
     regions: Tensor
 
     def region_loss(self, maps: Tensor) -> Tensor:
-        """Mean of -log of the share of the energy of maps (m 4 h w) in their regions, where sure."""
+        """Mean of -log of the share of the energy of maps (m 4 h w) in their regions, where sure.
+
+        N processes with m mosaics have the mean that one with N m has.
+        """
         share = (maps * self.regions).sum(dim=(2, 3)) / maps.sum(dim=(2, 3)).clamp(min=1e-6)
         losses = -(share + LEAST_SHARE).log() * self.sure
-        return losses.sum() / self.sure.sum().clamp(min=1)
+        sure = distributed.means({"sure": self.sure.float().mean()})["sure"]  # of all processes
+        return losses.mean() / sure.clamp(min=torch.finfo(sure.dtype).eps)
 
 
 def known_mosaics(

@@ -19,7 +19,7 @@ def config(comparison, made, tmp_path):
     for seed in (1, 2):
         torch.manual_seed(seed)
         explainer = PTAMEPlus(source)
-        torch.nn.init.normal_(explainer.network.head.rows[0].weight)  # as if it had been trained
+        torch.nn.init.normal_(explainer.network.head.last.weight)  # as if it had been trained
         bundles.append(str(tmp_path / f"seed{seed}"))
         save_bundle(explainer, bundles[-1], {}, [], None)
     settings = comparison | {

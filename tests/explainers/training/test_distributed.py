@@ -83,6 +83,7 @@ def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
         (LCAM, {"threshold_weight": 1.0}),
         (PTAMEPlus, {}),
         (PTAMEPlus, {"threshold_weight": 1.0}),
+        (PTAMEPlus, {"mosaics": 2, "feature_sums": 4}),
         (MaskingUNet, {"threshold_weight": 1.0, "fills": ["coloured_noise"]}),
         (ShapleyExplainer, {}),
         (MaskingUNet, {"preset": "nn_explainer", "absent_share": 0.5, "activation": "sigmoid"}),
@@ -90,8 +91,9 @@ def test_batch_norm_of_two_processes_is_that_of_one(in_two_processes, affine):
     ids=lambda value: "-".join(value) if isinstance(value, dict) else value.__name__,
 )
 def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(
-    in_two_processes, kind, options
+    in_two_processes, kind, options, monkeypatch
 ):
+    monkeypatch.setattr("explainers.training.mosaics.SURE", 0.3)
     options = dict(options)
     source = SOURCE | {"activation": options.pop("activation", "softmax")}
     explainer = kind(source, **options).double().train()
@@ -108,7 +110,10 @@ def test_the_objective_of_two_processes_is_that_of_one_with_both_batches(
         return explainer.losses(images[chosen], own, masks, logits)
 
     state = {name: value.clone() for name, value in explainer.state_dict().items()}
+    mosaics = getattr(explainer, "mosaics", 0)
+    explainer.mosaics = 2 * mosaics  # two processes draw twice as many
     expected = losses(slice(None))
+    explainer.mosaics = mosaics
     explainer.load_state_dict(state)
     answers = in_two_processes(lambda rank: losses(slice(3 * rank, 3 * rank + 3)))
     assert expected

@@ -116,9 +116,8 @@ def test_threshold_weight_adds_a_term_and_leaves_the_others_as_they_are(kind, im
     own = masks[:, :1] if kind is PTAMEPlus else masks[range(3), range(3)][:, None]
     maps = nn.functional.interpolate(own, images.shape[-2:], mode="bilinear")
     maps = explainer.to_maps(maps)
-    part = slice(0, None, 2 if kind is PTAMEPlus else 1)  # which looks at every other image
-    given = (one[part] for one in (images, labels, maps, drawn_shares(labels, 0)))
-    expected = 0.7 * threshold_loss(explainer.classifier, *given, 0.2)
+    shares = drawn_shares(labels, 0)
+    expected = 0.7 * threshold_loss(explainer.classifier, images, labels, maps, shares, 0.2)
     torch.testing.assert_close(terms.pop("threshold"), expected)
     plain = kind(explainer.classifier, **options)
     assert plain.losses(images, labels, masks, logits) == terms
