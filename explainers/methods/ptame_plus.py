@@ -52,8 +52,8 @@ class PTAMEPlus(LearnedExplainer):
             default that alone; None adds those that P-TAME reads. Weighted sums of finer ones need
             thousands of images: on hundreds, maps may collapse.
         hidden: width of the network that makes a row of weights for sums of features.
-        decoder_width: draw the map by a convolutional network of this width, at the size of the
-            last stage but one, instead of as weighted sums of features; 0 does not.
+        decoder_width: draw the map by a convolutional network of this width over the features, at
+            the size of the last stage but one, instead of from evidence; 0 does not.
         confidence_weight: weight of the confidence lost, less that gained; see
             `losses.confidence_lost`.
         classification_weight: weight of the cross entropy with the predicted class.
@@ -79,8 +79,8 @@ class PTAMEPlus(LearnedExplainer):
         freeze_taken: leave these as they are.
 
     Raises:
-        InputError: the auxiliary has other classes than the classifier, or options exclude each
-            other.
+        InputError: the auxiliary has other classes than the classifier, or a number is out of its
+            range.
     """
 
     title = "this project's variant of P-TAME"
