@@ -72,7 +72,8 @@ class EvidenceHead(nn.Module):
             resize(narrow(self.dropout(norm(maps))), size).repeat_interleave(evidence.shape[1], 0)
             for maps, norm, narrow in zip(features, self.norms, self.narrow, strict=True)
         ]
-        drawn = F.gelu(self.first(torch.cat([shown, *sums], dim=1)))
+        seen = torch.cat([shown, *sums], dim=1).to(self.first.weight.dtype)
+        drawn = F.gelu(self.first(seen))
         drawn = drawn + F.gelu(self.second(drawn))
         scores = (shown[:, :1] + self.last(drawn)) * self.gain + self.offset
         activation = (shown[:, 2:3] + LEAST) / (1 + LEAST)

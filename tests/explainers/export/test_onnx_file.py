@@ -196,7 +196,8 @@ def test_own_features_and_logits_share_one_pass():
     explainer = PTAMEPlus(source()).eval()
     program = ExplainerGraph(explainer, with_classifier=True, half=False).program()
     convolutions = [node for node in program.graph.nodes if "conv2d" in str(node.target)]
-    layers = [part for part in explainer.classifier.modules() if isinstance(part, nn.Conv2d)]
+    networks = explainer.classifier, explainer.network.head
+    layers = [part for one in networks for part in one.modules() if isinstance(part, nn.Conv2d)]
     assert len(convolutions) == len(layers)
 
 
