@@ -21,7 +21,7 @@ RECORDS_OF_MOSAICS = "records_mosaics.csv"
 
 
 class ScoredTest(NamedTuple):
-    """What a test found.
+    """Results of a test.
 
     Attributes:
         rows: the explainer's first, as `ScoreLogger.scored` gives them.
@@ -81,7 +81,7 @@ def scored_test(
 def _mosaics(data: ImageDataModule, explainer: Explainer, count: int) -> GridsDataModule:
     """Mosaics of the test images that the explained classifier knows surely."""
     data.setup("test")
-    size = next(iter(data.test_dataloader()))["image"].shape[-1]
+    size = data.test_images(6).shape[-1]  # of those that can be read
     grids = GridsDataModule(data, length=count, size=size - size % 2, batch_size=data.batch_size)
     choose_images(grids, explainer.classifier)
     return grids

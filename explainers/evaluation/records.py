@@ -13,7 +13,7 @@ from explainers.evaluation.bootstrap import bootstrap_interval
 Row = dict[str, Any]
 
 NAMES = ("explainer", "key", "group")
-"""What is text in a record, also where it looks like a number."""
+"""Columns of records that are text, also where they look like numbers."""
 
 BEFORE_TRAINING = "before_training"
 """The row of what a fit started from."""

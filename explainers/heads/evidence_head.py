@@ -105,7 +105,6 @@ class EvidenceNetwork(MaskingNetwork):
         require_rivals(backbone)
         channels = [backbone.stages[stage].channels for stage in stages] if sums else []
         self.head = EvidenceHead(width, channels, sums)
-        self.sums = sums
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Logits of masks; see `MaskingNetwork.score`."""
@@ -114,13 +113,13 @@ class EvidenceNetwork(MaskingNetwork):
             labels = labels[:, None]
         labels = labels.expand(deepest.shape[0], -1)
         scores: Tensor = self.head(
-            evidence_maps(self.backbone, deepest, labels), features if self.sums else ()
+            evidence_maps(self.backbone, deepest, labels), features if self.head.narrow else ()
         )
         return scores
 
 
 def evidence_maps(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -> Tensor:
-    """What each place says of classes, (b n `EVIDENCE` h w), about as large as 1.
+    """Evidence for classes at each place, (b n `EVIDENCE` h w), about as large as 1.
 
     The log-odds of the class, standardised in each image; its class activation map, standardised;
     the positive part of that, relative to its maximum; the log-probability and the probability of

@@ -1,4 +1,4 @@
-"""What a training changed: paired differences to the scores before it, in words."""
+"""Paired differences between the scores after a training and before it, in words."""
 
 from collections.abc import Sequence
 
