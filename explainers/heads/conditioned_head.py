@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork, exact
+from explainers.training.masking_network import MaskingNetwork, classes_of_each, exact
 
 # Where the head starts as a mask: a pixel of average evidence for the class is kept to 27 %, one a
 # standard deviation above that to 73 %.
@@ -101,9 +101,7 @@ class ConditionedNetwork(MaskingNetwork):
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Scores at the size that the head draws at; see `MaskingNetwork.score`."""
-        if labels.ndim == 1:
-            labels = labels[:, None]
-        labels = labels.expand(features[-1].shape[0], -1)
+        labels = classes_of_each(labels, features[-1])
         scores: Tensor = self.head(features, evidence_rows(self.backbone, features[-1], labels))
         return scores
 

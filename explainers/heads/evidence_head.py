@@ -18,7 +18,7 @@ from explainers.heads.conditioned_head import (
 from explainers.heads.conditioned_network import require_rivals
 from explainers.heads.decoding_head import DROPOUT
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork
+from explainers.training.masking_network import MaskingNetwork, classes_of_each
 
 EVIDENCE = 6  # maps that `evidence_maps` gives
 FINER = 2  # times as many places a side as the features have
@@ -109,9 +109,7 @@ class EvidenceNetwork(MaskingNetwork):
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Logits of masks; see `MaskingNetwork.score`."""
         deepest = features[-1]
-        if labels.ndim == 1:
-            labels = labels[:, None]
-        labels = labels.expand(deepest.shape[0], -1)
+        labels = classes_of_each(labels, deepest)
         scores: Tensor = self.head(
             evidence_maps(self.backbone, deepest, labels), features if self.head.narrow else ()
         )

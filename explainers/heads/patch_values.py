@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from explainers.heads.conditioned_head import resize
 from explainers.training.masked_answers import MaskedAnswers
-from explainers.training.masking_network import MaskingNetwork, Readings, exact
+from explainers.training.masking_network import MaskingNetwork, Readings, classes_of_each, exact
 from explainers.training.shapley_regression import efficient
 
 
@@ -57,8 +57,7 @@ class PatchValueNetwork(MaskingNetwork):
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Values (b n r c) of the patches; see `MaskingNetwork.score`."""
         *maps, logits = features
-        labels = labels[:, None] if labels.ndim == 1 else labels
-        labels = labels.expand(logits.shape[0], -1)
+        labels = classes_of_each(labels, logits)
         scores = exact(self.scores.score(maps, labels))
         decision = self.backbone.decision
         chance = decision.probabilities(logits[..., 0, 0]).gather(1, labels)  # (b n)

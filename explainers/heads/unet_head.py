@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from explainers.classifier import FrozenClassifier
 from explainers.heads.conditioned_head import evidence_rows, resize, weighted_sums
 from explainers.training.distributed import BatchNorm2d
-from explainers.training.masking_network import MaskingNetwork
+from explainers.training.masking_network import MaskingNetwork, classes_of_each
 
 
 class Step(nn.Module):
@@ -98,9 +98,7 @@ class UNetNetwork(MaskingNetwork):
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Scores at the size of the finest features; see `MaskingNetwork.score`."""
-        if labels.ndim == 1:
-            labels = labels[:, None]
-        labels = labels.expand(features[-1].shape[0], -1)
+        labels = classes_of_each(labels, features[-1])
         if self.embedding is None:
             rows = evidence_rows(self.backbone, features[-1], labels)
         else:

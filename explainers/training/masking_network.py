@@ -107,6 +107,12 @@ class MaskingNetwork(nn.Module, ABC):
         return self.masks(self.read(images), labels, images)
 
 
+def classes_of_each(labels: Tensor, features: Tensor) -> Tensor:
+    """Classes (b n) of each image with features (b channels _ _), from labels as of `score`."""
+    labels = labels[:, None] if labels.ndim == 1 else labels
+    return labels.expand(features.shape[0], -1)
+
+
 def enlarge(masks: Tensor, images: Tensor) -> Tensor:
     """Bring masks (b n _ _) to the size of images (b 3 h w)."""
     return F.interpolate(masks, images.shape[-2:], mode="bilinear", align_corners=False)
