@@ -73,7 +73,9 @@ def build(
     """An explainer of random networks."""
     source = {"pretrained": False, "num_classes": classes}
     if kind is PTAMEPlus:
-        return PTAMEPlus(source | {"model": options.classifier}, evidence_width=0, stages=None)
+        masks_alone = {"threshold_weight": 0.0, "mosaics": 0}  # the costs of P-TAME's own objective
+        source["model"] = options.classifier
+        return PTAMEPlus(source, evidence_width=0, stages=None, **masks_alone)
     auxiliary = {"model": options.auxiliary, "pretrained": False}
     return PTAME(source | {"model": options.classifier}, auxiliary)
 

@@ -71,7 +71,7 @@ class PTAMEPlus(LearnedExplainer):
             pixels; see `random_threshold`.
         threshold_temperature: softness of its threshold, in units of the map.
         refinement_steps: steps of test-time optimisation of each map, each a forward and a
-            backward pass of the classifier, at the same weight of area; 0 answers in a single pass.
+            backward pass of the classifier; 0 answers in a single pass.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         init_from: a bundle (folder or `hf-hub:org/name`) to take the weights from that fit by
@@ -97,20 +97,20 @@ class PTAMEPlus(LearnedExplainer):
         stages: Sequence[int] | None = (-1,),
         hidden: int = 256,
         decoder_width: int = 0,
-        confidence_weight: float = 1.0,
-        classification_weight: float = 0.0,
+        confidence_weight: float = 2.0,
+        classification_weight: float = 0.25,
         deletion_weight: float = 0.0,
-        area_weight: float = 0.5,
-        area_budget: float = 0.0,
+        area_weight: float = 6.0,
+        area_budget: float = 0.27,
         off_target_weight: float = 0.1,
         sizes: Sequence[int] = (),
-        mosaics: int = 0,
+        mosaics: int = 6,
         region_weight: float = 1.0,
-        threshold_weight: float = 0.0,
-        threshold_temperature: float = 0.1,
+        threshold_weight: float = 0.25,
+        threshold_temperature: float = 0.05,
         refinement_steps: int = 0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.02,
+        lr: float = 3e-3,
+        weight_decay: float = 0.05,
         init_from: str | None = None,
         freeze_taken: bool = False,
     ) -> None:
@@ -169,9 +169,7 @@ class PTAMEPlus(LearnedExplainer):
         """Refine the masks where `refinement_steps` says so."""
         if not self.refinement_steps:
             return masks
-        return refine(
-            self.classifier, images, target, masks, self.refinement_steps, self.area_weight
-        )
+        return refine(self.classifier, images, target, masks, self.refinement_steps)
 
     def to_maps(self, scores: Tensor) -> Tensor:
         """Stretch the masks to [0, 1], as in training."""

@@ -12,6 +12,7 @@ from explainers.images.pixel_removal import keep
 # does not hide a pattern in single pixels.
 COARSENESS = 16
 RATE = 0.4  # logits of the mask a step
+AREA_WEIGHT = 0.5  # log-odds for the area of the whole image
 
 
 def refine(
@@ -20,7 +21,7 @@ def refine(
     labels: Tensor,
     masks: Tensor,
     steps: int,
-    area_weight: float,
+    area_weight: float = AREA_WEIGHT,
 ) -> Tensor:
     """Raise the log-odds of the target on the masked image, less its weighted area.
 

@@ -16,6 +16,15 @@ pytestmark = [
 ]
 
 SIDE = 96
+CONFIDENCE_AND_AREA = {
+    "confidence_weight": 1.0,
+    "classification_weight": 0.0,
+    "area_weight": 0.5,
+    "area_budget": 0.0,
+    "threshold_weight": 0.0,
+    "mosaics": 0,
+    "lr": 1e-3,
+}
 COLOURS = torch.tensor([[0.9, 0.15, 0.15], [0.15, 0.7, 0.2], [0.2, 0.3, 0.9]])[..., None, None]
 
 
@@ -100,6 +109,7 @@ def test_defaults_do_not_collapse_on_a_hundred_images(classifier, images, seed):
 
 def test_finer_maps_collapse_there_and_the_validation_says_so(classifier, caplog):
     seed_everything(0, verbose=False)
-    empty, full = shares_after(PTAMEPlus(classifier, evidence_width=0, stages=None), 240)
+    explainer = PTAMEPlus(classifier, evidence_width=0, stages=None, **CONFIDENCE_AND_AREA)
+    empty, full = shares_after(explainer, 240)
     assert max(empty, full) > 0.25
     assert "they have collapsed" in caplog.text
