@@ -12,11 +12,16 @@ from explainers.callbacks import ScoreLogger
 from explainers.callbacks.score_logger import EXPLAINER
 from explainers.commands.chosen_images import choose_images
 from explainers.commands.training_cli import note
-from explainers.evaluation.records import Row, read_records
+from explainers.evaluation.records import NAMES, ON_MOSAICS, Row, read_records
 from explainers.report.table import table
 from explainers.report.training_gain import training_gain
 
-ON_MOSAICS = "grid_pointing"
+METRICS_OF_MOSAICS = {
+    "grid_pointing": "grid_pointing",
+    "average_gain": f"average_gain{ON_MOSAICS}",
+}
+"""Metrics of a test on mosaics, by the names that rows and records have for them."""
+
 RECORDS_OF_MOSAICS = "records_mosaics.csv"
 
 
@@ -39,7 +44,7 @@ def scored_test(
 ) -> ScoredTest:
     """Gather what a test has found, after a second one on mosaics of its images.
 
-    Grid pointing is left out, with a note, where too few images are known surely.
+    Mosaics are left out, with a note, where too few images are known surely.
 
     Args:
         trainer: that has tested, with a `ScoreLogger`.
@@ -58,24 +63,35 @@ def scored_test(
     try:
         if mosaics:
             grids = _mosaics(data, explainer, mosaics)
-            board.metrics, board.file = [ON_MOSAICS], RECORDS_OF_MOSAICS
+            board.metrics, board.file = list(METRICS_OF_MOSAICS), RECORDS_OF_MOSAICS
             trainer.test(explainer, datamodule=grids, verbose=False)
             cells = read_records(folder / board.file)
             found = board.scored(trainer.callback_metrics, cells, name)
-            rows = [
-                row | {key: value for key, value in more.items() if key.startswith(ON_MOSAICS)}
-                for row, more in zip(rows, found, strict=True)
+            rows = [row | _on_mosaics(more) for row, more in zip(rows, found, strict=True)]
+            records += [
+                _on_mosaics(cell) | {key: cell[key] for key in NAMES if key in cell}
+                for cell in cells
             ]
-            records, metrics = records + cells, [*metrics, ON_MOSAICS]
+            metrics += METRICS_OF_MOSAICS.values()
             images = grids.protocol["images"]
-            protocol["grid pointing"] = f"{mosaics} mosaics of 2 x 2 cells, chance 25 %; {images}"
+            protocol["mosaics"] = f"{mosaics} mosaics of 2 x 2 cells, chance 25 %; {images}"
     except DataError as error:
-        note(f"no grid pointing: {error}")
+        note(f"no scores on mosaics: {error}")
     finally:
         board.metrics, board.file = kept
     parts = [table(rows, protocol), training_gain(records, EXPLAINER, metrics)]
     parts.append(f"each image's scores: {folder / board.file}")
     return ScoredTest(rows, protocol, "\n\n".join(part for part in parts if part))
+
+
+def _on_mosaics(figures: Row) -> Row:
+    """The figures of mosaics, with their intervals, under the names of such."""
+    return {
+        f"{name}{end}": figures[f"{metric}{end}"]
+        for metric, name in METRICS_OF_MOSAICS.items()
+        for end in ("", "_interval")
+        if f"{metric}{end}" in figures
+    }
 
 
 def _mosaics(data: ImageDataModule, explainer: Explainer, count: int) -> GridsDataModule:

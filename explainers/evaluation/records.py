@@ -18,6 +18,9 @@ NAMES = ("explainer", "key", "group")
 BEFORE_TRAINING = "before_training"
 """The row of what a fit started from."""
 
+ON_MOSAICS = "_on_mosaics"
+"""End of the name of a metric that was taken on mosaics of a test's images, too."""
+
 
 def annotate(row: Row, records: Sequence[Row]) -> Row:
     """Add to a row of figures how certain they are.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from explainers.evaluation.metric_fills import build_metric, is_metric
-from explainers.evaluation.records import Row
+from explainers.evaluation.records import ON_MOSAICS, Row
 from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.metrics import CHOICES
 
@@ -23,6 +23,7 @@ TITLES = {
 @cache
 def higher_is_better(name: str) -> bool | None:
     """The direction of a metric; None for what has none, such as the area."""
+    name = name.removesuffix(ON_MOSAICS)
     metric = build_metric(name) if is_metric(name) else None
     return getattr(metric, "higher_is_better", None)
 

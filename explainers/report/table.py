@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explainers.evaluation.protocol import heading_note
-from explainers.evaluation.records import Row
+from explainers.evaluation.records import ON_MOSAICS, Row
 
 SHORT = {
     "average_drop": "AD % ↓",
     "average_increase": "AI % ↑",
     "average_gain": "AG % ↑",
+    f"average_gain{ON_MOSAICS}": "AG % ↑ on mosaics",
     "map_area": "area %",
     "training_seconds": "training s",
 }

@@ -65,7 +65,12 @@ def test_grid_pointing_is_in_the_table_of_the_test(tmp_path):
     assert len(read_records(tmp_path / "records_mosaics.csv")) == MOSAICS * 4 * len(rows)
     assert len(read_records(tmp_path / "records.csv")) == 40 * len(rows)
     assert "training changed grid pointing by +0.0" in found.text
-    assert found.protocol["grid pointing"].startswith("3 mosaics of 2 x 2 cells, chance 25 %; ")
+    assert rows["ones"]["average_gain_on_mosaics"] == 0
+    assert rows["tame"]["average_gain_on_mosaics"] == pytest.approx(
+        rows["before_training"]["average_gain_on_mosaics"]
+    )
+    assert "training changed average gain on mosaics by +0.0" in found.text
+    assert found.protocol["mosaics"].startswith("3 mosaics of 2 x 2 cells, chance 25 %; ")
     assert (scores.metrics, scores.file) == (["average_drop"], "records.csv")
 
 
@@ -75,4 +80,4 @@ def test_too_few_known_images_leave_it_out_and_say_so(tmp_path, capsys):
     trainer, data, _ = after_test(explainer, tmp_path)
     found = scored_test(trainer, explainer, data, MOSAICS)
     assert "grid_pointing" not in found.rows[0]
-    assert "note: no grid pointing: a mosaic of 2 x 2 cells needs" in capsys.readouterr().err
+    assert "note: no scores on mosaics: a mosaic of 2 x 2 cells needs" in capsys.readouterr().err
