@@ -118,6 +118,19 @@ class ConfigFile(ActionConfigFile):
             if key not in KEYS:
                 raise InputError(f"unknown key {key!r} in {values}; {did_you_mean(str(key), KEYS)}")
         super().__call__(parser, namespace, values, option_string)
+        if namespace["data"]:
+            namespace["data"] = ReplaceableDescription(namespace["data"])
+
+
+class ReplaceableDescription(dict[str, Any]):
+    """A class description that `--data '{…}'` can replace: jsonargparse reads `init_args` of it."""
+
+    __slots__ = ()  # it copies what has a __dict__ by that
+
+    @property
+    def init_args(self) -> Any:  # noqa: ANN401  plain values by name
+        """The arguments of the class."""
+        return self["init_args"]
 
 
 class ComparisonParser(ArgumentParser):
@@ -136,6 +149,7 @@ class ComparisonParser(ArgumentParser):
     def dump(self, cfg: Namespace, *args: Any, **options: Any) -> str:  # noqa: ANN401
         """YAML of the keys of the config, for `--print_config`."""
         kept = Namespace(**{key: cfg[key] for key in KEYS if key in cfg})
+        kept.data = kept.data and dict(kept.data)
         text: str = super().dump(kept, *args, **options)
         return text
 

@@ -164,7 +164,8 @@ def test_output_has_to_be_named(tmp_path, capsys):
 
 def test_print_config_gives_a_complete_file_that_is_accepted_again(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(CONFIG)
-    more = ["--chunk_size", "16", "--metrics", "[average_drop]"]
+    data = yaml.safe_load(CONFIG)["data"] | {"init_args": {"size": 160}}
+    more = ["--chunk_size", "16", "--metrics", "[average_drop]", "--data", json.dumps(data)]
     for name in ("config.yaml", "printed.yaml"):
         with pytest.raises(SystemExit) as stop:
             main(["compare", "--config", str(tmp_path / name), "--print_config", *more])
@@ -173,7 +174,7 @@ def test_print_config_gives_a_complete_file_that_is_accepted_again(tmp_path, cap
         (tmp_path / "printed.yaml").write_text(printed)
         defaults = {"panel_images": 6, "references": None, "map_normalisation": "minmax"}
         defaults |= {"fills": None, "baseline": None, "judge": None}
-        changed = {"chunk_size": 16, "metrics": ["average_drop"]}
+        changed = {"chunk_size": 16, "metrics": ["average_drop"], "data": data}
         assert yaml.safe_load(printed) == yaml.safe_load(CONFIG) | defaults | changed
 
 
