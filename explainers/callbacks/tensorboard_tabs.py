@@ -52,7 +52,8 @@ class TensorBoardTabs(Callback):
         """Write hyperparameters and charts."""
         settings = {"explainer": type(pl_module).__name__, "max_epochs": trainer.max_epochs}
         settings["batch_size"] = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
-        settings = dict(_flat(settings | dict(pl_module.hparams_initial)))
+        given = {k: v for k, v in pl_module.hparams_initial.items() if k != "_class_path"}
+        settings = dict(_flat(settings | given))
         for logger in _boards(trainer):
             for summary in hparams(settings, dict.fromkeys(SCORES, 0.0)):
                 logger.experiment.file_writer.add_summary(summary)
