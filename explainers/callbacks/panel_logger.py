@@ -48,8 +48,8 @@ class PanelLogger(Callback):
         panel = explained_panel(pl_module, shown, self._start)
         show_picture(trainer, f"{split}/panel", panel)
         curves = pl_module.objective_curves(shown)
-        for logger in trainer.loggers if curves is not None else ():
-            if isinstance(logger, TensorBoardLogger):
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and curves is not None:
                 _show_curves(logger, f"{split}/objective", curves)
 
     on_test_batch_end = on_validation_batch_end

@@ -1,5 +1,6 @@
 """A progress bar in one line: time left, average gain, loss and its terms."""
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -35,14 +36,23 @@ class ProgressLine(TQDMProgressBar):
         bar.bar_format = FORMAT
         return bar
 
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  Lightning's
+        """Begin the bar of all steps, or that of an epoch: one that is resumed does not start."""
+        super().on_train_start()
+        self._begin(trainer)
+
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401  Lightning's
-        """Begin the bar of an epoch, or go on with that of all steps."""
+        """Begin the bar of an epoch."""
+        if not _by_steps(trainer):
+            self._begin(trainer)
+
+    def _begin(self, trainer: Trainer) -> None:
         bar = self.train_progress_bar
-        by_steps = _by_steps(trainer)
-        if bar.total is None or not by_steps:
-            bar.reset(int(trainer.max_steps if by_steps else self.total_train_batches))
-            self._begun = False
-        bar.set_description_str("Step" if by_steps else _epoch(trainer), refresh=False)
+        total = trainer.max_steps if _by_steps(trainer) else self.total_train_batches
+        bar.reset()
+        bar.total = None if math.isinf(total) else int(total)
+        bar.set_description_str("Step" if _by_steps(trainer) else _epoch(trainer), refresh=False)
+        self._begun = False
 
     def on_train_batch_end(
         self,

@@ -34,13 +34,17 @@ class StepTimes(Callback):
 
     def _restart(self) -> None:
         self._seconds, self._images = 0.0, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count, and to wait for a batch."""
+        self._restart()
         self._waiting_since = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to wait for a batch."""
         self._waiting_since = time.perf_counter()
 
-    on_train_start = on_validation_end = on_train_epoch_start
+    on_validation_end = on_train_epoch_start
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int

@@ -1,7 +1,8 @@
 """A closer look at the first images of each validation: objective, grid pointing, map values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan, nan
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -42,11 +43,15 @@ class ValidationMonitor(Callback):
         self._maps: list[Tensor] = []
         self._areas: list[Tensor] = []
 
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget a validation that was stopped."""
+        self._forget()
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: dict[str, Tensor],
+        outputs: Tensor | Mapping[str, Any] | None,
         batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
@@ -55,6 +60,7 @@ class ValidationMonitor(Callback):
         if not _fits(trainer, pl_module):
             return
         assert isinstance(pl_module, LearnedExplainer)
+        assert isinstance(outputs, Mapping)  # of Explainer.validation_step
         maps = pl_module.to_maps(outputs["scores"])
         self._areas.append(maps.mean(dim=(1, 2, 3)))
         room = self.images - sum(map(len, self._batches))
@@ -73,13 +79,17 @@ class ValidationMonitor(Callback):
         if batches and not getattr(pl_module, "costly_objective", False):
             found |= _objective(pl_module, batches)
         if batches and self.mosaics and pl_module.classifier.num_classes:
-            shares = mosaic_pointing(pl_module, batches[0], self.mosaics)
-            found["grid_pointing"] = _mean_of_all(trainer, shares.sum(), len(shares))
-        known = {f"val/{name}": value for name, value in found.items() if not isnan(value)}
-        pl_module.log_dict(known, sync_dist=True)
+            shares = mosaic_pointing(pl_module, torch.cat(batches), self.mosaics)
+            pointing = _mean_of_all(trainer, shares.sum(), len(shares))
+            if not isnan(pointing):  # in any process
+                found["grid_pointing"] = pointing
+        pl_module.log_dict({f"val/{k}": v for k, v in found.items()}, sync_dist=True)
         show_histogram(trainer, "val/map_areas", areas)
         if self._maps:
             show_histogram(trainer, "val/map_values", torch.cat(self._maps))
+        self._forget()
+
+    def _forget(self) -> None:
         self._batches, self._maps, self._areas = [], [], []
 
     def _shared_batches(self, trainer: Trainer, like: Tensor) -> tuple[Tensor, ...]:
