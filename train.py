@@ -23,12 +23,14 @@ with exit_on_interrupt():  # during the imports, which take seconds
         DurableCheckpoints,
         GracefulStop,
         MapWriter,
-        PanelLogger,
         ProcessWatch,
         ScoreLogger,
         TrainingClock,
+        monitors,
     )
     from explainers.callbacks.csv_metrics import kept_csv_metrics
+    from explainers.callbacks.logged_config import LoggedConfig
+    from explainers.callbacks.progress_line import with_progress_line
     from explainers.classifier.freed_memory import keep_freed_memory
     from explainers.commands.chosen_images import choose_images
     from explainers.commands.scored_test import ScoredTest, scored_test
@@ -84,11 +86,13 @@ class ExplainerCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401  Lightning's own
         """Build the trainer; its checkpoints are durable unless the config names others."""
-        plugins = self._get(self.config_init, "trainer")["plugins"] or []
+        settings = self._get(self.config_init, "trainer")
+        plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins = [*plugins, DurableCheckpoints()]
-        trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
+        kwargs = {"plugins": plugins, "callbacks": with_progress_line(settings), **kwargs}
+        trainer = super().instantiate_trainer(**kwargs)
         options = ("metrics", "chunk_size", "map_normalisation")
         scores = ScoreLogger(*(self._get(self.config_init, option) for option in options))
         trainer.callbacks.insert(0, scores)  # type: ignore[attr-defined]
@@ -220,10 +224,14 @@ def main(args: ArgsType = None, go_on: str | None = None) -> LightningCLI:
             subclass_mode_data=True,
             seed_everything_default=0,
             trainer_defaults={
-                "callbacks": [PanelLogger(), GracefulStop(go_on), TrainingClock(), ProcessWatch()],
+                "callbacks": [
+                    *(GracefulStop(go_on), TrainingClock(), ProcessWatch()),
+                    *monitors(),
+                ],
                 # The datamodules split their data among processes themselves, without padding.
                 "use_distributed_sampler": False,
             },
+            save_config_callback=LoggedConfig,
             save_config_kwargs={"overwrite": True},
             args=args,
         )

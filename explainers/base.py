@@ -62,7 +62,7 @@ class Explainer(LightningModule, ABC):
         super().__init__()
         self.classifier = FrozenClassifier.of(classifier)
         # Networks are recorded as their sources: hyperparameters are plain values.
-        self.save_hyperparameters(ignore=["classifier", "auxiliary", "head"])
+        self.save_hyperparameters(ignore=["classifier", "auxiliary", "head", "_instantiator"])
         self.save_hyperparameters({"classifier": self.classifier.source})
 
     @abstractmethod

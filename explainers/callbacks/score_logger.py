@@ -25,10 +25,11 @@ EXPLAINER = "explainer"
 
 
 class ScoreLogger(Callback):
-    """Scores the maps of a step's targets, in a test beside those of uninformative baselines.
+    """Scores the maps of a step's targets, beside those of uninformative baselines.
 
     Logs `val/METRIC` and `test/ROW/METRIC`, and writes the test's records.csv, a line an image and
-    row, to the run's folder.
+    row, to the run's folder. In a fit `uninformative/METRIC/ROW` are the baselines' of the
+    validation; these cost a pass a row at the first one, and stay the same.
 
     Args:
         metrics: names of metrics that a test reports, as `build_metric` takes them.
@@ -107,9 +108,9 @@ class ScoreLogger(Callback):
         """Make the scoreboards."""
         assert isinstance(pl_module, Explainer)  # for the type checker
         options = (self.chunk_size, self.map_normalisation)
-        self._validation = Evaluator(
-            pl_module.classifier, [EXPLAINER], CONFIDENCE_METRICS, *options
-        )
+        validated = [EXPLAINER, *uninformative_methods()]
+        self._validation = Evaluator(pl_module.classifier, validated, CONFIDENCE_METRICS, *options)
+        self._references: dict[str, float] = {}
         self._test = Evaluator(pl_module.classifier, self.rows, self.metrics, *options)
         for evaluator in (self._validation, self._test):
             for board in evaluator.scoreboards.values():
@@ -131,11 +132,25 @@ class ScoreLogger(Callback):
         if len(target):
             known = _known(self._validation, batch, target)
             self._validation.update(EXPLAINER, pl_module, batch, target, scores, known)
+            if self._references or not _in_fit(trainer):
+                return
+            for row, method in uninformative_methods().items():
+                maps = method(batch["image"], target)
+                self._validation.update(row, method, batch, target, maps, known)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log what all processes have scored together."""
         board = self._validation.scoreboards[EXPLAINER]
-        _log("val", pl_module, board.compute(), board)
+        figures = board.compute()
+        _log("val", pl_module, figures, board)
+        pl_module.log("AG", figures["average_gain"], prog_bar=True, logger=False, sync_dist=True)
+        if _in_fit(trainer):
+            self._references = self._references or {
+                f"uninformative/{name}/{row}": value
+                for row in uninformative_methods()
+                for name, value in self._validation.scoreboards[row].compute().items()
+            }
+            pl_module.log_dict(self._references, sync_dist=True)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the records of an earlier test."""
@@ -177,6 +192,11 @@ class ScoreLogger(Callback):
             records = [record for record in self.records if record["explainer"] == row]
             figures = self._test.figures(row, records)
             _log(f"test/{row}", pl_module, figures, self._test.scoreboards[row])
+
+
+def _in_fit(trainer: Trainer) -> bool:
+    """Whether a validation is one of a fit, and of all its images."""
+    return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
 def _known(evaluator: Evaluator, batch: Batch, target: Tensor) -> Known | None:

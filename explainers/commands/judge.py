@@ -7,6 +7,7 @@ from pathlib import Path
 from datamodules import ImageDataModule
 from explainers.callbacks.durable_checkpoints import DurableCheckpoints
 from explainers.callbacks.graceful_stop import GracefulStop
+from explainers.callbacks.progress_line import ProgressLine
 from explainers.classifier import FrozenClassifier
 from explainers.commands.compare import output_folder, score
 from explainers.commands.comparison_config import ComparisonParser, config_of
@@ -86,6 +87,6 @@ def _trained(arguments: argparse.Namespace, output: Path) -> Path:
         output / "judge",
         arguments.steps,
         settings,
-        [stop],
+        [stop, ProgressLine()],
         [DurableCheckpoints()],
     )

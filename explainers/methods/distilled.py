@@ -84,6 +84,7 @@ class Distilled(LearnedExplainer):
         ),
     )
     fixed_classes = False
+    costly_objective = True  # each image asks the teacher
     draws_masks = False  # its maps are as large as the teacher's: none of them has collapsed
 
     def __init__(

@@ -20,7 +20,7 @@ from explainers.training.class_draw import drawn_classes
 from explainers.training.distributed import means, of_all, step_seed
 from explainers.training.map_collapse import MapCollapse
 from explainers.training.mask_collapse import CollapseDetector, mask_statistics
-from explainers.training.masking_network import MaskingNetwork, Readings
+from explainers.training.masking_network import MaskingNetwork, Readings, Terms
 from explainers.training.optimisers import adamw, one_cycle
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,7 @@ class LearnedExplainer(Explainer):
         self._frozen: list[str] = []
 
     @abstractmethod
-    def losses(
-        self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor
-    ) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, labels: Tensor, masks: Tensor, logits: Tensor) -> Terms:
         """Return the weighted terms of the objective, each a scalar; training minimises the sum.
 
         Args:
@@ -111,15 +109,20 @@ class LearnedExplainer(Explainer):
         """Minimise the sum of the losses, each image for one of the classes that it shows."""
         images = batch["image"]
         cache = self.feature_cache
-        logits, features = cache(images, self.read) if cache else self.read(images)
+        readings = cache(images, self.read) if cache else self.read(images)
+        labels, classes, masks, losses = self.masked(images, readings)
+        total = torch.stack(list(losses.values())).sum()
+        self._log_training(labels, classes, masks.detach(), losses | {"loss": total})
+        return total
+
+    def masked(self, images: Tensor, readings: Readings) -> tuple[Tensor, Tensor, Tensor, Terms]:
+        """Labels (b), classes and masks that a step draws for images (b 3 h w), and the losses."""
+        logits, features = readings
         labels = drawn_classes(self.classifier.decision, logits, self.global_step)
         classes = self.step_classes(labels, logits)
         with seeded(step_seed(self.global_step)):  # dropout, of resumed fits too
             masks = self.network.draw(features, classes)
-        losses = self.losses(images, labels, masks, logits)
-        total = torch.stack(list(losses.values())).sum()
-        self._log_training(labels, classes, masks.detach(), losses | {"loss": total})
-        return total
+        return labels, classes, masks, self.losses(images, labels, masks, logits)
 
     def target_classes(self, labels: Tensor) -> Tensor:
         """Classes, (b n) or (1 n), for which the objective looks at images of classes `labels` (b).
@@ -142,7 +145,7 @@ class LearnedExplainer(Explainer):
             rank_zero_only(logger.warning)(message)
         values = {name: values[name] for name in values if name in losses or name in known}
         self.log_dict({f"train/{k}": v for k, v in values.items()}, batch_size=len(labels))
-        self.log("loss", values["loss"], prog_bar=True, logger=False)
+        self.log_dict({k: values[k] for k in losses}, prog_bar=True, logger=False)
         self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
     def build_optimizer(self) -> torch.optim.Optimizer:

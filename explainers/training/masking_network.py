@@ -14,6 +14,9 @@ from explainers.images.normalisation import min_max
 Readings = tuple[Tensor, list[Tensor]]
 """Answers of frozen networks to images: logits (b classes), and features (b channels _ _)."""
 
+Terms = dict[str, Tensor]
+"""The weighted terms of an objective, each a scalar, by name."""
+
 NORMALISATIONS = {
     "sigmoid": "the sigmoid of the head's scores, as in training",
     "minmax": "min-max of the head's scores, before any sigmoid",

@@ -46,8 +46,11 @@ def test_two_forked_processes_fit_and_report_in_one_folder_and_share_a_cache(
     (folder,) = (tmp_path / "lightning_logs").iterdir()
     assert {"records.csv", "checkpoints", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert len(list((tmp_path / "cache").glob("*/*"))) == 12
-    hits = events_of(folder).Scalars("train/feature_cache_hits")
+    events = events_of(folder)
+    hits = events.Scalars("train/feature_cache_hits")
     assert [event.value for event in hits] == [0, 1, 1]
+    for tag in ("val/loss", "hp_metric", "uninformative/average_gain/edges"):
+        assert len(events.Scalars(tag)) == 3, tag
 
 
 @pytest.mark.slow

@@ -60,6 +60,11 @@ def test_fit_logs_losses_areas_rate_and_panel_to_tensorboard(networks, events_of
         "val/average_gain",
     }
     assert len(events.Images("val/panel")) == 2 + 1  # two epochs, and the check before them
+    gains = [event.value for event in events.Scalars("val/average_gain")]
+    assert [event.value for event in events.Scalars("hp_metric")] == gains
+    (config,) = events.Tensors("config/text_summary")
+    assert b"class_path: explainers.PTAME" in config.tensor_proto.string_val[0]
+    assert "_instantiator" not in cli.model.hparams
     rates = [event.value for event in events.Scalars("train/lr")]
     assert max(rates) == pytest.approx(0.01, rel=0.05)
 
