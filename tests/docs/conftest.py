@@ -131,7 +131,6 @@ def template(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_bundle("ptame_plus_efficientnet_lite0.yaml")
-        write_bundle("ptame_plus_evidence_efficientnet_lite0.yaml")
         write_bundle("your_folder.yaml")
         write_clip(folder / "clip")
         write_bundle("texts.yaml")
