@@ -8,22 +8,27 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).parents[2]
-TINY = {
-    "imagenet_head": """
+NETWORKS = """
+import timm
+import torch
+
+for name in ("test_resnet", "test_convnext"):
+    torch.save(timm.create_model(name).state_dict(), f"{name}.pth")
 size, batch_size, steps = 64, 2, 2
-classifier = {"model": "test_resnet", "pretrained": False}
+"""
+TINY = {
+    "imagenet_head": NETWORKS
+    + """
+classifier = {"model": "test_resnet", "weights": "test_resnet.pth"}
 """,
-    "new_backbone": """
+    "new_backbone": NETWORKS
+    + """
 from explainers import PTAMEPlus
 from explainers.bundle import save_bundle
-from timm import create_model
-from torch import save
 
-save(create_model("test_resnet").state_dict(), "test_resnet.pth")
-weights = {"model": "test_resnet", "weights": "test_resnet.pth"}
-bundle = str(save_bundle(PTAMEPlus(weights), "first", {}, [], None))
-backbone = {"model": "test_convnext", "pretrained": False, "num_classes": 1000}
-size, batch_size, steps = 64, 2, 2
+first = PTAMEPlus({"model": "test_resnet", "weights": "test_resnet.pth"})
+bundle = str(save_bundle(first, "first", {}, [], None))
+backbone = {"model": "test_convnext", "weights": "test_convnext.pth"}
 """,
     "your_own_network": "images_per_class, epochs, steps = 8, 1, 2",
 }
