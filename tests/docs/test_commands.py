@@ -18,8 +18,8 @@ import pytest
 import train
 from datamodules import pack
 from explainers import cli
+from tests.docs.pages import PAGES, ROOT, blocks_of, prose_of
 
-ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(
     r"(explainers \w+|python train\.py \w+|python -m datamodules\.pack|python benchmarks/\w+\.py)"
     r"( .*)?"
@@ -59,16 +59,19 @@ LESS = {
 """Options with which benchmarks, whose networks no config names, are short."""
 
 
+def command_of(line):
+    """A line without what installs a package before it, and without its comment."""
+    return re.sub(r"^pip install .* && |\s+#.*$", "", line)
+
+
 def commands():
     """Every command, once, and the page where it stands first."""
     found = {}
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        # Between its fences, a page is prose and code in turns; prose names commands too.
-        prose, code = (path.read_text().split("\n```")[start::2] for start in (0, 1))
-        lines = "\n".join(code).splitlines()
-        lines += [" ".join(one.split()) for one in re.findall(r"`([^`]+)`", "\n".join(prose))]
-        for line in lines:
-            command = re.sub(r"^pip install .* && |\s+#.*$", "", line)
+    for path in PAGES:
+        lines = [line for block in blocks_of(path) for line in block.text.splitlines()]
+        # Prose names commands too.
+        lines += [" ".join(one.split()) for one in re.findall(r"`([^`]+)`", prose_of(path))]
+        for command in map(command_of, lines):
             whole = " --" in command or COMPLETE.fullmatch(command)
             if COMMAND.fullmatch(command) and whole:
                 found.setdefault(command, path.stem)
@@ -137,7 +140,11 @@ def test_command_runs(command, checkout, start_process, monkeypatch, request):
         assert cli.main(words) == 0
     elif words[0] == "train.py":
         monkeypatch.setattr("sys.argv", words)
-        train.main(words[1:])
+        if ".help" in command:
+            with pytest.raises(SystemExit, match="0"):
+                train.main(words[1:])
+        else:
+            train.main(words[1:])
     elif words[0] == "-m":
         assert pack.main(words[2:]) == 0
     else:
