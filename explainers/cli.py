@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +25,12 @@ COMMANDS = {
     "layers": "list the layers of a classifier that features can be read at",
 }
 """One-line help by name; the name is that of the module in `explainers.commands` too."""
+
+QUICK = ("explain",)
+"""Commands that are done within seconds, of which the imports would be most."""
+
+UNUSED = ("matplotlib", "scipy", "transformers")
+"""Packages that torchmetrics imports, where they are there, for metrics that no command has."""
 
 HELP, HELP_ALL = ("-h", "--help"), "--help-all"
 """Words that ask for the help of a command, and for all of it where a short one is written."""
@@ -67,6 +73,8 @@ def _run(name: str, words: list[str]) -> int:
     arguments = parser.parse_args(words)
     with exit_on_interrupt():
         # Only now, as they import torch: help and errors of options have to come at once.
+        if name in QUICK:
+            _import_lightning()
         module = import_module(f"explainers.commands.{name}")
         from datamodules.errors import DataError
         from explainers.classifier.freed_memory import keep_freed_memory
@@ -106,6 +114,34 @@ def with_short_help(name: str, words: list[str], program: str) -> list[str]:
         print(text.read_text(encoding="utf-8").format(program=program), end="")
         sys.exit(0 if words else 2)
     return [HELP[-1] if word == HELP_ALL else word for word in words]
+
+
+def _import_lightning() -> None:
+    """Import Lightning without `UNUSED`, which are three quarters of its time.
+
+    Lightning imports torchmetrics, and that has these only where they seem to be installed. What
+    needs them later imports them as ever.
+    """
+    if "lightning_utilities" in sys.modules or set(UNUSED) & sys.modules.keys():
+        return  # too late
+    import timm  # noqa: F401  with torch and torchvision, which may need them
+
+    found, hidden = metadata.version, set(UNUSED) - sys.modules.keys()
+
+    def version(name: str) -> str:
+        if name in hidden:
+            raise metadata.PackageNotFoundError(name)
+        return found(name)
+
+    metadata.version = version
+    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]  None is for what is not there
+    try:
+        import lightning.pytorch  # noqa: F401
+    finally:
+        metadata.version = found
+        for name in hidden:
+            del sys.modules[name]
+        hidden.clear()
 
 
 @contextmanager

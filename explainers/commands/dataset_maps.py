@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -93,7 +94,8 @@ def _write(
     pictures = MapPictures(writer.folder, images.contents) if images.drawn else None
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
     with bar:
-        for batch in loader:
+        # Processes read ahead by themselves.
+        for batch in loader if arguments.workers else _read_ahead(loader):
             maps = _maps_of(explainer, target, batch)
             for one in batch:
                 reason = one.reason
@@ -111,6 +113,16 @@ def _write(
                     tqdm.write(f"error: {' '.join(reason.split())}", file=sys.stderr)
                     writer.add([], {one.source: reason})
                 bar.update()
+
+
+def _read_ahead(batches: Iterable[Sequence[Prepared]]) -> Iterator[Sequence[Prepared]]:
+    """The batches, of which a thread decodes the next one while the network has the last one."""
+    coming = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        batch = reader.submit(next, coming, None)
+        while (read := batch.result()) is not None:
+            batch = reader.submit(next, coming, None)
+            yield read
 
 
 def _maps_of(

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
-from explainers.commands.dataset_maps import explain_all
 from explainers.commands.explainer_choice import chosen
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
 from explainers.commands.target_options import chosen_targets
@@ -101,6 +100,8 @@ def _explain_data_set(
             raise InputError(f"--{option} is for single images; give them as --image")
     if len(targets) > 1:
         raise InputError(f"--images takes one target, got {len(targets)}; run it once for each")
+    from explainers.commands.dataset_maps import explain_all  # which knows training and tests
+
     return explain_all(explainer, targets[0] if targets else None, arguments)
 
 
