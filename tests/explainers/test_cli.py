@@ -64,6 +64,23 @@ def test_help_of_a_command_imports_no_torch(command):
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+@pytest.mark.slow
+def test_explaining_imports_no_package_that_only_other_metrics_need():
+    code = (
+        "import sys; from explainers import cli\n"
+        "try: cli.main(['explain', '--config', 'none.yaml', '--image', 'a.jpg', '--output', 'o'])\n"
+        "finally: print({'scipy', 'transformers', 'matplotlib.pyplot'} & sys.modules.keys())\n"
+        "import matplotlib.pyplot, scipy.signal, lightning.pytorch, torchmetrics\n"
+        "from importlib.metadata import version\n"
+        "print(version('scipy') == scipy.__version__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.splitlines() == ["set()", "True"], done.stderr
+    assert "error: no config at" in done.stderr
+
+
 def test_every_command_is_a_file_with_what_runs_and_one_with_options():
     for name in COMMANDS:
         assert callable(import_module(f"explainers.commands.{name}").run)
