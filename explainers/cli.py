@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from explainers.errors import InputError, system_error_in_words
 
@@ -128,13 +128,14 @@ def _import_lightning() -> None:
 
     found, hidden = metadata.version, set(UNUSED) - sys.modules.keys()
 
-    def version(name: str) -> str:
-        if name in hidden:
-            raise metadata.PackageNotFoundError(name)
-        return found(name)
+    def version(distribution_name: str) -> str:
+        if distribution_name in hidden:
+            raise metadata.PackageNotFoundError(distribution_name)
+        return found(distribution_name)
 
     metadata.version = version
-    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]  None is for what is not there
+    absent: dict[str, Any] = dict.fromkeys(hidden)  # as the import system marks what is not there
+    sys.modules.update(absent)
     try:
         import lightning.pytorch  # noqa: F401
     finally:

@@ -40,9 +40,9 @@ def load_explainer(
     config = read_config(folder / "config.json")
     kind = _learned(config["class"])
     if kind is None:
-        known = [name for name in methods.__all__ if _learned(name)]
+        learned = [name for name in methods.__all__ if _learned(name)]
         raise InputError(
-            f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], known)}"
+            f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], learned)}"
         )
     earlier = kind.earlier_settings if config["format"] < 2 else {}
     # Others that an older bundle lacks get their defaults, with which its maps are the same.

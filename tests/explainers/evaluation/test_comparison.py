@@ -232,27 +232,3 @@ def test_a_batch_of_which_no_image_can_be_read_is_passed_over(classifier, batche
     given = [nothing, *batches]
     (passed,) = compare(classifier, {"gaussian": gaussian}, given, tmp_path / "b").run().rows
     assert passed["average_gain"] == whole["average_gain"]
-
-
-def test_batches_are_read_and_classified_once_for_all_methods(classifier, batches, tmp_path):
-    class Counting:
-        reads = 0
-
-        def __iter__(self):
-            for batch in batches:
-                self.reads += 1
-                yield batch
-
-    calls = []
-    handle = classifier.model.register_forward_hook(lambda *given: calls.append(len(given[1][0])))
-    given = Counting()
-    methods = {"gaussian": gaussian, "again": gaussian}
-    compare(classifier, methods, given, tmp_path).run()
-    handle.remove()
-    assert given.reads == len(batches) + 1  # the first again, to see if it has references
-    alone = []
-    handle = classifier.model.register_forward_hook(lambda *given: alone.append(len(given[1][0])))
-    compare(classifier, {"gaussian": gaussian}, batches, tmp_path / "alone").run()
-    handle.remove()
-    images = sum(len(batch["image"]) for batch in batches)
-    assert sum(calls) == 2 * sum(alone) - images
