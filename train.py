@@ -3,7 +3,12 @@
 A fit of a learned explainer ends with a test, a table, and the bundle that `--bundle` names.
 """
 
-from explainers.cli import exit_on_interrupt
+import sys
+
+from explainers.cli import exit_on_interrupt, with_short_help
+
+if __name__ == "__main__":
+    sys.argv[1:] = with_short_help("train", sys.argv[1:], "python train.py")
 
 with exit_on_interrupt():  # during the imports, which take seconds
     from pathlib import Path
@@ -15,7 +20,6 @@ with exit_on_interrupt():  # during the imports, which take seconds
     from lightning.pytorch.utilities import rank_zero_only
 
     import datamodules
-    import explainers.methods  # noqa: F401  lets configs name methods without their module
     from datamodules import ImageDataModule
     from explainers import Explainer, LearnedExplainer
     from explainers.bundle import save_bundle

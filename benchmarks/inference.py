@@ -9,18 +9,22 @@ Single-pass explainers that return the predicted class and its map:
 
 At batches of 1 and 32 images of 224 pixels, the shortest of several repeats in turns: bare passes
 (without gradients), `explain`, the same with folded batch norms, and ONNX Runtime on the exported
-file with its classifier. Then the differences of exported maps from torch's on foolbox's
-photographs, and the cold start: `explainers explain` of one photograph relative to a process that
-imports torch and timm and loads the classifier's weights. Prints the ratios and writes them to
+file with its classifier. Then one image on one and two threads, relative to a pass of the same
+network, medians of pairs in turns; `explain --images` relative to decoding and to the network
+alone; the differences of exported maps from torch's on foolbox's photographs; and the cold start:
+`explainers explain` of one photograph relative to a process that imports torch and timm and loads
+the classifier's weights. Prints the ratios and writes them to
 `inference.json` beside this file. Needs the extras `demo` and `export`.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from importlib.util import find_spec
@@ -28,11 +32,16 @@ from pathlib import Path
 
 import onnxruntime
 import torch
+from PIL import Image
 from timing import shortest
 from torch import Tensor
 
 from datamodules import PhotosDataModule
+from datamodules.samples.image_source import image_source_of
 from explainers import PTAME, LearnedExplainer, load_explainer
+from explainers.commands.dataset_maps import explain_all
+from explainers.commands.options.explain import add_arguments
+from explainers.commands.prepared_images import PreparedImages
 from explainers.export import export_onnx
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +115,62 @@ def over_passes(
     return result
 
 
+def over_own_pass(threads: list[int], repeats: int) -> dict[str, float]:
+    """One image by the bundle's own, folded network: `explain` over a pass, by threads."""
+    explainer, image = published(True), torch.rand(1, 3, 224, 224)
+    before = torch.get_num_threads()
+    found = {}
+    for count in threads:
+        torch.set_num_threads(count)
+        pairs = [
+            (seconds_of(explainer.explain, image), seconds_of(bare, explainer, image))
+            for _ in range(10 * repeats + 1)
+        ]
+        found[f"threads_{count}"] = statistics.median(one / other for one, other in pairs[1:])
+    torch.set_num_threads(before)
+    return found
+
+
+def seconds_of(work: Callable[..., object], *arguments: object) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started
+
+
+def data_set(copies: int) -> dict[str, float]:
+    """`explain --images` of photographs of 1000 pixels, over its decoding and its network alone."""
+    explainer = published(True)
+    photos = PhotosDataModule(size=1000, crop_fraction=1.0, batch_size=1, num_workers=0)
+    photos.setup("test")
+    with tempfile.TemporaryDirectory() as folder:
+        for index, batch in enumerate([*photos.test_dataloader()] * copies):
+            levels = (255 * batch["image"][0]).byte().permute(1, 2, 0).numpy()
+            Image.fromarray(levels).save(f"{folder}/{index:04d}.jpg", quality=90)
+        words = ["--checkpoint", str(BUNDLE), "--images", folder, "--output", f"{folder}/maps"]
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        arguments = parser.parse_args(words)
+        images = PreparedImages(image_source_of(folder), explainer.classifier.size, None)
+        prepared: list[Tensor] = []
+
+        def decode() -> None:
+            shown = [images[index].image for index in range(len(images.contents))]
+            prepared.extend(one for one in shown if one is not None)
+
+        def answer() -> None:
+            for part in torch.stack(prepared).split(arguments.batch_size):
+                explainer.answer(part, None)
+
+        alone = {"decode": seconds_of(decode), "network": seconds_of(answer)}
+        whole = seconds_of(explain_all, explainer, None, arguments)
+    return {
+        **alone,
+        "whole_over_sum": whole / sum(alone.values()),
+        "whole_over_longer": whole / max(alone.values()),
+    }
+
+
 def differences() -> dict[str, dict[str, float]]:
     """Differences of exported files' maps from torch's, on the crops of 20 photographs."""
     photos = PhotosDataModule(size=224, crop_fraction=0.875, batch_size=20, num_workers=0)
@@ -168,6 +233,8 @@ def main() -> None:
             " <- ".join(("ptame", *names)): over_passes(partial(ptame, *names), *settings),
             BUNDLE.name: over_passes(published, *settings),
         },
+        "one_image_over_own_pass": over_own_pass([1, 2], options.repeats),
+        "data_set": data_set(options.repeats),
         "difference_from_torch": differences(),
         "cold_start": cold_start(min(options.repeats, 3)),
     }

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from explainers import methods
 from explainers.bundle.frozen_sources import found_sources
 from explainers.classifier.weight_files import existing, read_state
 from explainers.errors import InputError, did_you_mean
 from explainers.from_config import construct, parameters_of
-from explainers.methods import METHODS
 from explainers.training import trained_weights
 from explainers.training.bundle_files import bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
@@ -38,12 +38,12 @@ def load_explainer(
     """
     folder = bundle_folder(source)
     config = read_config(folder / "config.json")
-    learned = {name: kind for name, kind in METHODS.items() if issubclass(kind, LearnedExplainer)}
-    if config["class"] not in learned:
+    kind = _learned(config["class"])
+    if kind is None:
+        learned = [name for name in methods.__all__ if _learned(name)]
         raise InputError(
-            f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], list(learned))}"
+            f"{folder} holds a {config['class']!r}; {did_you_mean(config['class'], learned)}"
         )
-    kind = learned[config["class"]]
     earlier = kind.earlier_settings if config["format"] < 2 else {}
     # Others that an older bundle lacks get their defaults, with which its maps are the same.
     settings = earlier | config["hyperparameters"]
@@ -70,6 +70,12 @@ def load_explainer(
         trained_weights.require_fingerprints(explainer.fingerprints(), config["fingerprints"])
     explainer.load_trained_state(state, {} if allow_other_weights else config["fingerprints"])
     return explainer.eval()
+
+
+def _learned(name: str) -> type[LearnedExplainer] | None:
+    """The learned explainer of a name, which alone is imported; None where there is none."""
+    kind = getattr(methods, name) if name in methods.__all__ else None
+    return kind if kind is not None and issubclass(kind, LearnedExplainer) else None
 
 
 def _with_weights(settings: Mapping[str, Any], weights: str | Path) -> dict[str, Any]:

@@ -37,9 +37,15 @@ def class_bias(reader: FeatureReader, name: str) -> Tensor:
     return rows.new_zeros(len(rows)) if bias is None else two_sided(bias[None])[0]
 
 
+def reads_linearly(reader: FeatureReader) -> bool:
+    """Whether logits are linear in the pooled features; cosines with texts are not."""
+    layer = reader.last_layer()
+    return not isinstance(layer, TextHead) or layer.projection is None
+
+
 def logits_of_pooled(reader: FeatureReader, name: str, pooled: Tensor) -> Tensor:
     """Logits (b classes) of pooled features (b channels). Raises as `class_rows`."""
     layer = reader.last_layer()
-    if isinstance(layer, TextHead) and layer.projection is not None:
+    if isinstance(layer, TextHead) and not reads_linearly(reader):
         return layer.of_pooled(pooled)
     return F.linear(pooled, class_rows(reader, name), class_bias(reader, name))

@@ -17,6 +17,7 @@ from explainers.classifier.weight_files import fingerprint
 from explainers.commands.chosen_images import choose_images
 from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
 from explainers.commands.option_values import named_path
+from explainers.commands.options.compare import add_arguments
 from explainers.commands.row_names import bundle_names, require_distinct_rows
 from explainers.errors import InputError, require_known
 from explainers.evaluation.comparison import Comparison
@@ -32,23 +33,6 @@ from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masked_surrogate import load_surrogate
 
 FILL_NAMED = "black (pixel value 0), or what stands after @ in the name of the metric"
-Parser = ComparisonParser
-"""Class of the parser that `add_arguments` needs."""
-
-
-def add_arguments(parser: ComparisonParser) -> None:
-    """Add the options."""
-    parser.add_config()
-    parser.add_argument(
-        "--output", required=True, metavar="FOLDER", help="folder of results.json, report.html …"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        nargs="*",
-        default=[],
-        metavar="BUNDLE",
-        help="bundles to compare too, each under its name",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -11,9 +12,7 @@ from tqdm import tqdm
 
 from datamodules.errors import system_errors_named
 from datamodules.maps import PRECISIONS
-from datamodules.samples.checks import MOST, MOST_WORKERS
 from datamodules.samples.image_source import image_source_of
-from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
@@ -21,24 +20,6 @@ from explainers.commands.map_pictures import PICTURES, MapPictures
 from explainers.commands.prepared_images import Prepared, PreparedImages
 from explainers.explanation import Answer, Explanation
 from explainers.images.reading import at_size
-
-
-def add_data_set_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that go with `--images`."""
-    group = parser.add_argument_group("with --images")
-    group.add_argument(
-        "--pictures", action="store_true", help="write a picture of each map too, as --image does"
-    )
-    group.add_argument("--precision", choices=list(PRECISIONS), default="uint8", help="of a map")
-    group.add_argument(
-        "--max-size", type=_checked(size_in_bytes), default="256M", help="of a shard in bytes"
-    )
-    group.add_argument(
-        "--batch-size", type=_checked(_count), default=16, help="images explained at once"
-    )
-    group.add_argument(
-        "--workers", type=_checked(_workers), default=0, help="processes that read images"
-    )
 
 
 def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse.Namespace) -> int:
@@ -93,30 +74,6 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
     return 0
 
 
-def _checked(read: Callable[[str], int]) -> Callable[[str], int]:
-    """A type for argparse, which shows the reason of a ValueError instead of the type's name."""
-
-    def checked(text: str) -> int:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return checked
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise ValueError(f"{text!r} is not a number of at least 1")
-    return int(text)
-
-
-def _workers(text: str) -> int:
-    if not text.isdecimal() or int(text) > MOST_WORKERS:
-        raise ValueError(f"{text!r} is not a number of processes, from 0 to {MOST_WORKERS}")
-    return int(text)
-
-
 def _write(
     explainer: Explainer,
     target: Tensor | None,
@@ -137,7 +94,8 @@ def _write(
     pictures = MapPictures(writer.folder, images.contents) if images.drawn else None
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
     with bar:
-        for batch in loader:
+        # Processes read ahead by themselves.
+        for batch in loader if arguments.workers else _read_ahead(loader):
             maps = _maps_of(explainer, target, batch)
             for one in batch:
                 reason = one.reason
@@ -155,6 +113,16 @@ def _write(
                     tqdm.write(f"error: {' '.join(reason.split())}", file=sys.stderr)
                     writer.add([], {one.source: reason})
                 bar.update()
+
+
+def _read_ahead(batches: Iterable[Sequence[Prepared]]) -> Iterator[Sequence[Prepared]]:
+    """The batches, of which a thread decodes the next one while the network has the last one."""
+    coming = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        batch = reader.submit(next, coming, None)
+        while (read := batch.result()) is not None:
+            batch = reader.submit(next, coming, None)
+            yield read
 
 
 def _maps_of(

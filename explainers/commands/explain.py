@@ -11,46 +11,13 @@ from tqdm import tqdm
 
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
-from explainers.commands.dataset_maps import add_data_set_arguments, explain_all
-from explainers.commands.explainer_choice import add_choice, chosen
-from explainers.commands.option_values import named_path
+from explainers.commands.explainer_choice import chosen
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
-from explainers.commands.target_options import add_target_arguments, chosen_targets
+from explainers.commands.target_options import chosen_targets
 from explainers.errors import InputError
 from explainers.explanation import Explanation
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    add_choice(parser, "a config of train.py, of a method that needs no training")
-    images = parser.add_mutually_exclusive_group(required=True)
-    images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
-    images.add_argument(
-        "--images",
-        type=_source,
-        metavar="SOURCE",
-        help="a folder, list or shards; write shards of maps, and pictures with --pictures",
-    )
-    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
-    add_data_set_arguments(parser)
-    add_target_arguments(parser)
-    parser.add_argument(
-        "--crop",
-        action="store_true",
-        help="show the model its evaluation crop, not the whole image",
-    )
-    parser.add_argument(
-        "--uncertainty",
-        action="store_true",
-        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
-    )
-
-
-def _source(text: str) -> str:
-    named_path(text)
-    return text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -133,6 +100,8 @@ def _explain_data_set(
             raise InputError(f"--{option} is for single images; give them as --image")
     if len(targets) > 1:
         raise InputError(f"--images takes one target, got {len(targets)}; run it once for each")
+    from explainers.commands.dataset_maps import explain_all  # which knows training and tests
+
     return explain_all(explainer, targets[0] if targets else None, arguments)
 
 

@@ -3,39 +3,11 @@
 import argparse
 from functools import partial
 
-from explainers.commands.explainer_choice import add_choice, chosen
-from explainers.commands.option_values import named_path
+from explainers.commands.explainer_choice import chosen
+from explainers.commands.options.export import OPSETS
 from explainers.errors import InputError, require_number, require_whole
 from explainers.export.onnx_file import OPSET, export_onnx
 from explainers.export.torch_file import export_torch
-
-OPSETS = (18, 23)
-"""First and last version of ONNX's operators that torch's exporter writes."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    add_choice(
-        parser, "a config of a method that needs no training: says why it cannot be exported"
-    )
-    parser.add_argument("--format", required=True, choices=["onnx", "torch"])
-    parser.add_argument("--output", required=True, type=named_path, metavar="FILE")
-    parser.add_argument(
-        "--with-classifier",
-        action="store_true",
-        help="answer with logits too, and explain the predicted class where the label is -1",
-    )
-    parser.add_argument("--precision", choices=["float32", "float16"], default="float32")
-    parser.add_argument(
-        "--opset",
-        type=int,
-        help=f"of ONNX's operators, {OPSETS[0]} to {OPSETS[1]}; by default {OPSET}",
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        help="largest difference from torch; by default 1e-4, and 0.05 in float16",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,35 +10,18 @@ from explainers.callbacks.graceful_stop import GracefulStop
 from explainers.callbacks.progress_line import ProgressLine
 from explainers.classifier import FrozenClassifier
 from explainers.commands.compare import output_folder, score
-from explainers.commands.comparison_config import ComparisonParser, config_of
+from explainers.commands.comparison_config import config_of
 from explainers.commands.training_cli import quiet_libraries
 from explainers.errors import MOST_COUNTED, require_whole
 from explainers.from_config import build, resolve
 from explainers.training.masked_surrogate import MaskedSurrogate, trained_as
 from explainers.training.surrogate_training import train_surrogate
 
-Parser = ComparisonParser
-"""Class of the parser that `add_arguments` needs."""
-
 KEPT = (5, 15, 50)
 METRICS = [
     "average_drop",
     *(f"evalx_{what}_{percent}" for what in ("accuracy", "probability") for percent in KEPT),
 ]
-
-
-def add_arguments(parser: ComparisonParser) -> None:
-    """Add the options."""
-    parser.add_config()
-    parser.add_argument(
-        "--output", required=True, metavar="FOLDER", help="folder of the judge and of the scores"
-    )
-    parser.add_argument(
-        "--checkpoint", nargs="*", default=[], metavar="BUNDLE", help="bundles to judge too"
-    )
-    parser.add_argument("--steps", type=int, default=1000, help="of the judge's training")
-    parser.add_argument("--lr", type=float, default=1e-4, help="its peak rate")
-    parser.add_argument("--cells", type=int, default=14, help="of its masks' grid on each side")
 
 
 def run(arguments: argparse.Namespace) -> int:

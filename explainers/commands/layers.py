@@ -9,18 +9,8 @@ import torch
 from explainers.classifier import FrozenClassifier, serialisation, sources
 from explainers.classifier.image_format import image_format_of
 from explainers.classifier.layer_reader import LayerReader
-from explainers.commands.option_values import named_path
 from explainers.errors import InputError
 from explainers.from_config import read_yaml
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--model", metavar="NAME", help="a classifier, as torchvision:resnet18")
-    choice.add_argument(
-        "--config", type=named_path, metavar="FILE", help="a config that describes a classifier"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

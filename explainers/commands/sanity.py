@@ -18,7 +18,7 @@ from explainers.base import Explainer
 from explainers.bundle.loading import load_explainer
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.serialisation import LAST_SEED
-from explainers.commands.option_values import named_path
+from explainers.commands.options.sanity import BOUND
 from explainers.commands.paired_fits import (
     fit_configs,
     read_training,
@@ -28,7 +28,6 @@ from explainers.commands.paired_fits import (
 from explainers.durable_files import write_aside
 from explainers.errors import InputError
 from explainers.evaluation.head_agreement import (
-    BOUND,
     RULE,
     SIMILARITIES,
     agreement,
@@ -44,32 +43,6 @@ from explainers.report.table import table
 from explainers.training.bundle_files import read_config
 
 PICTURED = 4
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument(
-        "--config",
-        required=True,
-        type=named_path,
-        metavar="FILE",
-        help="a config of train.py, of a learned explainer",
-    )
-    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
-    parser.add_argument(
-        "--bound",
-        type=float,
-        default=BOUND,
-        help=f"similarity below which the heads count as different; by default {BOUND}",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the randomised weights; by default 0"
-    )
-    parser.add_argument(
-        "--reference",
-        action="store_true",
-        help="train a third head, on the true classifier with another seed, as a yardstick",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

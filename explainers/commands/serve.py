@@ -8,40 +8,11 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 from explainers.app import serve_page
 
 INTERRUPTED = 130
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument(
-        "--checkpoint",
-        nargs="*",
-        default=[],
-        metavar="BUNDLE",
-        help="bundles to ask; by default all in checkpoints/",
-    )
-    parser.add_argument(
-        "--config",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="configs of train.py, of methods that need no training",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
-    parser.add_argument("--port", type=int, default=7860, help="1 to 65535; default: 7860")
-    parser.add_argument(
-        "--allowed-host",
-        nargs="*",
-        default=[],
-        metavar="NAME",
-        help="names of this machine that the page may be opened by, beside its addresses",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,9 +1,8 @@
-"""Options that choose what is explained: classes by number or name, texts, or a concept."""
+"""The chosen targets: classes by number or name, texts, or a concept."""
 
 import argparse
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,39 +13,6 @@ from explainers.classifier.concept import concept_embedding
 from explainers.classifier.text_tower import NEUTRAL_TEXT
 from explainers.errors import InputError, require_whole
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
-
-
-def add_target_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options, of which one is given at most."""
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--target",
-        nargs="+",
-        metavar="CLASS",
-        help="numbers or names of the classes to explain; by default what the image shows",
-    )
-    target.add_argument(
-        "--text",
-        nargs="+",
-        metavar="TEXT",
-        help="texts to explain, told apart from the classes; for a network with a text tower",
-    )
-    target.add_argument(
-        "--concept",
-        nargs="+",
-        metavar="FILE",
-        help="images of a concept to explain instead of a class, where the method can",
-    )
-    target.add_argument(
-        "--reference",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="an image to compare with, or several of a class; drawn with its own map",
-    )
-    target.add_argument(
-        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
-    )
 
 
 def chosen_targets(explainer: Explainer, arguments: argparse.Namespace) -> list[Tensor]:

@@ -19,6 +19,7 @@ from datamodules.errors import DataError
 from explainers.base import Explainer
 from explainers.errors import InputError
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS
+from explainers.methods import METHODS  # noqa: F401  so that configs can name them by class alone
 
 Result = TypeVar("Result")
 

@@ -35,12 +35,12 @@ FORMAT = 4
 
 
 class Comparison:
-    """Scores methods on the same images, one method after the other.
+    """Scores methods on the same images, batch by batch: each is read and classified once.
 
     Every method explains the class that the classifier predicts or, where batches have them, the
     classes that they ask for (`target`), or the embedding that the method makes of an image to
-    compare with (`reference`), or of several. Batches that are done are kept in `folder/.progress`: a run with the same settings goes on where the
-    last one was stopped.
+    compare with (`reference`), or of several. What is done is kept in `folder/.progress`: a run
+    with the same settings goes on where the last one was stopped.
 
     Args:
         evaluator: the metrics, with a row for each method.
@@ -81,16 +81,11 @@ class Comparison:
             name: training_of_all([self.trainings[member] for member in members])
             for name, members in self.seeds.items()
         }
-        self._unmasked: dict[int, tuple[Tensor, Known]] = {}
 
     def run(self) -> Results:
         """Score all methods; raises InputError if the classifier has neither classes nor targets."""
-        rows, progress = [], {}
-        for name, method in self.methods.items():
-            for metric in self.evaluator.scoreboards[name].values():
-                metric.persistent(True)  # what is interrupted goes on from the metrics' states
-            progress[name] = self._score(name, method)
-            rows.append(self._row(name, progress[name]))
+        progress = self._score()
+        rows = [self._row(name, done) for name, done in progress.items()]
         device = device_name(self.evaluator.classifier.mean.device)
         records = [record for done in progress.values() for record in done.records]
         rows, records = with_seeds(rows, records, self.seeds)
@@ -115,40 +110,59 @@ class Comparison:
             if name not in others
         }
 
-    def _score(self, name: str, method: Method) -> Progress:
-        scoreboard = self.evaluator.scoreboards[name]
+    def _score(self) -> dict[str, Progress]:
+        """Score the batches that an earlier run has not done, each with one method after another."""
+        files = {name: self._file(name) for name in self.methods}
+        progress = {name: self._resumed(name, file) for name, file in files.items()}
+        for index, batch in enumerate(tqdm(self.batches, desc="comparing", unit="batch")):
+            shared = None
+            for name, done in progress.items():
+                if index < done.batches:
+                    continue
+                if len(batch["image"]):  # else none of them could be read
+                    if "reference" not in batch:
+                        shared = shared or self._classified(batch)
+                    self._score_batch(name, batch, *(shared or self._matched(name, batch)), done)
+                done.batches = index + 1
+                self._keep(name, done, files[name])
+        return progress
+
+    def _file(self, name: str) -> Path:
+        """The file of a row's progress, named by all that its figures depend on."""
         kept = {"row": name, "format": FORMAT, "pictured": list(self.pictured)}
         settings = json.dumps(self.protocol | kept, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         path = self.folder / ".progress" / f"{digest}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        done = Progress()
-        if path.is_file():
-            state = torch.load(path, weights_only=True)
-            done = Progress(**state["progress"])
-            scoreboard.load_state_dict(state["scoreboard"])
-        for index, batch in enumerate(tqdm(self.batches, desc=name, unit="batch")):
-            if index < done.batches:
-                continue
-            if len(batch["image"]):  # else none of them could be read
-                self._score_batch(name, method, batch, *self._targets(index, method, batch), done)
-            done.batches = index + 1
-            aside = path.with_suffix(".part")
-            torch.save({"progress": asdict(done), "scoreboard": scoreboard.state_dict()}, aside)
-            aside.replace(path)
-        return done
+        return path
+
+    def _resumed(self, name: str, path: Path) -> Progress:
+        """The progress of a row that an earlier run has kept, or none."""
+        scoreboard = self.evaluator.scoreboards[name]
+        for metric in scoreboard.values():
+            metric.persistent(True)  # what is interrupted goes on from the metrics' states
+        if not path.is_file():
+            return Progress()
+        state = torch.load(path, weights_only=True)
+        scoreboard.load_state_dict(state["scoreboard"])
+        return Progress(**state["progress"])
+
+    def _keep(self, name: str, done: Progress, path: Path) -> None:
+        scores = self.evaluator.scoreboards[name].state_dict()
+        aside = path.with_suffix(".part")
+        torch.save({"progress": asdict(done), "scoreboard": scores}, aside)
+        aside.replace(path)
 
     def _score_batch(
         self,
         name: str,
-        method: Method,
         batch: Batch,
         target: Tensor,
         known: Known,
         done: Progress,
     ) -> None:
         """Score a batch; if the method fails on it, each of its images alone."""
-        images = batch["image"]
+        method, images = self.methods[name], batch["image"]
         started = time.perf_counter()
         try:
             with counted(self.evaluator.classifier) as passes:
@@ -159,7 +173,7 @@ class Comparison:
                     one = slice(index, index + 1)
                     alone = {part: value[one] for part, value in batch.items()}
                     answers = {need: type(a)(*(x[one] for x in a)) for need, a in known.items()}
-                    self._score_batch(name, method, alone, target[one], answers, done)
+                    self._score_batch(name, alone, target[one], answers, done)
                 return
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             done.failures.append({"key": batch["key"][0], "reason": reason})
@@ -181,20 +195,16 @@ class Comparison:
                 shown["overlay"] = overlay(images[one], min_max(scores[one]))[0]
                 done.pictures[first + index] = shown
 
-    @torch.no_grad()
-    def _targets(self, index: int, method: Method, batch: Batch) -> tuple[Tensor, Known]:
-        """Targets of a batch: its own or predicted classes (b), or embeddings of references (b d).
+    def _matched(self, name: str, batch: Batch) -> tuple[Tensor, Known]:
+        """The embeddings (b d) that a method makes of a batch's references."""
+        return prototypes(batch["reference"], self.evaluator.embed_of(self.methods[name])), {}
 
-        With the classes come the responses to the whole images, which all methods share.
-        """
-        if "reference" in batch:
-            return prototypes(batch["reference"], self.evaluator.embed_of(method)), {}
+    def _classified(self, batch: Batch) -> tuple[Tensor, Known]:
+        """A batch's own or predicted classes (b), and the responses to its whole images."""
         classifier = self.evaluator.classifier
         if not classifier.num_classes:
             raise InputError(f"{classifier.name} has no classes; set references: nearest, for one")
-        if index not in self._unmasked:
-            self._unmasked[index] = self.evaluator.unmasked(batch["image"], batch.get("target"))
-        return self._unmasked[index]
+        return self.evaluator.unmasked(batch["image"], batch.get("target"))
 
     def _row(self, name: str, done: Progress) -> Row:
         images = max(1, len(done.records))

@@ -11,7 +11,6 @@ from explainers.metrics.parts.map_similarity import spearman, ssim
 SIMILARITIES = {"ssim": ssim, "rank_correlation": spearman}
 """Similarities of two maps in [-1, 1], by the key of a record."""
 
-BOUND = 0.5
 """By default. Unrelated maps of a centred object reach 0.2 to 0.4 in SSIM, as they are alike smooth;
 at a rank correlation of 0.5, two maps have a quarter of the variance of their ranks in common."""
 

@@ -138,9 +138,13 @@ def rows_against_rivals(logits: Tensor, weights: Tensor, labels: Tensor) -> Tens
     Returns:
         Rows (b n channels), in units of the weights' standard deviation.
     """
+    return (weights[labels] - rival_shares(logits, labels) @ weights) / weights.std()
+
+
+def rival_shares(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share (b n classes) of each class in the probability of all but the labels (b n)."""
     each = logits[:, None].expand(-1, labels.shape[1], -1)
-    rivals = each.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)  # (b n classes)
-    return (weights[labels] - rivals @ weights) / weights.std()
+    return each.scatter(2, labels[..., None], -torch.inf).softmax(dim=2)
 
 
 def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
@@ -150,7 +154,11 @@ def log_odds_map(deepest: Tensor, rows: Tensor) -> Tensor:
         deepest: what the network pools (b channels _ _).
         rows: (b n channels), as `rows_against_rivals` gives them, or changed by what is learned.
     """
-    evidence = weighted_sums(deepest, rows)
+    return standardised(weighted_sums(deepest, rows))
+
+
+def standardised(evidence: Tensor) -> Tensor:
+    """Evidence (b n _ _), in units of the class rows' standard deviation, by image and class."""
     # Its square overflows half precision, and the least deviation below is 0 there.
     evidence = evidence.to(torch.promote_types(evidence.dtype, torch.float32))
     evidence = evidence - evidence.mean((2, 3), keepdim=True)

@@ -7,12 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.classifier import FrozenClassifier
+from explainers.classifier.last_layer import reads_linearly
 from explainers.heads.conditioned_head import (
     GAIN,
     OFFSET,
     evidence_rows,
     log_odds_map,
     resize,
+    rival_shares,
+    standardised,
     weighted_sums,
 )
 from explainers.heads.conditioned_network import require_rivals
@@ -98,6 +101,8 @@ class EvidenceNetwork(MaskingNetwork):
         InputError: there is a class too few to tell from others.
     """
 
+    spread: Tensor | None
+
     def __init__(
         self, backbone: FrozenClassifier, stages: Sequence[int], width: int, sums: int
     ) -> None:
@@ -105,18 +110,24 @@ class EvidenceNetwork(MaskingNetwork):
         require_rivals(backbone)
         channels = [backbone.stages[stage].channels for stage in stages] if sums else []
         self.head = EvidenceHead(width, channels, sums)
+        linear = reads_linearly(backbone.reader)  # else the rows change with the texts
+        spread = backbone.class_weights.std() if linear else None
+        self.register_buffer("spread", spread, persistent=False)
 
     def score(self, features: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Logits of masks; see `MaskingNetwork.score`."""
         deepest = features[-1]
         labels = classes_of_each(labels, deepest)
         scores: Tensor = self.head(
-            evidence_maps(self.backbone, deepest, labels), features if self.head.narrow else ()
+            evidence_maps(self.backbone, deepest, labels, self.spread),
+            features if self.head.narrow else (),
         )
         return scores
 
 
-def evidence_maps(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -> Tensor:
+def evidence_maps(
+    backbone: FrozenClassifier, deepest: Tensor, labels: Tensor, spread: Tensor | None = None
+) -> Tensor:
     """Evidence for classes at each place, (b n `EVIDENCE` h w), about as large as 1.
 
     The log-odds of the class, standardised in each image; its class activation map, standardised;
@@ -127,25 +138,57 @@ def evidence_maps(backbone: FrozenClassifier, deepest: Tensor, labels: Tensor) -
         backbone: knows the classes.
         deepest: what it pools (b channels h w).
         labels: (b n).
+        spread: standard deviation of the class rows, where it is known: to find it takes as long
+            as a tenth of a small network.
     """
     size = deepest.shape[-2:]
-    odds = log_odds_map(deepest, evidence_rows(backbone, deepest, labels))
-    activation = weighted_sums(deepest, backbone.class_weights[labels])
-    activation = activation.to(odds.dtype)
-    spread = activation.std(dim=(2, 3), keepdim=True, correction=0)
-    standard = (activation - activation.mean(dim=(2, 3), keepdim=True)) / (spread + LEAST)
+    logits = backbone.logits_of_pooled(deepest.flatten(2).mT.flatten(0, 1))
+    logits = logits.unflatten(0, (len(deepest), -1))  # (b h*w classes)
+    if reads_linearly(backbone.reader):
+        of_image = logits.mean(dim=1)
+        spread = backbone.class_weights.std() if spread is None else spread
+        sums = _sums(backbone, logits, of_image, labels, spread)
+        activation, contrast = (one.unflatten(2, size) for one in sums)
+        odds = standardised(contrast)
+    else:
+        of_image = backbone.logits_of_pooled(deepest.mean(dim=(2, 3)))
+        odds = log_odds_map(deepest, evidence_rows(backbone, deepest, labels))
+        activation = weighted_sums(deepest, backbone.class_weights[labels]).to(odds.dtype)
+    deviation = activation.std(dim=(2, 3), keepdim=True, correction=0)
+    standard = (activation - activation.mean(dim=(2, 3), keepdim=True)) / (deviation + LEAST)
     positive = activation.relu()
     positive = positive / positive.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
-    at_places = _log_probabilities(backbone, deepest.flatten(2).mT, labels[:, None])
-    at_places = at_places.mT.unflatten(2, size)
-    of_images = _log_probabilities(backbone, deepest.mean(dim=(2, 3)), labels)
+    at_places = _log_probabilities(backbone, logits, labels).mT.unflatten(2, size)
+    of_images = _log_probabilities(backbone, of_image[:, None], labels)[:, 0]
     of_images = of_images[..., None, None].expand_as(at_places)
     maps = [odds, standard, positive, at_places / 4, at_places.exp(), of_images / 2]
     return torch.stack(maps, dim=2)
 
 
-def _log_probabilities(backbone: FrozenClassifier, pooled: Tensor, labels: Tensor) -> Tensor:
-    """Log-probabilities (_ n) of labels (_ n) by pooled features (_ channels)."""
-    logits = backbone.logits_of_pooled(pooled.flatten(0, -2)).unflatten(0, pooled.shape[:-1])
+def _sums(
+    backbone: FrozenClassifier, logits: Tensor, of_image: Tensor, labels: Tensor, spread: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Sums of features weighted by class rows and by evidence rows, each (b n places).
+
+    They are differences of logits, up to constants: without rows (b n channels) of their own.
+
+    Args:
+        backbone: knows the classes.
+        logits: by the features of each place alone (b places classes).
+        of_image: by those of the image (b classes).
+        labels: (b n).
+        spread: standard deviation of the class rows.
+    """
+    each = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    own = each.gather(2, labels[:, None].expand(-1, each.shape[1], -1)).mT
+    contrast = own
+    if backbone.decision.exclusive:
+        contrast = own - rival_shares(of_image.to(each.dtype), labels) @ each.mT
+    own = own - backbone.class_bias[labels][..., None]
+    return own, contrast / spread
+
+
+def _log_probabilities(backbone: FrozenClassifier, logits: Tensor, labels: Tensor) -> Tensor:
+    """Log-probabilities (b _ n) of labels (b n) by logits (b _ classes)."""
     known = backbone.decision.log_probabilities(logits)
-    return known.gather(-1, labels.expand(*logits.shape[:-1], -1))
+    return known.gather(2, labels[:, None].expand(-1, logits.shape[1], -1))

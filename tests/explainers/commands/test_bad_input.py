@@ -92,8 +92,9 @@ def test_ctrl_c_is_one_line_and_exit_code_130(command, made, tmp_path, capsys, m
 
 @pytest.mark.slow
 def test_ctrl_c_while_torch_is_imported_is_one_line():
+    words = ["--config", "none.yaml", "--image", "a.jpg", "--output", "out"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "explainers.cli", "explain", "--help"],
+        [sys.executable, "-m", "explainers.cli", "explain", *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,39 @@
+"""Options of `explainers explain`."""
+
+import argparse
+
+from explainers.commands.option_values import named_path
+from explainers.commands.options.dataset_maps import add_data_set_arguments
+from explainers.commands.options.explainer_choice import add_choice
+from explainers.commands.options.targets import add_target_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_choice(parser, "a config of train.py, of a method that needs no training")
+    images = parser.add_mutually_exclusive_group(required=True)
+    images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
+    images.add_argument(
+        "--images",
+        type=_source,
+        metavar="SOURCE",
+        help="a folder, list or shards; write shards of maps, and pictures with --pictures",
+    )
+    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
+    add_data_set_arguments(parser)
+    add_target_arguments(parser)
+    parser.add_argument(
+        "--crop",
+        action="store_true",
+        help="show the model its evaluation crop, not the whole image",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
+    )
+
+
+def _source(text: str) -> str:
+    named_path(text)
+    return text
