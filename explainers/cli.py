@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "score methods on one data set",
     "judge": "score methods by a judge of masked images (EVAL-X)",
     "sanity": "test whether a trained head depends on its classifier",
+    "train": "fit, validate, test or predict: what train.py of a checkout does",
     "serve": "show a web page that explains images",
     "export": "write a file that runs without this library",
     "list": "list the explainers",
