@@ -58,12 +58,14 @@ def _run(name: str, words: list[str]) -> int:
         # Only now, as they import torch: `explainers --help` has to answer at once.
         module = import_module(f"explainers.commands.{name}")
         from datamodules.errors import DataError
-        from explainers.classifier.freed_memory import keep_freed_memory
 
     parser_class: type[argparse.ArgumentParser] = getattr(module, "Parser", OneLineParser)
     parser = parser_class(prog=f"explainers {name}", description=f"{COMMANDS[name]}.".capitalize())
     module.add_arguments(parser)
-    keep_freed_memory()
+    if "torch" in sys.modules:  # list does without
+        from explainers.classifier.freed_memory import keep_freed_memory
+
+        keep_freed_memory()
     try:
         code: int = module.run(parser.parse_args(words))
     except DataError as error:

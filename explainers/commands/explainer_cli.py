@@ -1,6 +1,8 @@
 """Lightning's CLI, with the table and the bundle at the end of a fit of a learned explainer."""
 
+import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +34,7 @@ from explainers.commands.training_cli import (
 )
 from explainers.errors import InputError
 from explainers.report.explanation_panel import explained_panel
+from explainers.shipped import config_path
 from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 from explainers.training.learned_explainer import LearnedExplainer
 
@@ -52,7 +55,9 @@ class ExplainerCLI(LightningCLI):
         """Parse, and refuse numbers that no run can have before anything is built."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-            super().parse_arguments(parser, args)
+            words = sys.argv[1:] if args is None else args
+            named = _with_config_paths(words) if isinstance(words, list) else words
+            super().parse_arguments(parser, named)
         if subcommand := self.config.get("subcommand"):
             quiet_libraries(self.config[subcommand]["log_level"])
             check_trainer(self.config[subcommand])
@@ -187,3 +192,16 @@ class ExplainerCLI(LightningCLI):
         told = training, found.rows, picture
         path = save_bundle(self.model, folder, *told, protocol=found.protocol)
         print(f"\nwrote {path}; look at {path / 'panel.png'}")
+
+
+def _with_config_paths(words: Sequence[str]) -> list[str]:
+    """Words of a command line, in which a config of the package is a path."""
+    found = []
+    for before, word in zip(["", *words], words, strict=False):
+        if before in ("--config", "-c"):
+            found.append(str(config_path(word)))
+        elif word.startswith("--config="):
+            found.append(f"--config={config_path(word.partition('=')[2])}")
+        else:
+            found.append(word)
+    return found
