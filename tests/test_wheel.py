@@ -85,14 +85,11 @@ def test_installed_wheel_explains_by_a_bundle_of_a_path_or_a_name(run, source, t
     assert {"photo.png", "photo.npz"} <= {path.name for path in output.iterdir()}
 
 
-def test_installed_wheel_trains_by_a_config_of_a_name_and_loads_the_bundle(run):
+def test_installed_wheel_trains_by_a_config_of_a_name(run):
     _, folder = run("explainers", "train", "fit", "--config", "smoke", "--bundle", "mine")
     assert (folder / "mine/model.safetensors").is_file()
-    code = (
-        "import explainers; print(explainers.__file__)\n"
-        "print(type(explainers.load_explainer('mine')).__name__)"
-    )
-    printed, _ = run("python", "-c", code)
-    place, kind = printed.splitlines()
-    assert not Path(place).is_relative_to(ROOT)
-    assert kind == "PTAME"
+
+
+def test_what_ran_was_the_installed_wheel(run):
+    printed, folder = run("python", "-c", "import explainers; print(explainers.__file__)")
+    assert Path(printed.strip()).is_relative_to(folder.parent)
