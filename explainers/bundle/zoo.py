@@ -54,8 +54,6 @@ def _described(name: str, folder: Path) -> dict[str, Any]:
     path = folder / "comparison.json"
     compared = json.loads(path.read_text()) if path.is_file() else {"rows": [], "protocol": {}}
     rows = {row["explainer"]: row for row in compared["rows"]}
-    own = rows.get(name, {})
-    beside = rows.get(BESIDE, {})
     return {
         "name": name,
         "class": config["class"],
@@ -68,10 +66,10 @@ def _described(name: str, folder: Path) -> dict[str, Any]:
         "time": str(Training.of_record(training)),
         "scores": _table([row for row in scores if row["explainer"] not in UNINFORMATIVE]),
         "protocol": config.get("protocol", {}),
-        "comparison": _table([own, beside]) if own and beside else "",
+        "comparison": _table(compared["rows"]),
         "comparison_protocol": compared["protocol"],
-        "gain": _cell(own, "average_gain") if own else "-",
-        "gain_beside": _cell(beside, "average_gain") if beside else "-",
+        "gain": _cell(rows.get(name, {}), "average_gain"),
+        "gain_beside": _cell(rows.get(BESIDE, {}), "average_gain"),
     }
 
 
@@ -85,6 +83,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
+    """A figure with its interval; a dash where there is none."""
+    if row.get(name) is None or row.get(f"{name}_interval") is None:
+        return "-"
     low, high = row[f"{name}_interval"]
     return f"{row[name]:.1f} [{low:.1f}, {high:.1f}]"
 

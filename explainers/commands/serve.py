@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from explainers.app import serve_page
+from explainers.shipped import shipped_bundles
 
 INTERRUPTED = 130
 
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="BUNDLE",
-        help="bundles to ask; by default all in checkpoints/",
+        help="bundles to ask; by default all in checkpoints/, or else those of the package",
     )
     parser.add_argument(
         "--config",
@@ -46,10 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
+    bundles = arguments.checkpoint
+    if not (bundles or arguments.config or Path("checkpoints").is_dir()):
+        bundles = list(shipped_bundles())
     try:
         with _quiet():
             serve_page(
-                arguments.checkpoint,
+                bundles,
                 arguments.config,
                 arguments.host,
                 arguments.port,

