@@ -35,6 +35,7 @@ class Explainer(LightningModule, ABC):
     Attributes:
         classifier: the model under explanation.
         needs_training: it answers only after a fit, or from a bundle.
+        needs: what it needs beside images and a classifier, in words.
         title: the method's name in print.
         papers: where it was published.
         quick_settings: hyperparameters with which it answers within seconds on a CPU, where its
@@ -48,6 +49,7 @@ class Explainer(LightningModule, ABC):
     """
 
     needs_training: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
     title: ClassVar[str] = ""
     papers: ClassVar[tuple[Paper, ...]] = ()
     quick_settings: ClassVar[dict[str, Any]] = {}

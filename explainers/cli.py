@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "score methods on one data set",
     "judge": "score methods by a judge of masked images (EVAL-X)",
     "sanity": "test whether a trained head depends on its classifier",
+    "train": "fit, validate, test or predict: what train.py of a checkout does",
     "serve": "show a web page that explains images",
     "export": "write a file that runs without this library",
     "list": "list the explainers",
@@ -77,9 +78,11 @@ def _run(name: str, words: list[str]) -> int:
             _import_lightning()
         module = import_module(f"explainers.commands.{name}")
         from datamodules.errors import DataError
+
+    if "torch" in sys.modules:  # list does without
         from explainers.classifier.freed_memory import keep_freed_memory
 
-    keep_freed_memory()
+        keep_freed_memory()
     try:
         code: int = module.run(arguments)
     except DataError as error:

@@ -13,12 +13,21 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from explainers.errors import InputError, did_you_mean, shown
+from explainers.shipped import config_path
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a file of keys and values; InputError if it cannot be read."""
+    """Read a file of keys and values, or a config of the package by its name.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = config_path(path)
     if not path.is_file():
-        raise InputError(f"no config at {path.resolve()}")
+        raise InputError(
+            f"no config at {path.resolve()}; `explainers list --configs` names those that come "
+            "with the package"
+        )
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except RecursionError as error:

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "citation", "durable_files", "moved"),
+    ("errors", "citation", "durable_files", "moved", "shipped"),
     ("images", "from_config"),
     ("classifier", "metrics", "explanation"),
     ("base", "evaluation"),

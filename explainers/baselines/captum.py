@@ -56,6 +56,7 @@ class CaptumBaseline(Explainer):
         InputError: the method is unknown or takes no noisy copies, or captum cannot be imported.
     """
 
+    needs = "the package captum"
     title = "Captum"
     papers = (
         Paper(

@@ -49,6 +49,7 @@ class CAMBaseline(Explainer):
         InputError: the method or the layer is unknown, or grad-cam cannot be imported.
     """
 
+    needs = "the package grad-cam"
     title = "Grad-CAM (package grad-cam)"
     papers = (GRAD_CAM,)
     export_obstacle = "is a method of the package grad-cam, of gradients or many passes an image"

@@ -23,7 +23,8 @@ def load_explainer(
     """Load a bundle, ready to explain.
 
     Args:
-        source: a bundle's folder, or `hf-hub:org/name`, `hf-hub:org/name@revision`.
+        source: a bundle's folder, the name of one that comes with the package, or
+            `hf-hub:org/name`, `hf-hub:org/name@revision`.
         allow_other_weights: go on although the frozen networks have other weights than those
             that the explainer was trained with.
         classifier_weights: a file of the classifier's weights, where those that the bundle names

@@ -5,13 +5,13 @@ import re
 from argparse import ArgumentParser as PlainParser
 from argparse import Namespace as PlainNamespace
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, NoReturn, NotRequired, TypedDict
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from explainers.errors import InputError, did_you_mean, shown
 from explainers.from_config import read_yaml
+from explainers.shipped import config_path
 
 
 class ClassDescription(TypedDict):
@@ -114,10 +114,11 @@ class ConfigFile(ActionConfigFile):
         values: Any,  # noqa: ANN401
         option_string: str | None = None,
     ) -> None:
-        for key in read_yaml(Path(values)):
+        path = config_path(values)
+        for key in read_yaml(path):
             if key not in KEYS:
-                raise InputError(f"unknown key {key!r} in {values}; {did_you_mean(str(key), KEYS)}")
-        super().__call__(parser, namespace, values, option_string)
+                raise InputError(f"unknown key {key!r} in {path}; {did_you_mean(str(key), KEYS)}")
+        super().__call__(parser, namespace, str(path), option_string)
         if namespace["data"]:
             namespace["data"] = ReplaceableDescription(namespace["data"])
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import yaml
 
-import train
 from explainers.base import Explainer
 from explainers.classifier.serialisation import LAST_SEED
+from explainers.commands import train
 from explainers.durable_files import write_aside
 from explainers.errors import InputError
 from explainers.from_config import parameters_of, read_yaml, resolve
@@ -188,9 +187,7 @@ def trained(fit: Mapping[str, Any], folder: Path, go_on: Sequence[str]) -> Path:
     words = ["fit", f"--config={config}"]
     checkpoints = sorted(folder.glob("checkpoints/*.ckpt"), key=lambda path: path.stat().st_mtime)
     words += [f"--ckpt_path={checkpoints[-1]}"] if checkpoints else []
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-        train.main(words, go_on=shlex.join(go_on))
+    train.main(words, go_on=shlex.join(go_on))
     if not (bundle / "config.json").is_file():
         raise InputError(f"the fit in {folder} wrote no bundle; leave fast_dev_run out")
     return bundle

@@ -11,16 +11,20 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from explainers.app import serve_page
+from explainers.shipped import shipped_bundles
 
 INTERRUPTED = 130
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
+    bundles = arguments.checkpoint
+    if not (bundles or arguments.config or Path("checkpoints").is_dir()):
+        bundles = list(shipped_bundles())
     try:
         with _quiet():
             serve_page(
-                arguments.checkpoint,
+                bundles,
                 arguments.config,
                 arguments.host,
                 arguments.port,

@@ -73,6 +73,7 @@ class Distilled(LearnedExplainer):
             its range, or the auxiliary has other classes than the classifier.
     """
 
+    needs = "training, a teacher"
     title = "Distillation of an explainer"
     papers = (
         Paper(

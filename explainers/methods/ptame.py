@@ -63,6 +63,7 @@ class PTAME(LearnedExplainer):
         freeze_taken: leave these as they are.
     """
 
+    needs = "training, an auxiliary network"
     title = "P-TAME"
     papers = (P_TAME,)
     earlier_settings: ClassVar[dict[str, Any]] = {

@@ -70,6 +70,7 @@ class RCut(Explainer):
             class, or there is none to weigh by.
     """
 
+    needs = "a vision transformer"
     title = "R-Cut"
     papers = (
         Paper(

@@ -6,6 +6,7 @@ from typing import Any
 
 from explainers.classifier.sources.hub_files import hub_folder
 from explainers.errors import InputError, shown
+from explainers.shipped import bundle_path
 
 FORMAT = 2
 """Rises when older versions would misread a bundle; what is only added leaves it as it is.
@@ -39,7 +40,8 @@ def bundle_name(source: str | Path) -> str:
 def bundle_folder(source: str | Path) -> Path:
     """The folder of a bundle, fetched first from `hf-hub:org/name` or `hf-hub:org/name@revision`.
 
-    What was fetched once is found in the hub's cache without a network.
+    What was fetched once is found in the hub's cache without a network. A bundle of the package
+    is found by its name.
 
     Raises:
         InputError: there is none.
@@ -47,11 +49,12 @@ def bundle_folder(source: str | Path) -> Path:
     if str(source).startswith("hf-hub:"):
         folder = hub_folder(str(source).removeprefix("hf-hub:"), FILES)
     else:
-        folder = Path(source)
+        folder = bundle_path(source)
     if not (folder / "config.json").is_file():
         raise InputError(
             f"no bundle at {folder.resolve()}: it has no config.json; "
-            "`python train.py fit --config … --bundle FOLDER` writes one"
+            "`python train.py fit --config … --bundle FOLDER` writes one, and `explainers list` "
+            "names those that come with the package"
         )
     return folder
 

@@ -41,6 +41,7 @@ class LearnedExplainer(Explainer):
     """
 
     needs_training = True
+    needs = "training"
     fixed_classes = True
     export_obstacle = None
     draws_masks: ClassVar[bool] = True

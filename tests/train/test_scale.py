@@ -63,7 +63,8 @@ def test_two_processes_train_as_one_with_a_batch_of_twice_the_size(
             f"--trainer.logger.save_dir={folder}",
             f"--trainer.default_root_dir={folder}",
             f"--trainer.callbacks.dirpath={folder}/checkpoints",
-            code="import train\ntrain.ExplainerCLI.after_fit = lambda self: None",
+            code="from explainers.commands.train import ExplainerCLI\n"
+            "ExplainerCLI.after_fit = lambda self: None",
         )
         assert result.returncode == 0, result.stderr[-3000:]
         results[name] = losses(folder), checkpoint(folder)
@@ -87,13 +88,13 @@ def test_two_processes_report_the_figures_of_one_on_any_number_of_shards(
     ):
         folder = tmp_path / name
         code = (
-            "import json, train\n"
-            "done = train.ExplainerCLI.after_test\n"
+            "import json\nfrom explainers.commands.train import ExplainerCLI\n"
+            "done = ExplainerCLI.after_test\n"
             "def keep(self):\n"
             "    done(self)\n"
             f"    values = {{k: float(v) for k, v in self.trainer.callback_metrics.items()}}\n"
             f"    open('{folder}.json', 'w').write(json.dumps(values))\n"
-            "train.ExplainerCLI.after_test = keep\n"
+            "ExplainerCLI.after_test = keep\n"
         )
         result = train(*common, *options, f"--trainer.default_root_dir={folder}", code=code)
         assert result.returncode == 0, result.stderr[-3000:]

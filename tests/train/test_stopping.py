@@ -35,7 +35,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_weights_of_an_uninterrupted_one(
             f"--trainer.default_root_dir={folder}",
             f"--trainer.callbacks.dirpath={folder}/checkpoints",
             *options,
-            code=f"import train\ntrain.ExplainerCLI.after_fit = lambda self: None\n{code}",
+            code="from explainers.commands.train import ExplainerCLI\n"
+            f"ExplainerCLI.after_fit = lambda self: None\n{code}",
         )
 
     whole = fit("whole")

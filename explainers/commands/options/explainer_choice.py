@@ -8,7 +8,11 @@ from explainers.commands.option_values import named_path
 def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
     """Add the options; `config_help` is the help of `--config`."""
     choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--checkpoint", type=_named, help="a bundle: folder or hf-hub:org/name")
+    choice.add_argument(
+        "--checkpoint",
+        type=_named,
+        help="a bundle: folder, name of one of the package, hf-hub:org/name",
+    )
     choice.add_argument("--config", type=named_path, metavar="FILE", help=config_help)
     parser.add_argument(
         "--classifier-weights",

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="BUNDLE",
-        help="bundles to ask; by default all in checkpoints/",
+        help="bundles to ask; by default all in checkpoints/, or else those of the package",
     )
     parser.add_argument(
         "--config",

@@ -33,6 +33,7 @@ class SimilarityExplainer(Explainer):
         InputError: a name is unknown.
     """
 
+    needs = "reference images"
     export_obstacle = "explains embeddings of reference images, and the graph takes classes"
 
     def __init__(

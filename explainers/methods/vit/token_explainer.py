@@ -27,6 +27,8 @@ class TokenExplainer(Explainer):
         ArchitectureError: the classifier is no such transformer.
     """
 
+    needs = "a vision transformer"
+
     def __init__(self, classifier: ClassifierSource, cosine: bool = False) -> None:
         super().__init__(classifier)
         self.transformer = Transformer(self.classifier)

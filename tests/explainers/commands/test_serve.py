@@ -7,6 +7,7 @@ import pytest
 from explainers.cli import main
 from explainers.commands import serve
 from explainers.errors import InputError
+from explainers.shipped import shipped_bundles
 
 
 def end_with(monkeypatch, end):
@@ -22,6 +23,17 @@ def test_the_options_reach_the_server(monkeypatch):
     words = "serve --checkpoint a b --host ::1 --port 81 --allowed-host box.example c.example"
     assert main(words.split()) == 0
     assert calls == [(["a", "b"], [], "::1", 81, ["box.example", "c.example"])]
+
+
+def test_bundles_of_the_package_are_served_where_there_are_no_others(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(serve, "serve_page", lambda *arguments, **options: calls.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve"]) == 0
+    assert calls.pop()[0] == list(shipped_bundles())
+    (tmp_path / "checkpoints").mkdir()
+    assert main(["serve"]) == 0
+    assert calls.pop()[0] == []
 
 
 @pytest.mark.parametrize(
