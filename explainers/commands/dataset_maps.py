@@ -169,8 +169,9 @@ def _maps_of(
     targets, scores, probabilities = explainer.answer(
         tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
     )
+    signs = (explainer.signed, explainer.label, explainer.map_meaning)
     maps = explainer.to_maps(scores)
-    answer = Answer(maps, scores, targets, probabilities, None, explainer.signed)
+    answer = Answer(maps, scores, targets, probabilities, None, *signs)
     names = [one.source for one in shown]
     yield from Explanation.of(answer, list(tensors.cpu()), names, explainer.classifier.class_names)
 

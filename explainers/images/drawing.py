@@ -1,4 +1,4 @@
-"""Maps as pictures: colours, overlays, captions, and panels of them."""
+"""Maps as pictures: colours and overlays, and captions and panels of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,19 +38,6 @@ def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
     return table[index].permute(0, 3, 1, 2)
 
 
-def centred(scores: Tensor) -> Tensor:
-    """Bring signed scores (b 1 h w) to [0, 1] with zero at 0.5, for a picture and nothing else.
-
-    Each image is clipped at its 1 % and 99 % quantiles, and stretched to the larger of the two.
-    """
-    pixels = scores.detach().float().cpu().flatten(1).numpy()
-    # Not torch.quantile, which refuses photographs of more than 16 million pixels.
-    low, high = np.quantile(pixels, [0.01, 0.99], axis=1, keepdims=True)
-    reach = np.maximum(np.maximum(-low, high), np.finfo(np.float32).tiny)
-    shown = 0.5 + 0.5 * np.clip(pixels, low, high) / reach
-    return torch.from_numpy(shown).float().clamp(0, 1).view_as(scores)
-
-
 def overlay(
     images: Tensor,
     maps: Tensor,
@@ -67,7 +54,7 @@ def overlay(
         maps: (b 1 h w) in [0, 1], where 1 is important; if signed, where 0.5 is not.
         opacity: of the colours of the most important pixels, in [0, 1].
         colour_map: matplotlib's name; by default one that suits the sign.
-        signed: maps are `centred` scores.
+        signed: maps are scores with zero at 0.5.
     """
     maps = maps.detach().cpu().float().clamp(0, 1)
     strength = (2 * maps - 1).abs() if signed else maps
@@ -91,38 +78,6 @@ def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
     ImageDraw.Draw(strip).text((4, height / 2), text, fill="black", font=font, anchor="lm")
     pixels = torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
     return torch.cat([pixels, picture.cpu()], dim=-2)
-
-
-def legend(
-    width: int,
-    words: Sequence[str],
-    opacity: float = OPACITY,
-    colour_map: str | None = None,
-    signed: bool = False,
-    height: int = 22,
-) -> Tensor:
-    """Draw the colours of `overlay` on mid-grey from low to high, a word at either end.
-
-    Returns:
-        A strip (3 height width) on white; the words are left out where it is too narrow.
-    """
-    font = ImageFont.load_default(height * 0.55)
-    gap = height // 4
-    left, right = (int(font.getlength(word)) + 2 * gap for word in words)
-    if width < left + right + 2 * height:
-        left, right, words = gap, gap, ("", "")
-    bar = max(1, min(width - left - right, 8 * height))
-    ramp = torch.linspace(0, 1, bar).expand(1, 1, height - 2 * gap, bar)
-    grey = torch.full((1, 3, height - 2 * gap, bar), 0.5)
-    colours = overlay(grey, ramp, opacity, colour_map, signed)[0]
-    strip = Image.new("RGB", (width, height), "white")
-    strip.paste(Image.fromarray(_to_bytes(colours)), (left, gap))
-    pen = ImageDraw.Draw(strip)
-    pen.text((gap, height / 2), words[0], fill="black", font=font, anchor="lm")
-    pen.text((left + bar + gap, height / 2), words[1], fill="black", font=font, anchor="lm")
-    if signed and bar > 2 * height:
-        pen.text((left + bar / 2, height / 2), "0", fill="black", font=font, anchor="mm")
-    return torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
 
 
 def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
