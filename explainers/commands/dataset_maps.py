@@ -17,6 +17,7 @@ from datamodules.shard_files.byte_sizes import size_in_bytes
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
+from explainers.commands.drawing_options import chosen_kind, chosen_style
 from explainers.commands.map_pictures import PICTURES, MapPictures
 from explainers.commands.prepared_images import Prepared, PreparedImages
 from explainers.explanation import Answer, Explanation
@@ -82,7 +83,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         return 130
     print(f"{len(writer)} maps in {len(writer.shards)} shards: {writer.folder / SPLIT}-*.tar")
     if arguments.pictures:
-        print(f"their pictures: {writer.folder / PICTURES}/*.png")
+        print(f"their pictures: {writer.folder / PICTURES}/*.{chosen_kind(arguments)}")
     if writer.left_out:
         print(
             f"error: {len(writer.left_out)} of {len(contents)} images were left out; "
@@ -134,7 +135,10 @@ def _write(
         num_workers=arguments.workers,
         collate_fn=list,
     )
-    pictures = MapPictures(writer.folder, images.contents) if images.drawn else None
+    pictures = None
+    if images.drawn:
+        style, kind = chosen_style(arguments), chosen_kind(arguments)
+        pictures = MapPictures(writer.folder, images.contents, style, kind)
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
     with bar:
         for batch in loader:
