@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
@@ -58,18 +59,26 @@ class LabelledMap:
 def figure_of_maps(
     rows: Sequence[Sequence[LabelledMap]],
     style: DrawingStyle = DEFAULT_STYLE,
+    references: Sequence[Tensor | None] = (),
 ) -> "Figure":
     """Draw maps in rows, each row of one image.
 
     The image stands first in its row, with its class, if the style says so or there are several
     maps; a single map is drawn alone, with all its words.
+
+    Args:
+        rows: of at least one map each.
+        style: colours, opacity and so on.
+        references: an image (3 _ _) beside that of each row, or None.
     """
     alone = len(rows) == 1 and len(rows[0]) == 1
     tiles: list[list[Tile]] = []
     bars: dict[bool, ColourBar] = {}
-    for row in rows:
+    for row, reference in zip_longest(rows, references):
         first = row[0]
         drawn = [] if alone and not style.beside else [_with_words(Tile(first.image), first)]
+        if reference is not None:
+            drawn.append(Tile(reference, title="reference"))
         for one in row:
             values = style.drawable(one.one_map, one.scores, one.signed)
             tile = style.tile(one.image, values, bool(one.caveat))
@@ -80,7 +89,8 @@ def figure_of_maps(
                 note = f"{one.caption}  {one.percent}" if other else ""
                 warning = one.caveat if other else ""
                 drawn.append(replace(tile, title=one.method, note=note, warning=warning))
-            bar = style.bar(values, one.meaning if alone else "", numbers=alone)
+            of_all = "each map to its own largest score" if values.diverging else "importance"
+            bar = style.bar(values, one.meaning if alone else of_all, numbers=alone)
             if bar is not None:
                 bars.setdefault(values.diverging, bar)
         tiles.append(drawn)
