@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=named_path,
         metavar="FOLDER",
-        help="or FILE.png, .pdf or .svg: one figure of all images, and no arrays",
+        help="or FILE.png, .jpg, .pdf or .svg: one figure of all images, and no arrays",
     )
     add_drawing_arguments(parser)
     add_data_set_arguments(parser)
@@ -153,6 +153,8 @@ def _require_the_right_option(arguments: argparse.Namespace) -> None:
     for path in map(Path, arguments.image or ()):
         if path.is_dir():
             raise InputError(f"--image {path} is a folder; give it as --images {path}")
+        if path.resolve() == arguments.output.resolve():
+            raise InputError(f"--output {path} is an image to explain; name another file")
     if arguments.images is not None:
         path = Path(arguments.images)
         if path.suffix[1:].lower() in EXTENSIONS and path.is_file():

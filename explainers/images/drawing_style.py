@@ -116,10 +116,10 @@ class DrawingStyle:
             strength = (2 * values - 1).clamp(min=0) if one.diverging else values
             return Tile(keep(image, strength)[0])
         levels = self._levels(one.diverging)
-        colours = matplotlib.colormaps[self._colours(one.diverging)](levels)
-        lines = Contours(one.values, levels, [to_hex((*rgb[:3], 1)) for rgb in colours])
-        return Tile(overlay(image, torch.zeros_like(values))[0] if faint else image[0],
-                    contours=lines)  # fmt: skip
+        table = matplotlib.colormaps[self._colours(one.diverging)]
+        lines = Contours(one.values, levels, [to_hex(table(level)) for level in levels])
+        shown = overlay(image, torch.zeros_like(values)) if faint else image
+        return Tile(shown[0], contours=lines)
 
     def bar(self, one: Drawable, text: str, numbers: bool = True) -> ColourBar | None:
         """The scale of a map's colours; None where there are none, as in a mask.

@@ -19,7 +19,7 @@ from explainers.images.tiles import BAR, LINE, MARGIN, TICKS, ColourBar, Pen, Ti
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "pdf", "svg")
+FORMATS = ("png", "pdf", "svg", "jpg")
 """Kinds of files that figures are written as."""
 
 THEMES = {
@@ -121,10 +121,11 @@ def encoded(figure: "Figure", kind: str = "png") -> bytes:
     """The content of a file of one of `FORMATS`."""
     import matplotlib as mpl
 
-    undated = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    quality = {"quality": 90} if kind == "jpg" else {}
     file = io.BytesIO()
     with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "explainers"}):
-        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated[kind])
+        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated, pil_kwargs=quality)
     return file.getvalue()
 
 

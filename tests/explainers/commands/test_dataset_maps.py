@@ -76,10 +76,12 @@ def test_pictures_of_images_with_one_key_are_all_kept(config, tmp_path):
 
 def test_pictures_of_a_crop_are_of_the_crop(config, folder, tmp_path):
     assert explain(config, folder, tmp_path / "out", "--pictures", "--crop") == 0
-    size = load_untrained(config).classifier.size[1]
-    for path in (tmp_path / "out/pictures").iterdir():
+    explanation = load_untrained(config).explain(sorted(folder.rglob("*.png")), crop=True)
+    for path, one in zip(
+        sorted((tmp_path / "out/pictures").iterdir()), explanation.pictures(), strict=True
+    ):
         with Image.open(path) as picture:
-            assert picture.width == size
+            assert picture.size == one.shape[:0:-1]
 
 
 def test_pictures_of_single_images_need_no_option(config, folder, tmp_path, capsys):
