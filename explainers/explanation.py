@@ -196,7 +196,7 @@ class Explanation:
         Args:
             folder: of the files, which need not be there.
             style: of the figures.
-            kind: of their files: one of `figure.FORMATS`.
+            kind: of their files: one of `drawing_choices.FORMATS`.
 
         Returns:
             The files of the figures.

@@ -2,11 +2,21 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explainers.errors import InputError
-from explainers.images.drawing import COLOUR_MAP, COLOUR_MAPS, OPACITY
-from explainers.images.drawing_style import DRAWINGS, SIGNS, DrawingStyle
-from explainers.images.figure import FORMATS, THEMES
+from explainers.images.drawing_choices import (
+    COLOUR_MAP,
+    COLOUR_MAPS,
+    DRAWINGS,
+    FORMATS,
+    OPACITY,
+    SIGNS,
+    THEMES,
+)
+
+if TYPE_CHECKING:
+    from explainers.images.drawing_style import DrawingStyle
 
 
 def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +53,10 @@ def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_style(arguments: argparse.Namespace) -> DrawingStyle:
+def chosen_style(arguments: argparse.Namespace) -> "DrawingStyle":
     """The style that the options describe; InputError if the opacity is out of range."""
+    from explainers.images.drawing_style import DrawingStyle
+
     return DrawingStyle(
         opacity=arguments.opacity,
         colour_map=arguments.colours,

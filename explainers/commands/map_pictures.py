@@ -22,7 +22,7 @@ class MapPictures:
         folder: of the shards.
         contents: all images; where several have the same key, their positions are added.
         style: of the pictures.
-        kind: of their files: one of `figure.FORMATS`.
+        kind: of their files: one of `drawing_choices.FORMATS`.
     """
 
     def __init__(

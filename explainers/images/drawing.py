@@ -11,14 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from explainers.errors import InputError
+from explainers.images.drawing_choices import COLOUR_MAP, COLOUR_MAPS, OPACITY
 
-COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
-"""Perceptually uniform colour maps, each with its diverging counterpart for signed scores;
-people of any colour vision tell both ends of all of them apart."""
-
-COLOUR_MAP = "inferno"
 SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # white at zero, red above and blue below
-OPACITY = 0.85
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
 
 
@@ -38,6 +33,19 @@ def colourise(maps: Tensor, colour_map: str = COLOUR_MAP) -> Tensor:
     return table[index].permute(0, 3, 1, 2)
 
 
+def centred(scores: Tensor) -> Tensor:
+    """Bring signed scores (b 1 h w) to [0, 1] with zero at 0.5, for a picture and nothing else.
+
+    Each image is clipped at its 1 % and 99 % quantiles, and stretched to the larger of the two.
+    """
+    pixels = scores.detach().float().cpu().flatten(1).numpy()
+    # Not torch.quantile, which refuses photographs of more than 16 million pixels.
+    low, high = np.quantile(pixels, [0.01, 0.99], axis=1, keepdims=True)
+    reach = np.maximum(np.maximum(-low, high), np.finfo(np.float32).tiny)
+    shown = 0.5 + 0.5 * np.clip(pixels, low, high) / reach
+    return torch.from_numpy(shown).float().clamp(0, 1).view_as(scores)
+
+
 def overlay(
     images: Tensor,
     maps: Tensor,
@@ -54,7 +62,7 @@ def overlay(
         maps: (b 1 h w) in [0, 1], where 1 is important; if signed, where 0.5 is not.
         opacity: of the colours of the most important pixels, in [0, 1].
         colour_map: matplotlib's name; by default one that suits the sign.
-        signed: maps are scores with zero at 0.5.
+        signed: maps are `centred` scores.
     """
     maps = maps.detach().cpu().float().clamp(0, 1)
     strength = (2 * maps - 1).abs() if signed else maps

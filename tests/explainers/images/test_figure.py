@@ -4,7 +4,8 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from explainers.images.figure import FORMATS, figure_of, rendered, save_figure
+from explainers.images.drawing_choices import FORMATS
+from explainers.images.figure import figure_of, rendered, save_figure
 from explainers.images.tiles import ColourBar, Tile
 
 RED = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
