@@ -149,8 +149,10 @@ class Explanation:
         """Each map with its image, class and method, to be drawn."""
         maps = zip(self.images, self.map_list, self.score_list, strict=True)
         words = zip(self.captions, self.probabilities.tolist(), strict=True)
-        same = (self.method, self.meaning, self.signed)
-        return [LabelledMap(*a, *b, *same) for a, b in zip(maps, words, strict=True)]
+        return [
+            LabelledMap(*a, *b, method=self.method, meaning=self.meaning, signed=self.signed)
+            for a, b in zip(maps, words, strict=True)
+        ]
 
     def figures(self, style: DrawingStyle = DEFAULT_STYLE) -> "list[Figure]":
         """Draw each as a matplotlib figure, with class, probability, method and a colour bar.

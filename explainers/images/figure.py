@@ -115,10 +115,10 @@ def encoded(figure: "Figure", kind: str = "png") -> bytes:
     import matplotlib as mpl
 
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
-    quality = {"quality": 90} if kind == "jpg" else {}
+    quality: dict[str, Any] = {"pil_kwargs": {"quality": 90}} if kind == "jpg" else {}
     file = io.BytesIO()
     with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "explainers"}):
-        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated, pil_kwargs=quality)
+        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated, **quality)
     return file.getvalue()
 
 
