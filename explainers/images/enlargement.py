@@ -32,15 +32,22 @@ def smooth(values: Tensor) -> Tensor:
     for cells in GRIDS:
         if cells > min(seen.shape[-2:]) // 2:
             break
-        missed = (
-            (_bilinear(_bilinear(seen, [cells, cells]), seen.shape[-2:]) - seen).square().mean()
-        )
-        if missed.sqrt() <= TOLERANCE * (high - low):
-            grid = _bilinear(values, [cells, cells])
+        grid, missed = _grid_of(seen, cells)
+        if missed <= TOLERANCE * (high - low):
             size = list(values.shape[-2:])
             enlarged = F.interpolate(grid[None], size, mode="bicubic", align_corners=False)[0]
             return torch.clamp(enlarged, low, high)
     return values
+
+
+def _grid_of(values: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """The grid (1 cells cells) that comes nearest to values (1 h w), and what it misses."""
+    grid = values.new_zeros(1, cells, cells)
+    missed = values
+    for _ in range(3):  # the centre of a cell lies between pixels, where the slope changes
+        grid = grid + _bilinear(missed, [cells, cells])
+        missed = values - _bilinear(grid, values.shape[-2:])
+    return grid, missed.square().mean().sqrt()
 
 
 def _bilinear(values: Tensor, size: list[int] | torch.Size) -> Tensor:

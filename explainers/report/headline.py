@@ -24,12 +24,12 @@ def headline(
     best: dict[str, Row] = {}
     fooled = []
     for metric, higher in directions.items():
-        first = best_of(methods, metric)
+        first = best_of(_scored(methods, metric), metric)
         if first is None:
             continue
         if len({row.get(metric) for row in methods}) > 1:
             best[metric] = first
-        nothing = best_of(baselines, metric)
+        nothing = best_of(_scored(baselines, metric), metric)
         sign = 1 if higher else -1
         if nothing is not None and sign * nothing[metric] >= sign * first[metric]:
             fooled.append(f"{title(metric)} (`{nothing['explainer']}`)")
@@ -49,6 +49,13 @@ def headline(
             "do not rank by that alone."
         )
     return sentences
+
+
+def _scored(rows: Sequence[Row], metric: str) -> list[Row]:
+    """Rows with a figure that is a number."""
+    return [
+        row for row in rows if isinstance(row.get(metric), float) and row[metric] == row[metric]
+    ]
 
 
 def _beats_all(name: str, methods: Sequence[Row], records: Sequence[Row], metric: str) -> bool:

@@ -46,7 +46,9 @@ def test_signed_scores_are_centred_at_zero_and_clipped_at_their_quantiles():
     assert one.ends == (pytest.approx(-2.96), pytest.approx(2.96))
     expected = 0.5 + 0.5 * scores.clamp(-0.96, 2.96) / 2.96
     torch.testing.assert_close(one.values, expected, rtol=0, atol=1e-6)
-    assert torch.equal(DrawingStyle().drawable(scores, 10 * scores, True).values, one.values)
+    torch.testing.assert_close(
+        DrawingStyle().drawable(scores, 10 * scores, True).values, one.values
+    )
 
 
 def test_scores_of_zero_are_the_centre_and_one_sign_stays_on_its_side():
