@@ -13,7 +13,9 @@ def headline(
     records: Sequence[Row],
     directions: Mapping[str, bool],
 ) -> list[str]:
-    """Sentences, as Markdown: who wins most metrics, by chance or not, and which metrics mislead.
+    """Sentences, as Markdown: who beats all others beyond chance, and which metrics mislead.
+
+    Metrics that an uninformative baseline wins count for no method.
 
     Args:
         methods: rows of the methods.
@@ -21,31 +23,35 @@ def headline(
         records: one an image and method.
         directions: by metric, whether higher is better.
     """
-    best: dict[str, Row] = {}
+    best: dict[str, list[str]] = {}
     fooled = []
     for metric, higher in directions.items():
         first = best_of(_scored(methods, metric), metric)
         if first is None:
             continue
-        if len({row.get(metric) for row in methods}) > 1:
-            best[metric] = first
         nothing = best_of(_scored(baselines, metric), metric)
         sign = 1 if higher else -1
         if nothing is not None and sign * nothing[metric] >= sign * first[metric]:
             fooled.append(f"{title(metric)} (`{nothing['explainer']}`)")
+        elif len({row.get(metric) for row in methods}) > 1:
+            best.setdefault(first["explainer"], []).append(metric)
     sentences = []
     if best:
-        names = [row["explainer"] for row in best.values()]
-        most = max(dict.fromkeys(names), key=names.count)
-        mine = [metric for metric, row in best.items() if row["explainer"] == most]
-        count = f"{len(mine)} of {len(best)} metrics" if len(best) > 1 else title(mine[0])
-        sure = [title(metric) for metric in mine if _beats_all(most, methods, records, metric)]
-        chance = f"by more than chance in {', '.join(sure)}" if sure else "nowhere beyond chance"
-        if len(methods) > 1:
-            sentences.append(f"`{most}` is best by {count}, {chance}.")
+        sure = {
+            name: [title(one) for one in metrics if _beats_all(name, methods, records, one)]
+            for name, metrics in best.items()
+        }
+        told = [f"`{name}` in {', '.join(metrics)}" for name, metrics in sure.items() if metrics]
+        most = max(best, key=lambda name: len(best[name]))
+        count = f"{len(best[most])} of {sum(map(len, best.values()))} metrics"
+        sentences.append(
+            f"Better than every other method by more than chance: {'; '.join(told)}."
+            if told
+            else f"No method beats all others by more than chance; `{most}` is best in {count}."
+        )
     if fooled:
         sentences.append(
-            f"A map that explains nothing is as good as the best method by {', '.join(fooled)}: "
+            f"A map that explains nothing is as good as the best method in {', '.join(fooled)}: "
             "do not rank by that alone."
         )
     return sentences

@@ -29,9 +29,8 @@ def test_winner_is_told_with_what_is_beyond_chance():
         a=[5.0 + index % 3 for index in range(20)], b=[index % 3 for index in range(20)]
     )
     (sentence,) = headline(rows(found), [], found, DIRECTIONS)
-    assert (
-        sentence
-        == "`a` is best by 2 of 2 metrics, by more than chance in average drop, average gain."
+    assert sentence == (
+        "Better than every other method by more than chance: `a` in average drop, average gain."
     )
 
 
@@ -42,8 +41,8 @@ def test_difference_within_chance_and_metric_that_a_baseline_wins_are_told():
     )
     nothing = [{"explainer": "ones", "average_drop": -9.0, "average_gain": 0.0}]
     first, second = headline(rows(found), nothing, found, DIRECTIONS)
-    assert first == "`a` is best by 2 of 2 metrics, nowhere beyond chance."
-    assert "as good as the best method by average drop (`ones`): do not rank" in second
+    assert first == "No method beats all others by more than chance; `a` is best in 1 of 1 metrics."
+    assert "as good as the best method in average drop (`ones`): do not rank" in second
 
 
 def test_one_method_wins_nothing():
