@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 
 from explainers.images.drawing_choices import THEMES
@@ -93,10 +95,7 @@ def figure_of(
 
 def rendered(figure: "Figure") -> Tensor:
     """The pixels (3 h w) in [0, 1] of a figure that `figure_of` made."""
-    canvas: Any = figure.canvas
-    canvas.draw()
-    pixels = torch.from_numpy(np.array(canvas.buffer_rgba())[..., :3])
-    return pixels.permute(2, 0, 1).float() / 255
+    return torch.from_numpy(_pixels(figure)).permute(2, 0, 1).float() / 255
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:
@@ -114,12 +113,22 @@ def encoded(figure: "Figure", kind: str = "png") -> bytes:
     """The content of a file of one of `drawing_choices.FORMATS`."""
     import matplotlib as mpl
 
-    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
-    quality: dict[str, Any] = {"pil_kwargs": {"quality": 90}} if kind == "jpg" else {}
     file = io.BytesIO()
+    if kind in ("png", "jpg"):  # without the opacity that matplotlib writes for each pixel
+        image, dots = Image.fromarray(_pixels(figure)), (figure.dpi, figure.dpi)
+        image.save(file, "JPEG" if kind == "jpg" else "PNG", dpi=dots, quality=90)
+        return file.getvalue()
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
     with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "explainers"}):
-        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated, **quality)
+        figure.savefig(file, format=kind, dpi=figure.dpi, metadata=undated)
     return file.getvalue()
+
+
+def _pixels(figure: "Figure") -> npt.NDArray[np.uint8]:
+    """The pixels (h w 3) of a figure as bytes."""
+    canvas: Any = figure.canvas
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _size(tile: Tile, side: float) -> tuple[float, float]:

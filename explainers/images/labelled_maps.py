@@ -72,6 +72,7 @@ def figure_of_maps(
         references: an image (3 _ _) beside that of each row, or None.
     """
     alone = len(rows) == 1 and len(rows[0]) == 1
+    meanings = {one.meaning for row in rows for one in row}
     tiles: list[list[Tile]] = []
     bars: dict[bool, ColourBar] = {}
     for row, reference in zip_longest(rows, references):
@@ -89,8 +90,10 @@ def figure_of_maps(
                 note = f"{one.caption}  {one.percent}" if other else ""
                 warning = one.caveat if other else ""
                 drawn.append(replace(tile, title=one.method, note=note, warning=warning))
-            of_all = "each map to its own largest score" if values.diverging else "importance"
-            bar = style.bar(values, one.meaning if alone else of_all, numbers=alone)
+            text = one.meaning if meanings == {one.meaning} else "importance"
+            if values.diverging and not alone:
+                text += ", each map to its own largest score"
+            bar = style.bar(values, text, numbers=alone)
             if bar is not None:
                 bars.setdefault(values.diverging, bar)
         tiles.append(drawn)

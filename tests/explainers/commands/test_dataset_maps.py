@@ -172,7 +172,7 @@ def test_crop_is_explained_as_the_model_is_evaluated(config, folder, tmp_path):
         (["--images", "binary"], "binary is no list of images, as it is no text"),
         (["--images", "empty.tar"], "no sample in empty.tar"),
         (["--images", "text.tar"], "text.tar is not a readable tar file"),
-        (["--output", "one.png"], "--output one.png is a file; name a folder"),
+        (["--output", "one.png"], "--output one.png is one figure; with --images, name a folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_once(
