@@ -120,7 +120,9 @@ def _cell(
     values = DEFAULT_STYLE.drawable(drawn.one_map, drawn.scores, drawn.signed)
     picture = DEFAULT_STYLE.tile(drawn.image, values, bool(drawn.caveat)).picture
     lines = [f"{title(metric)} {number(value)}" for metric, value in scores.items()]
-    score = f"{title(shown)} {number(scores[shown])}" if shown in scores else ""
+    score = ""
+    if shown is not None and shown in scores:
+        score = f"{title(shown)} {number(scores[shown])}"
     return MapCell(name, _jpeg(picture), _grey(drawn.one_map), score, "\n".join(lines), baseline)
 
 
