@@ -56,34 +56,6 @@ def test_explain_writes_picture_and_arrays(bundle, photo, tmp_path, capsys):
     assert (tmp_path / "out/photo.png").is_file()
 
 
-def test_kind_of_file_and_style_are_chosen(bundle, photo, tmp_path):
-    more = ["--format", "svg", "--drawing", "contour", "--theme", "dark", "--beside"]
-    assert explain(bundle, tmp_path / "out", photo, more=more) == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.npz", "photo.svg"]
-
-
-def test_output_with_the_suffix_of_a_figure_is_one_figure_of_all(bundle, photo, tmp_path, capsys):
-    output = tmp_path / "new/figure.pdf"
-    assert explain(bundle, output, photo, photo, more=["--target", "1", "2"]) == 0
-    assert [path.name for path in output.parent.iterdir()] == ["figure.pdf"]
-    assert str(output) in capsys.readouterr().out
-    assert explain(bundle, output, photo, more=["--format", "pdf"]) == 2
-    assert "is one figure; with --format, name a folder" in one_line(capsys)
-    assert explain(bundle, photo, photo) == 2
-    assert "is an image to explain; name another file" in one_line(capsys)
-
-
-def test_class_that_the_network_rules_out_is_told(bundle, photo, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("explainers.images.labelled_maps.RULED_OUT", 1.0)
-    assert explain(bundle, tmp_path / "out", photo) == 0
-    assert "the network rules this class out" in capsys.readouterr().out
-
-
-def test_opacity_out_of_range(bundle, photo, tmp_path, capsys):
-    assert explain(bundle, tmp_path / "out", photo, more=["--opacity", "2"]) == 2
-    assert "opacity must be in [0, 1], got 2.0" in one_line(capsys)
-
-
 def test_uncertainty_is_told_and_saved_when_asked_for(bundle, photo, tmp_path, capsys):
     assert explain(bundle, tmp_path / "out", photo, more=["--uncertainty"]) == 0
     with np.load(tmp_path / "out/photo.npz") as arrays:
