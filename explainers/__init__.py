@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from explainers.bundle import load_explainer as load_explainer
     from explainers.classifier import FrozenClassifier as FrozenClassifier
     from explainers.explanation import Explanation as Explanation
+    from explainers.explanation import plot as plot
     from explainers.methods import *
     from explainers.methods.similarity import SimilarityExplainer as SimilarityExplainer
     from explainers.training import LearnedExplainer as LearnedExplainer
@@ -29,6 +30,7 @@ _MODULES = {
     "LearnedExplainer": "explainers.training",
     "SimilarityExplainer": "explainers.methods.similarity",
     "load_explainer": "explainers.bundle",
+    "plot": "explainers.explanation",
 }
 """Public names beside the methods, which `explainers.methods` lists."""
 

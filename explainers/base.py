@@ -42,6 +42,8 @@ class Explainer(LightningModule, ABC):
             defaults do not.
         export_obstacle: why it cannot be exported as one graph; None where it can be.
         signed: scores below 0 are negative attribution, which pictures show in another colour.
+        label: the method's name in pictures.
+        map_meaning: what a map's values measure, likewise.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
         fixed_classes: it has learned maps of its classes, and others need another training.
@@ -55,6 +57,7 @@ class Explainer(LightningModule, ABC):
     quick_settings: ClassVar[dict[str, Any]] = {}
     export_obstacle: str | None = "is not one network"
     signed: bool = False
+    map_meaning: str = "importance"
     reads_target: bool = True
     fixed_classes: bool = False
     first_predicted: int = 0
@@ -62,6 +65,7 @@ class Explainer(LightningModule, ABC):
 
     def __init__(self, classifier: ClassifierSource) -> None:
         super().__init__()
+        self.label = type(self).__name__
         self.classifier = FrozenClassifier.of(classifier)
         # Networks are recorded as their sources: hyperparameters are plain values.
         self.save_hyperparameters(ignore=["classifier", "auxiliary", "head", "_instantiator"])
@@ -164,8 +168,8 @@ class Explainer(LightningModule, ABC):
             uncertainties = disagreement(
                 lambda *one: self.to_maps(self(*one)), given.images, target
             )
-        maps = self.to_maps(scores)
-        answer = Answer(maps, scores, target, probabilities, uncertainties, self.signed)
+        signs = (self.signed, self.label, self.map_meaning)
+        answer = Answer(self.to_maps(scores), scores, target, probabilities, uncertainties, *signs)
         return Explanation.of(answer, given.originals, given.names, self.classifier.class_names)
 
     def tell_apart(self, texts: Sequence[str]) -> None:

@@ -1,17 +1,21 @@
 """Explanations of images: a map and scores an image, with target, probability and caption."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.images.drawing import save_picture
-from explainers.images.drawing_style import DrawingStyle
+from explainers.images.drawing_style import DEFAULT_STYLE, DrawingStyle
+from explainers.images.figure import encoded, rendered, save_figure
+from explainers.images.labelled_maps import LabelledMap, figure_of_maps
 from explainers.images.reading import at_sizes_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Answer(NamedTuple):
@@ -24,6 +28,8 @@ class Answer(NamedTuple):
         probabilities: of the labels (b).
         uncertainties: (b 1 h w); None unless requested.
         signed: whether scores below 0 are negative attribution.
+        method: name of the method.
+        meaning: what its values measure.
     """
 
     maps: Tensor
@@ -32,6 +38,8 @@ class Answer(NamedTuple):
     probabilities: Tensor
     uncertainties: Tensor | None
     signed: bool
+    method: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Explanation:
         uncertainty_list: each (1 h w), the standard deviation of the map under small changes of
             the image; see `agreement.disagreement`. None unless requested.
         signed: whether scores below 0 are negative attribution.
+        method: name of the method, as pictures have it.
+        meaning: what its values measure.
     """
 
     images: Sequence[Tensor]
@@ -60,6 +70,8 @@ class Explanation:
     names: Sequence[str]
     uncertainty_list: Sequence[Tensor] | None = None
     signed: bool = False
+    method: str = ""
+    meaning: str = ""
 
     @classmethod
     def of(
@@ -82,6 +94,8 @@ class Explanation:
             names=names,
             uncertainty_list=None if uncertainties is None else at_sizes_of(images, uncertainties),
             signed=answer.signed,
+            method=answer.method,
+            meaning=answer.meaning,
         )
 
     @property
@@ -116,35 +130,44 @@ class Explanation:
         """The explanation of one image."""
         index = range(len(self))[index]
         one = slice(index, index + 1)
-        return Explanation(
-            self.images[one],
-            self.map_list[one],
-            self.score_list[one],
-            self.target[one],
-            self.probabilities[one],
-            self.captions[one],
-            self.names[one],
-            None if self.uncertainty_list is None else self.uncertainty_list[one],
-            self.signed,
+        return replace(
+            self,
+            images=self.images[one],
+            map_list=self.map_list[one],
+            score_list=self.score_list[one],
+            target=self.target[one],
+            probabilities=self.probabilities[one],
+            captions=self.captions[one],
+            names=self.names[one],
+            uncertainty_list=self.uncertainty_list and self.uncertainty_list[one],
         )
 
     def __iter__(self) -> Iterator["Explanation"]:
         return (self[index] for index in range(len(self)))
 
-    def pictures(self, style: DrawingStyle = DrawingStyle()) -> list[Tensor]:  # noqa: B008  it is frozen
-        """Draw each as a picture (3 _ _) in [0, 1], with its class above and a legend below.
+    def labelled(self) -> list[LabelledMap]:
+        """Each map with its image, class and method, to be drawn."""
+        maps = zip(self.images, self.map_list, self.score_list, strict=True)
+        words = zip(self.captions, self.probabilities.tolist(), strict=True)
+        return [
+            LabelledMap(*a, *b, method=self.method, meaning=self.meaning, signed=self.signed)
+            for a, b in zip(maps, words, strict=True)
+        ]
+
+    def figures(self, style: DrawingStyle = DEFAULT_STYLE) -> "list[Figure]":
+        """Draw each as a matplotlib figure, with class, probability, method and a colour bar.
 
         Signed scores are red where positive, blue where negative, and white at zero.
         """
-        drawn = []
-        for one in self:
-            text, probability = one.captions[0], float(one.probabilities[0])
-            if not np.isnan(probability):
-                text += f"  {100 * probability:.1f} %"
-            drawn.append(
-                style.draw(one.images[0], one.map_list[0], one.score_list[0], one.signed, text)
-            )
-        return drawn
+        return [figure_of_maps([[one]], style) for one in self.labelled()]
+
+    def pictures(self, style: DrawingStyle = DEFAULT_STYLE) -> list[Tensor]:
+        """The pixels (3 _ _) in [0, 1] of `figures`."""
+        return [rendered(figure) for figure in self.figures(style)]
+
+    def _repr_png_(self) -> bytes:
+        """The figure that a notebook shows."""
+        return encoded(plot(self))
 
     def arrays(self) -> list[dict[str, Any]]:
         """The arrays that `save` writes, one dict an image."""
@@ -161,25 +184,61 @@ class Explanation:
             saved.append(arrays)
         return saved
 
-    def save(self, folder: str | Path, style: DrawingStyle = DrawingStyle()) -> list[Path]:  # noqa: B008
-        """Write NAME.png, one of `pictures`, and NAME.npz for each image.
+    def save(
+        self,
+        folder: str | Path,
+        style: DrawingStyle = DEFAULT_STYLE,
+        kind: str = "png",
+    ) -> list[Path]:
+        """Write NAME.png, one of `figures`, and NAME.npz for each image.
 
         The npz holds `map` (h w) float32 in [0, 1], `scores` (h w), `target` and `probability`;
         and `uncertainty` (h w), if requested.
 
+        Args:
+            folder: of the files, which need not be there.
+            style: of the figures.
+            kind: of their files: one of `drawing_choices.FORMATS`.
+
         Returns:
-            The PNG files.
+            The files of the figures.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         files = []
-        for one in self:
-            path = folder / one.names[0]
-            (picture,), (arrays,) = one.pictures(style), one.arrays()
-            path.parent.mkdir(parents=True, exist_ok=True)  # names may have folders of their own
-            files.append(save_picture(picture, path.with_name(path.name + ".png")))
-            np.savez_compressed(path.with_name(path.name + ".npz"), **arrays)
+        for name, figure, arrays in zip(
+            self.names, self.figures(style), self.arrays(), strict=True
+        ):
+            path = folder / name  # names may have folders of their own
+            files.append(save_figure(figure, path.with_name(f"{path.name}.{kind}")))
+            np.savez_compressed(path.with_name(f"{path.name}.npz"), **arrays)
         return files
+
+
+def plot(
+    explanations: Explanation | Mapping[str, Explanation],
+    style: DrawingStyle = DEFAULT_STYLE,
+) -> "Figure":
+    """Draw explanations of the same images as one figure: a row an image, a column a method.
+
+    Args:
+        explanations: of one method, or of several by the name that stands above their maps.
+        style: colours, opacity and so on.
+
+    Raises:
+        ValueError: there is none, or they are of different numbers of images.
+    """
+    if isinstance(explanations, Explanation):
+        explanations = {explanations.method: explanations}
+    lengths = {name: len(one) for name, one in explanations.items()}
+    if len(set(lengths.values())) != 1 or not all(lengths.values()):
+        raise ValueError(
+            f"every explanation must be of the same images, at least one; got {lengths}"
+        )
+    columns = [
+        [replace(one, method=name) for one in explanation.labelled()]
+        for name, explanation in explanations.items()
+    ]
+    return figure_of_maps(list(zip(*columns, strict=True)), replace(style, beside=True))
 
 
 def _stack(maps: Sequence[Tensor]) -> Tensor:

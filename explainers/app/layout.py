@@ -9,8 +9,8 @@ from typing import Any
 
 from explainers.app.page import Page, View
 from explainers.errors import InputError
-from explainers.images.drawing import COLOUR_MAPS, OPACITY
-from explainers.images.drawing_style import SIGNS, DrawingStyle
+from explainers.images.drawing_choices import COLOUR_MAPS, OPACITY, SIGNS
+from explainers.images.drawing_style import DrawingStyle
 
 VIEWS_LIVE = 3600  # seconds without a click
 MAX_VISITORS = 32  # whose images are kept in memory; beyond, the earliest visitor's is dropped

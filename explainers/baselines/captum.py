@@ -90,7 +90,7 @@ class CaptumBaseline(Explainer):
                 f"noisy_copies average gradients, and {method} takes none; choose one of "
                 f"{', '.join(gradients)}, or noisy_copies=0"
             )
-        self.method = method
+        self.method = self.label = method
         self.signed = method != "Saliency"
         self.samples = samples
         self.window = window

@@ -61,7 +61,7 @@ class CAMBaseline(Explainer):
         require_known("method", method, CAM_METHODS)
         package("pytorch_grad_cam", "grad-cam")
         outputs, pooled = _outputs(self.classifier)
-        self.method = method
+        self.method = self.label = method
         self.layer = _default_layer(outputs, pooled, self.classifier) if layer is None else layer
         require_known("layer", self.layer, outputs)
         output = outputs[self.layer]

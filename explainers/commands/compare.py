@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from datamodules import ImageDataModule
 from datamodules.samples.order import evenly_spread
@@ -115,6 +115,9 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     data: ImageDataModule = build(config.data, ImageDataModule)
     choose_images(data, classifier)
     data.setup("test")
+    if config.limit is not None:
+        positions = evenly_spread(config.limit, len(data.test_set))  # type: ignore[arg-type]
+        data.test_set = Subset(data.test_set, positions)
     batches = _with_references(data.test_dataloader(), classifier, config.references)
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
@@ -142,6 +145,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
         **data.protocol,
         "data": config.data,
         **({"references": config.references} if config.references else {}),
+        **({"limit": config.limit} if config.limit is not None else {}),
         "classifier": {"source": classifier.source, "sha256": classifier.fingerprint()},
         "metrics": metrics,
         **({"fill": FILL_NAMED} if config.fills else {}),

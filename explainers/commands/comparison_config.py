@@ -57,6 +57,7 @@ class ComparisonConfig:
         baseline: name of the row that differences of all others are paired with.
         judge: folder of the masked-input surrogate that metrics of EVAL-X ask; `explainers judge`
             trains one.
+        limit: images that are explained at most, spread evenly over the test split.
 
     Raises:
         InputError: a number is out of range.
@@ -73,18 +74,23 @@ class ComparisonConfig:
     fills: list[Literal["black", "mean", "blur", "noise"]] | None = None
     baseline: str | None = None
     judge: str | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             value = getattr(self, key)
-            least = {"chunk_size": 1, "panel_images": 0}.get(key)
+            least = {"chunk_size": 1, "panel_images": 0, "limit": 1}.get(key)
             # The parser lets null through where a type does not have it.
-            missing = value is None and key not in ("references", "fills", "baseline", "judge")
-            if missing or (least is not None and not least <= value <= MOST_IMAGES):
+            missing = value is None and key not in OPTIONAL
+            counted = least is not None and value is not None
+            if missing or (counted and not least <= value <= MOST_IMAGES):
                 raise InputError(f"{key} must be {rule}, got {shown(value)}")
 
 
 MOST_IMAGES = 10**6  # at once, or in a picture
+
+OPTIONAL = ("references", "fills", "baseline", "judge", "limit")
+"""Keys that may be null."""
 
 KEYS = [field.name for field in fields(ComparisonConfig)]
 
@@ -100,6 +106,7 @@ RULES = {
     "fills": "a list of black, mean, blur and noise, or left out",
     "baseline": "the name of a row, or left out",
     "judge": "a folder that explainers judge wrote, or left out",
+    "limit": f"a whole number of at least 1, up to {MOST_IMAGES}, or left out",
 }
 """The values that each key can have, in words."""
 

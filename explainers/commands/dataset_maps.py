@@ -16,6 +16,7 @@ from datamodules.samples.image_source import image_source_of
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
+from explainers.commands.options.drawing import chosen_kind, chosen_style
 from explainers.commands.map_pictures import PICTURES, MapPictures
 from explainers.commands.prepared_images import Prepared, PreparedImages
 from explainers.explanation import Answer, Explanation
@@ -63,7 +64,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
         return 130
     print(f"{len(writer)} maps in {len(writer.shards)} shards: {writer.folder / SPLIT}-*.tar")
     if arguments.pictures:
-        print(f"their pictures: {writer.folder / PICTURES}/*.png")
+        print(f"their pictures: {writer.folder / PICTURES}/*.{chosen_kind(arguments)}")
     if writer.left_out:
         print(
             f"error: {len(writer.left_out)} of {len(contents)} images were left out; "
@@ -91,7 +92,10 @@ def _write(
         num_workers=arguments.workers,
         collate_fn=list,
     )
-    pictures = MapPictures(writer.folder, images.contents) if images.drawn else None
+    pictures = None
+    if images.drawn:
+        style, kind = chosen_style(arguments), chosen_kind(arguments)
+        pictures = MapPictures(writer.folder, images.contents, style, kind)
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
     with bar:
         # Processes read ahead by themselves.
@@ -137,8 +141,9 @@ def _maps_of(
     targets, scores, probabilities = explainer.answer(
         tensors, None if target is None else target.repeat_interleave(len(shown), dim=0)
     )
+    signs = (explainer.signed, explainer.label, explainer.map_meaning)
     maps = explainer.to_maps(scores)
-    answer = Answer(maps, scores, targets, probabilities, None, explainer.signed)
+    answer = Answer(maps, scores, targets, probabilities, None, *signs)
     names = [one.source for one in shown]
     yield from Explanation.of(answer, list(tensors.cpu()), names, explainer.classifier.class_names)
 

@@ -12,10 +12,13 @@ from tqdm import tqdm
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
 from explainers.commands.explainer_choice import chosen
+from explainers.commands.options.drawing import chosen_kind, chosen_style, is_one_figure
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
 from explainers.commands.target_options import chosen_targets
 from explainers.errors import InputError
 from explainers.explanation import Explanation
+from explainers.images.figure import save_figure
+from explainers.images.labelled_maps import LabelledMap, figure_of_maps
 from explainers.images.reading import distinct_names
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
 
@@ -23,12 +26,14 @@ from explainers.methods.similarity.similarity_explainer import SimilarityExplain
 def run(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
     _require_the_right_option(arguments)
+    style, one_figure = chosen_style(arguments), is_one_figure(arguments)
     explainer = chosen(arguments)
     targets = chosen_targets(explainer, arguments)
     if arguments.images is not None:
         return _explain_data_set(explainer, targets, arguments)
     matches = _matches(explainer, arguments)
     failed = 0
+    rows: list[list[LabelledMap]] = []
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
     for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
@@ -46,13 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
             failed += 1
             tqdm.write(f"error: {error}", file=sys.stderr)
             continue
+        rows.append([])
         for index, one in enumerate(explanations):
             label = index if one.target.is_floating_point() else int(one.target)
             if arguments.text:
                 one = dataclasses.replace(one, captions=[arguments.text[index]])
+            if one_figure:
+                rows[-1] += one.labelled()
+                tqdm.write(f"{path}: {_in_words(one)}")
+                continue
             called = f"{name}-{label}" if len(explanations) > 1 else name
-            (picture,) = dataclasses.replace(one, names=[called]).save(arguments.output)
+            one = dataclasses.replace(one, names=[called])
+            (picture,) = one.save(arguments.output, style, chosen_kind(arguments))
             tqdm.write(_line(explainer, Path(path), one, match, picture, arguments))
+    if one_figure and rows:
+        print(save_figure(figure_of_maps(rows, style), arguments.output))
     return 2 if failed else 0
 
 
@@ -64,17 +77,30 @@ def _line(
     picture: Path,
     arguments: argparse.Namespace,
 ) -> str:
-    """The line about a picture; where images are compared, of that of the pair, which it writes."""
-    text = f"{picture}: {explanation.captions[0]}"
+    """The line about a picture; where images are compared, about the pair's, which it writes."""
+    text = f"{picture}: {_in_words(explanation)}"
     if match and isinstance(explainer, SimilarityExplainer):
-        pair = picture.with_name(f"{picture.stem}-pair.png")
-        similarity = draw_pair(explainer, path, match, pair, arguments.crop)
+        pair = picture.with_name(f"{picture.stem}-pair{picture.suffix}")
+        similarity = draw_pair(
+            explainer, path, match, pair, chosen_style(arguments), arguments.crop
+        )
         text = f"{pair}: {explainer.metric} {similarity:.3f} to {', '.join(map(str, match.files))}"
-    elif not explanation.target.is_floating_point():
-        text += f" ({100 * float(explanation.probabilities[0]):.1f} %)"
-    if arguments.uncertainty:
-        text += f", uncertainty {float(explanation.uncertainties[0]):.3f}"
+        text += _uncertainty(explanation)
     return text
+
+
+def _in_words(explanation: Explanation) -> str:
+    """Class, probability and uncertainty of an explanation, as far as they are known."""
+    (one,) = explanation.labelled()
+    caveat = f": {one.caveat}" if one.caveat else ""
+    shown = f" ({one.percent}){caveat}" if one.percent else ""
+    return f"{one.caption}{shown}{_uncertainty(explanation)}"
+
+
+def _uncertainty(explanation: Explanation) -> str:
+    if explanation.uncertainty_list is None:
+        return ""
+    return f", uncertainty {float(explanation.uncertainties[0]):.3f}"
 
 
 def _require_the_right_option(arguments: argparse.Namespace) -> None:
@@ -82,13 +108,15 @@ def _require_the_right_option(arguments: argparse.Namespace) -> None:
     for path in map(Path, arguments.image or ()):
         if path.is_dir():
             raise InputError(f"--image {path} is a folder; give it as --images {path}")
+        if path.resolve() == arguments.output.resolve():
+            raise InputError(f"--output {path} is an image to explain; name another file")
     if arguments.images is not None:
         path = Path(arguments.images)
         if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
             raise InputError(f"--images {path} is one image; give it as --image {path}")
     if arguments.pictures and arguments.images is None:
         raise InputError("--pictures goes with --images; --image writes pictures by itself")
-    if arguments.output.is_file():
+    if arguments.output.is_file() and not is_one_figure(arguments):
         raise InputError(f"--output {arguments.output} is a file; name a folder")
 
 

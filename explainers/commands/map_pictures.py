@@ -7,7 +7,8 @@ from pathlib import Path
 from datamodules.samples.image_source import ImageSource
 from explainers.commands.prepared_images import Prepared
 from explainers.explanation import Explanation
-from explainers.images.drawing import save_picture
+from explainers.images.drawing_style import DEFAULT_STYLE, DrawingStyle
+from explainers.images.figure import save_figure
 from explainers.images.reading import at_size, to_tensor
 
 PICTURES = "pictures"
@@ -20,9 +21,19 @@ class MapPictures:
     Args:
         folder: of the shards.
         contents: all images; where several have the same key, their positions are added.
+        style: of the pictures.
+        kind: of their files: one of `drawing_choices.FORMATS`.
     """
 
-    def __init__(self, folder: Path, contents: ImageSource) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        contents: ImageSource,
+        style: DrawingStyle = DEFAULT_STYLE,
+        kind: str = "png",
+    ) -> None:
+        self.style = style
+        self.kind = kind
         self.folder = folder / PICTURES
         keys = [contents.key(index) for index in range(len(contents))]
         self._repeated = {key for key, count in Counter(keys).items() if count > 1}
@@ -41,6 +52,5 @@ class MapPictures:
             explanation = dataclasses.replace(
                 explanation, images=[image], map_list=sized[0], score_list=sized[1]
             )
-        (picture,) = explanation.pictures()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return save_picture(picture, self.folder / f"{name}.png")
+        (figure,) = explanation.figures(self.style)
+        return save_figure(figure, self.folder / f"{name}.{self.kind}")

@@ -1,18 +1,19 @@
 """Reference images: reading, embedding, nearest of a folder, and drawing beside an image."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.samples.image_listing import image_paths
 from explainers.classifier.concept import concept_embedding
 from explainers.errors import InputError
-from explainers.images.drawing import captioned, centred, overlay, panel, save_picture
+from explainers.images.drawing_style import DEFAULT_STYLE, DrawingStyle
+from explainers.images.figure import figure_of, save_figure
 from explainers.images.normalisation import min_max
 from explainers.images.reading import at_sizes_of, to_batch
 from explainers.methods.similarity.similarities import cosine
@@ -87,7 +88,12 @@ def reference(explainer: SimilarityExplainer, files: Sequence[Path], crop: bool 
 
 
 def draw_pair(
-    explainer: SimilarityExplainer, image: Path, match: Match, path: Path, crop: bool = False
+    explainer: SimilarityExplainer,
+    image: Path,
+    match: Match,
+    path: Path,
+    style: DrawingStyle = DEFAULT_STYLE,
+    crop: bool = False,
 ) -> float:
     """Write the maps of an image and of its reference images, side by side.
 
@@ -105,17 +111,17 @@ def draw_pair(
         queries, tensors[1:], match.target.expand(len(queries), -1)
     )
     similarity = float(explainer.similarity(tensors[:1], match.target))
-    texts = [f"{image.stem}: {explainer.metric} {similarity:.3f}"]
-    texts += [file.stem for file in match.files]
-    pictures = []
-    for picture, one, text in zip(
-        shown, at_sizes_of(shown, torch.cat([scores[:1], partner_scores])), texts, strict=True
-    ):
-        values = centred(one[None]) if explainer.signed else min_max(one[None])
-        drawn = overlay(picture[None], values, signed=explainer.signed)
-        pictures.append(captioned(_of_height(drawn[0], shown[0].shape[-2]), text))
-    widest = max(picture.shape[-1] for picture in pictures)
-    save_picture(panel([[_widened(picture, widest) for picture in pictures]]), path)
+    titles = [image.stem, *(file.stem for file in match.files)]
+    values = [f"{explainer.metric} {similarity:.3f}"] + [""] * len(match.files)
+    tiles, bars = [], []
+    for picture, one, title, value in zip(
+        shown, at_sizes_of(shown, torch.cat([scores[:1], partner_scores])), titles, values,
+        strict=True,
+    ):  # fmt: skip
+        drawable = style.drawable(min_max(one[None])[0], one, explainer.signed)
+        tiles.append(replace(style.tile(picture, drawable), title=title, value=value))
+        bars.append(style.bar(drawable, f"{explainer.label}: {explainer.map_meaning}", False))
+    save_figure(figure_of([tiles], [bar for bar in bars[:1] if bar], style.theme), path)
     return similarity
 
 
@@ -123,14 +129,3 @@ def _embedded(explainer: SimilarityExplainer, files: Sequence[Path], crop: bool)
     fraction = explainer.classifier.crop_fraction if crop else None
     tensors, _, _ = to_batch(files, explainer.classifier.size, fraction)
     return explainer.embed(tensors.to(explainer.device))
-
-
-def _of_height(picture: Tensor, height: int) -> Tensor:
-    """Resize a picture (3 _ _) to a height, in proportion."""
-    width = max(1, round(height * picture.shape[-1] / picture.shape[-2]))
-    resized = F.interpolate(picture[None], (height, width), mode="bilinear", antialias=True)
-    return resized[0].clamp(0, 1)
-
-
-def _widened(picture: Tensor, width: int) -> Tensor:
-    return F.pad(picture, (0, width - picture.shape[-1]), value=1.0)

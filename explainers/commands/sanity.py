@@ -27,6 +27,7 @@ from explainers.commands.paired_fits import (
 )
 from explainers.durable_files import write_aside
 from explainers.errors import InputError
+from explainers.evaluation.comparison_results import Pictured
 from explainers.evaluation.head_agreement import (
     RULE,
     SIMILARITIES,
@@ -36,9 +37,9 @@ from explainers.evaluation.head_agreement import (
 )
 from explainers.evaluation.records import Row, as_json, write_records
 from explainers.from_config import build
-from explainers.images.drawing import overlay
+from explainers.images.labelled_maps import LabelledMap
 from explainers.images.normalisation import min_max
-from explainers.report.panel import Columns, write_panel
+from explainers.report.panel import write_panel
 from explainers.report.table import table
 from explainers.training.bundle_files import read_config
 
@@ -81,7 +82,7 @@ def _run(arguments: argparse.Namespace, words: list[str]) -> int:
     require_same_settings(output, settings, list(fits))
     bundles = {name: trained(fit, output / name, words) for name, fit in fits.items()}
     heads: dict[str, Explainer] = {name: load_explainer(path) for name, path in bundles.items()}
-    records, columns = _compared(heads, data, _device(config))
+    records, pictures = _compared(heads, data, _device(config))
     rows = {name: agreement(records[name]) for name in records}
     verdict = "pass" if passes(rows["randomised"], arguments.bound) else "fail"
     described = {name: read_config(path / "config.json") for name, path in bundles.items()}
@@ -112,7 +113,7 @@ def _run(arguments: argparse.Namespace, words: list[str]) -> int:
         [{"head": name} | record for name in records for record in records[name]],
         output / "records.csv",
     )
-    write_panel(columns, output / "panel.png")
+    write_panel(pictures, output / "panel.png")
     write_aside(output / "sanity.json", json.dumps(as_json(result), indent=2).encode())
     print(f"\n{table([{'explainer': name} | _figures(row) for name, row in rows.items()])}")
     for name, row in rows.items():
@@ -140,7 +141,7 @@ def _device(config: Mapping[str, Any]) -> torch.device:
 
 def _compared(
     heads: Mapping[str, Explainer], data: ImageDataModule, device: torch.device
-) -> tuple[dict[str, list[Row]], Columns]:
+) -> tuple[dict[str, list[Row]], list[Pictured]]:
     """Similarities to the maps of the true head by the other heads, and a few pictures.
 
     All heads explain the class that the true classifier predicts.
@@ -149,7 +150,8 @@ def _compared(
         head.to(device)
     others = [name for name in heads if name != "true"]
     records: dict[str, list[Row]] = {name: [] for name in others}
-    columns: Columns = {name: [] for name in ("image", *heads)}
+    pictures: list[Pictured] = []
+    names = heads["true"].classifier.class_names
     shown = set(evenly_spread(PICTURED, len(data.test_set)))  # type: ignore[arg-type]
     position = 0
     for batch in tqdm(data.test_dataloader(), desc="comparing", unit="batch"):
@@ -166,14 +168,19 @@ def _compared(
         for name in others:
             records[name] += similarity_records(maps["true"], maps[name], parts)
         for index in sorted(shown & set(range(position, position + len(images)))):
-            one = slice(index - position, index - position + 1)
-            columns["image"].append(images[one][0].cpu())
-            for name in heads:
-                columns[name].append(overlay(images[one], min_max(maps[name][one]))[0])
+            at = index - position
+            image, caption = images[at].cpu(), names[int(target[at])]
+            drawn = {
+                name: LabelledMap(
+                    image, min_max(one[at : at + 1])[0], one[at], caption, method=name
+                )
+                for name, one in maps.items()
+            }
+            pictures.append(Pictured(keys[at], image, drawn))
         position += len(images)
     if not position:
         raise InputError("no image of the test split could be read; name images under data")
-    return records, columns
+    return records, pictures
 
 
 def _figures(row: Row) -> Row:

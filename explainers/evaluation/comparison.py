@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,13 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from explainers.errors import InputError
-from explainers.evaluation.comparison_results import (
-    GIVEN,
-    Progress,
-    Results,
-    columns_of,
-    first_of,
-)
+from explainers.evaluation.comparison_results import Pictured, Progress, Results, first_of
 from explainers.evaluation.costs import NO_TRAINING, Training, counted, device_name, with_costs
 from explainers.evaluation.evaluator import REFERENCE, Batch, Evaluator, Method
 from explainers.evaluation.records import Row, annotate
@@ -27,10 +22,10 @@ from explainers.evaluation.response_curves import curves_of
 from explainers.evaluation.responses import Known
 from explainers.evaluation.retrieval import match_accuracy, prototypes
 from explainers.evaluation.seeds import training_of_all, with_seeds
-from explainers.images.drawing import overlay
+from explainers.images.labelled_maps import LabelledMap
 from explainers.images.normalisation import min_max
 
-FORMAT = 4
+FORMAT = 5
 """Of the progress of a comparison that was stopped; progress of another format is not read."""
 
 
@@ -97,18 +92,38 @@ class Comparison:
             with_costs(rows, self.trainings, device),
             records,
             match_accuracy(self.batches, self.evaluator.classifier.embed),
-            columns_of(self._pictures(progress)),
+            self._pictures(progress),
         )
 
-    def _pictures(self, progress: Mapping[str, Progress]) -> dict[str, dict[int, Any]]:
-        """The pictures of each row; of several trainings, those of the first."""
+    def _pictures(self, progress: Mapping[str, Progress]) -> list[Pictured]:
+        """The pictured images with the maps of each row; of several trainings, of the first."""
         first = {members[0]: name for name, members in self.seeds.items()}
         others = {member for members in self.seeds.values() for member in members[1:]}
-        return {
-            first.get(name, name): done.pictures
-            for name, done in progress.items()
-            if name not in others
-        }
+        shown = {name: done.pictures for name, done in progress.items() if name not in others}
+        positions = sorted({position for of in shown.values() for position in of})
+        shown = {name: of for name, of in shown.items() if len(of) == len(positions)}
+        return [
+            self._pictured({first.get(name, name): (name, of[at]) for name, of in shown.items()})
+            for at in (positions if shown else ())
+        ]
+
+    @torch.no_grad()
+    def _pictured(self, shown: Mapping[str, tuple[str, dict[str, Any]]]) -> Pictured:
+        """An image, from the method and what was kept of it, by row."""
+        classifier, one = self.evaluator.classifier, next(iter(shown.values()))[1]
+        image, target = one["image"], one["target"]
+        caption, probability = REFERENCE, math.nan
+        if not target.is_floating_point():
+            caption = classifier.class_names[int(target)]
+            logits = classifier(image[None].to(classifier.mean.device)).cpu()
+            probability = float(classifier.decision.probability_of(target[None], logits))
+        maps = {}
+        for row, (name, kept) in shown.items():
+            method, scores = self.methods[name], kept["scores"]
+            words = (caption, probability, row, getattr(method, "map_meaning", ""))
+            signed = getattr(method, "signed", False)
+            maps[row] = LabelledMap(image, min_max(scores[None])[0], scores, *words, signed)
+        return Pictured(one["key"], image, maps, one.get("reference"))
 
     def _score(self) -> dict[str, Progress]:
         """Score the batches that an earlier run has not done, each with one method after another."""
@@ -190,9 +205,14 @@ class Comparison:
             done.records.append(record)
         for index in range(len(images)):
             if first + index in self.pictured:
-                one = slice(index, index + 1)
-                shown = {part: first_of(batch[part][index]) for part in GIVEN if part in batch}
-                shown["overlay"] = overlay(images[one], min_max(scores[one]))[0]
+                shown = {
+                    "key": (batch.get("key") or [""] * len(images))[index],
+                    "image": images[index].cpu(),
+                    "target": target[index].cpu(),
+                    "scores": scores[index].float().cpu(),
+                }
+                if "reference" in batch:
+                    shown["reference"] = first_of(batch["reference"][index]).cpu()
                 done.pictures[first + index] = shown
 
     def _matched(self, name: str, batch: Batch) -> tuple[Tensor, Known]:

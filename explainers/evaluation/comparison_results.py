@@ -1,14 +1,12 @@
 """The results of a comparison, and the progress of one method."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
 from explainers.evaluation.records import Row
-
-GIVEN = ("image", "reference")
-"""Parts of a batch that are pictured beside each method's overlay."""
+from explainers.images.labelled_maps import LabelledMap
 
 
 @dataclass
@@ -21,12 +19,29 @@ class Progress:
     records: list[Row] = field(default_factory=list)
     curves: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)
     failures: list[Row] = field(default_factory=list)
-    pictures: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    pictures: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
         """Number of images so far."""
         return len(self.records) + len(self.failures)
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """An image and the maps of all methods, to be drawn.
+
+    Attributes:
+        key: of the image.
+        image: (3 h w) in [0, 1].
+        maps: by the name of the row; a method that failed on a pictured image is left out.
+        reference: what it was compared with (3 h w); of several, the first.
+    """
+
+    key: str
+    image: Tensor
+    maps: dict[str, LabelledMap]
+    reference: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -38,35 +53,16 @@ class Results:
         rows: one a method: figures, intervals, costs, curves, failures.
         records: one an image and method.
         references: how often the nearest reference is of the image's class, where that is known.
-        pictures: of a few images (3 h w): `image`, `reference` where there are any, and each
-            method's overlay; a method that failed on one of them is left out.
+        pictures: a few images with their maps.
     """
 
     protocol: Row
     rows: list[Row]
     records: list[Row]
     references: Row | None
-    pictures: dict[str, list[Tensor]]
+    pictures: list[Pictured]
 
 
 def first_of(picture: Tensor) -> Tensor:
     """The first of several references (k 3 h w); a picture (3 h w) as it is."""
     return picture[0] if picture.ndim > 3 else picture
-
-
-def columns_of(
-    pictures: Mapping[str, Mapping[int, Mapping[str, Tensor]]],
-) -> dict[str, list[Tensor]]:
-    """Pictures by column, in the order of their positions, from those of each method."""
-    everything = {position: shown for of in pictures.values() for position, shown in of.items()}
-    positions = sorted(everything)
-    columns = {
-        part: [everything[position][part] for position in positions]
-        for part in GIVEN
-        if positions and part in everything[positions[0]]
-    }
-    return columns | {
-        name: [shown[position]["overlay"] for position in positions]
-        for name, shown in pictures.items()
-        if shown and shown.keys() == everything.keys()
-    }

@@ -1,4 +1,4 @@
-"""Maps as pictures: colours, overlays, captions, and panels of them."""
+"""Maps as pictures: colours and overlays, and captions and panels of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from explainers.errors import InputError
+from explainers.images.drawing_choices import COLOUR_MAP, COLOUR_MAPS, OPACITY
 
-COLOUR_MAPS = {"inferno": "RdBu_r", "magma": "PRGn", "viridis": "PuOr_r", "cividis": "BrBG"}
-"""Perceptually uniform colour maps, each with its diverging counterpart for signed scores;
-people of any colour vision tell both ends of all of them apart."""
-
-COLOUR_MAP = "inferno"
 SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # white at zero, red above and blue below
-OPACITY = 0.85
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
 
 
@@ -91,38 +86,6 @@ def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
     ImageDraw.Draw(strip).text((4, height / 2), text, fill="black", font=font, anchor="lm")
     pixels = torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
     return torch.cat([pixels, picture.cpu()], dim=-2)
-
-
-def legend(
-    width: int,
-    words: Sequence[str],
-    opacity: float = OPACITY,
-    colour_map: str | None = None,
-    signed: bool = False,
-    height: int = 22,
-) -> Tensor:
-    """Draw the colours of `overlay` on mid-grey from low to high, a word at either end.
-
-    Returns:
-        A strip (3 height width) on white; the words are left out where it is too narrow.
-    """
-    font = ImageFont.load_default(height * 0.55)
-    gap = height // 4
-    left, right = (int(font.getlength(word)) + 2 * gap for word in words)
-    if width < left + right + 2 * height:
-        left, right, words = gap, gap, ("", "")
-    bar = max(1, min(width - left - right, 8 * height))
-    ramp = torch.linspace(0, 1, bar).expand(1, 1, height - 2 * gap, bar)
-    grey = torch.full((1, 3, height - 2 * gap, bar), 0.5)
-    colours = overlay(grey, ramp, opacity, colour_map, signed)[0]
-    strip = Image.new("RGB", (width, height), "white")
-    strip.paste(Image.fromarray(_to_bytes(colours)), (left, gap))
-    pen = ImageDraw.Draw(strip)
-    pen.text((gap, height / 2), words[0], fill="black", font=font, anchor="lm")
-    pen.text((left + bar + gap, height / 2), words[1], fill="black", font=font, anchor="lm")
-    if signed and bar > 2 * height:
-        pen.text((left + bar / 2, height / 2), "0", fill="black", font=font, anchor="mm")
-    return torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
 
 
 def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:

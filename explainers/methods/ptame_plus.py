@@ -156,6 +156,8 @@ class PTAMEPlus(LearnedExplainer):
         self.threshold_weight = threshold_weight
         self.threshold_temperature = threshold_temperature
         self.refinement_steps = refinement_steps
+        if self.classifier.decision.exclusive:
+            self.map_meaning = "evidence for the class rather than its rivals"
         self.start_from(init_from, freeze_taken)
 
     @property

@@ -64,7 +64,7 @@ def trade_off_figures(
             "costs nothing, so compare methods of like area."
         )
         figures.append(CaptionedFigure(svg, caption))
-    quality = _quality(rows, metrics)
+    quality = quality_of(rows, metrics)
     if quality is not None:
         costs = {
             "seconds_per_image": "seconds an image",
@@ -105,7 +105,7 @@ def _cost(
     return CaptionedFigure(svg, caption)
 
 
-def _quality(rows: Sequence[Row], metrics: Sequence[str]) -> str | None:
+def quality_of(rows: Sequence[Row], metrics: Sequence[str]) -> str | None:
     """The metric that costs are drawn against; None if the metrics have no direction."""
     order = [name for name in QUALITY if name in metrics]
     order += [name for name in metrics if name not in order and higher_is_better(name) is not None]

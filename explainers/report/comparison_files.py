@@ -13,15 +13,17 @@ from explainers.report.panel import write_panel
 from explainers.report.table import table
 
 
-def in_words(found: Row) -> str:
+def in_words(found: Row, intervals: bool = False) -> str:
     """Conclusions, table, differences and costs, as Markdown.
 
     Args:
         found: as `with_conclusions` gives it.
+        intervals: write the 95 % interval beside each figure of the table.
     """
     parts = [
+        " ".join(found["headline"]),
         "\n".join(f"- {sentence}" for sentence in found["verdicts"]),
-        table(found["rows"], found["protocol"]),
+        table(found["rows"], found["protocol"], intervals),
         differences_table(found["differences"]) if "differences" in found else "",
         "\n".join(f"- {sentence}" for sentence in sentences(found["rows"])),
     ]
@@ -36,9 +38,10 @@ def write_comparison(results: Results, folder: Path) -> Row:
     """
     found = with_conclusions(results)
     write_aside(folder / "results.json", json.dumps(as_json(found), indent=2).encode())
-    write_aside(folder / "table.md", (in_words(found) + "\n").encode())
+    write_aside(folder / "table.md", (in_words(found, intervals=True) + "\n").encode())
     write_records(results.records, folder / "records.csv")
-    if any(results.pictures.values()):
+    if results.pictures:
         write_panel(results.pictures, folder / "panel.png")
-    write_aside(folder / "report.html", report(as_json(found), results.pictures).encode())
+    page = report(as_json(found), results.pictures, results.records)
+    write_aside(folder / "report.html", page.encode())
     return found

@@ -6,6 +6,7 @@ from explainers.evaluation.comparison_results import Results
 from explainers.evaluation.paired import differences_to
 from explainers.evaluation.ranks import rank
 from explainers.evaluation.records import Row
+from explainers.report.headline import headline
 from explainers.report.summary import higher_is_better, is_uninformative, metrics_of
 from explainers.report.verdicts import verdicts
 
@@ -15,8 +16,8 @@ BEYOND = "beyond chance, not corrected for their number"
 def with_conclusions(results: Results) -> Row:
     """The plain content of results.json: what a comparison found, and what follows from it.
 
-    Beside `protocol` and `rows`, of which those of methods get `mean_rank`: `verdicts`, sentences
-    in Markdown; `ranks`, with the metrics ranked by and Kendall's tau-b of each pair of them; and
+    Beside `protocol` and `rows`, of which those of methods get `mean_rank`: `headline` and
+    `verdicts`, sentences in Markdown; `ranks`, with the metrics ranked by and Kendall's tau-b of each pair of them; and
     `differences` to the baseline that the protocol names, if it does.
     """
     metrics = metrics_of(results.rows)
@@ -29,6 +30,7 @@ def with_conclusions(results: Results) -> Row:
     mean = {} if ranks is None else ranks.mean
     found: Row = {
         "protocol": results.protocol,
+        "headline": headline(methods, baselines, results.records, directions),
         "verdicts": verdicts(methods, baselines, results.records, directions, ranks),
         "rows": [
             row | {"mean_rank": mean[row["explainer"]]} if row["explainer"] in mean else row

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from explainers.base import Explainer
-from explainers.images.drawing import captioned, colourise, overlay, panel
+from explainers.images.drawing import colourise, overlay
+from explainers.images.enlargement import smooth
+from explainers.images.figure import figure_of, rendered
 from explainers.images.pixel_removal import keep
+from explainers.images.tiles import Tile
 from explainers.training.trained_weights import scores_with
 
 
@@ -33,19 +36,22 @@ def explained_panel(
         before = explainer.to_maps(scores_with(explainer, start, images, classes[:, 0]))
     names = explainer.classifier.class_names
     rows = []
-    for index in range(len(images)):
+    for index, image in enumerate(images.cpu()):
         first, second = (
-            f"{names[classes[index, rank]]} {100 * top[index, rank]:.0f} %" for rank in (0, 1)
+            (names[classes[index, rank]], f"{100 * top[index, rank]:.0f} %") for rank in (0, 1)
         )
-        one = slice(index, index + 1)
-        pictures = [
-            (images[index], first),
-            (colourise(maps[one])[0], "map"),
-            (overlay(images[one], maps[one])[0], first),
-            (masked[index], "kept"),
-            (overlay(images[one], others[one])[0], second),
+        tiles = [
+            Tile(image, *first),
+            Tile(colourise(smooth(maps[index])[None])[0], "map"),
+            _overlaid(image, maps[index], first),
+            Tile(masked[index].cpu(), "kept"),
+            _overlaid(image, others[index], second),
         ]
         if before is not None:
-            pictures.insert(1, (overlay(images[one], before[one])[0], "before training"))
-        rows.append([captioned(picture, text) for picture, text in pictures])
-    return panel(rows)
+            tiles.insert(1, _overlaid(image, before[index], ("before training", "")))
+        rows.append(tiles)
+    return rendered(figure_of(rows))
+
+
+def _overlaid(image: Tensor, one_map: Tensor, words: tuple[str, str]) -> Tile:
+    return Tile(overlay(image[None], smooth(one_map)[None])[0], *words)

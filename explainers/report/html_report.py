@@ -1,7 +1,5 @@
 """The results of a comparison as one HTML page that fetches nothing: `report.html`."""
 
-import base64
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +8,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
 
+from explainers.evaluation.comparison_results import Pictured
 from explainers.evaluation.costs import sentences
 from explainers.evaluation.protocol import heading_note
 from explainers.evaluation.records import Row
-from explainers.report.comparison_figures import curve_figures, trade_off_figures
+from explainers.report.comparison_figures import curve_figures, quality_of, trade_off_figures
+from explainers.report.map_strips import strips
 from explainers.report.row_styles import row_key, row_styles
 from explainers.report.summary import (
     TITLES,
@@ -29,8 +27,6 @@ from explainers.report.summary import (
     number,
     title,
 )
-
-SIDE = 272  # pixels of a picture's longer side: twice what is shown, for fine screens
 
 
 @dataclass(frozen=True)
@@ -67,13 +63,13 @@ class Cell:
     best: bool
 
 
-def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
+def report(results: Row, pictures: Sequence[Pictured] = (), records: Sequence[Row] = ()) -> str:
     """Lay out a comparison.
 
     Args:
         results: the content of results.json; null, None, stands for unknown figures.
-        pictures: of the same images in the same order, (3 h w) in [0, 1]: by method, its overlays;
-            and under `image` and `reference`, what was given.
+        pictures: images with the maps of the rows.
+        records: one an image and row.
 
     Returns:
         HTML, its pictures and figures within.
@@ -83,7 +79,8 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
     styles = row_styles([row["explainer"] for row in rows], baselines)
     metrics = metrics_of(rows)
     names = [*metrics, *(name for name in TITLES if any(name in row for row in rows))]
-    rest = {name: part for name, part in results.items() if name not in ("rows", "verdicts")}
+    told = ("rows", "headline", "verdicts")
+    rest = {name: part for name, part in results.items() if name not in told}
     protocol = results["protocol"]
     return (
         _environment()
@@ -95,6 +92,7 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
             baselines=len(baselines),
             images=max((row["images"] for row in rows), default=0),
             rows=rows,
+            headline=results.get("headline", []),
             verdicts=results.get("verdicts", []),
             columns=[_column(name, protocol) for name in names],
             table=_table(rows, names, metrics),
@@ -106,7 +104,11 @@ def report(results: Row, pictures: Mapping[str, Sequence[Tensor]]) -> str:
             ],
             curves=curve_figures(rows, styles),
             trade_offs=trade_off_figures(rows, metrics, styles),
-            strips=_strips(pictures),
+            strips=strips(pictures, records, baselines, metrics, quality_of(rows, metrics)),
+            directed=[
+                (name, title(name)) for name in metrics if higher_is_better(name) is not None
+            ],
+            lower=[name for name in metrics if higher_is_better(name) is False],
             protocol=json.dumps(rest, indent=2),
         )
     )
@@ -161,21 +163,3 @@ def _cell(row: Row, name: str, best: bool) -> Cell:
     between = interval_of(row, name)
     interval = f"{number(between[0])} … {number(between[1])}" if between else ""
     return Cell(value, number(value), interval, best)
-
-
-def _strips(pictures: Mapping[str, Sequence[Tensor]]) -> list[list[tuple[str, str]]]:
-    """For each image, the image and what each method laid over it: names and data URIs."""
-    count = min((len(shown) for shown in pictures.values()), default=0)
-    return [
-        [(name, _data_uri(shown[index])) for name, shown in pictures.items()]
-        for index in range(count)
-    ]
-
-
-def _data_uri(picture: Tensor) -> str:
-    """A picture (3 h w) in [0, 1] as a JPEG within an address."""
-    image = to_pil_image(picture.clamp(0, 1).float().cpu())
-    image.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

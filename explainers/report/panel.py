@@ -1,19 +1,16 @@
-"""The panel of a comparison: its first images, and every method's map over each."""
+"""The panel of a comparison: its pictured images, and every method's map over each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor
-
-from explainers.images.drawing import captioned, panel, save_picture
-
-Columns = dict[str, list[Tensor]]
-"""Pictures (3 h w), one an image, by method, `image` or `reference`."""
+from explainers.evaluation.comparison_results import Pictured
+from explainers.images.drawing_style import DEFAULT_STYLE
+from explainers.images.figure import save_figure
+from explainers.images.labelled_maps import figure_of_maps
 
 
-def write_panel(columns: Columns, path: Path) -> None:
-    """Write a picture: a row an image, a column a method, the image and its reference first."""
-    height = min(len(column) for column in columns.values())
-    grid = [
-        [captioned(column[row], name) for name, column in columns.items()] for row in range(height)
-    ]
-    save_picture(panel(grid), path)
+def write_panel(pictures: Sequence[Pictured], path: Path) -> None:
+    """Write a figure: a row an image, a column a method, the image and its reference first."""
+    rows = [list(one.maps.values()) for one in pictures]
+    references = [one.reference for one in pictures]
+    save_figure(figure_of_maps(rows, DEFAULT_STYLE, references), path)

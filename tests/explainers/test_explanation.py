@@ -5,6 +5,8 @@ from PIL import Image
 
 from explainers import PTAME
 from explainers.errors import InputError
+from explainers.explanation import plot
+from explainers.images.drawing_style import DrawingStyle
 
 RANDOM_RESNET = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
@@ -65,13 +67,42 @@ def test_save_writes_overlay_and_arrays(explainer, files, tmp_path):
     pictures = explanation.save(tmp_path / "out")
     assert [path.name for path in pictures] == ["photo0.png", "photo1.png"]
     with Image.open(pictures[1]) as picture:
-        assert picture.size[0] == 50
+        assert picture.height > picture.width
     with np.load(tmp_path / "out/photo1.npz") as arrays:
         assert arrays["map"].shape == (120, 50)
         assert arrays["map"].dtype == np.float32
         assert arrays["target"] == 3
         assert arrays["probability"] == pytest.approx(float(explanation.probabilities[1]))
         np.testing.assert_array_equal(arrays["map"], explanation[1].maps[0, 0])
+
+
+def test_save_writes_the_style_and_kind_asked_for(explainer, files, tmp_path):
+    explanation = explainer.explain(files[:1])
+    style = DrawingStyle(opacity=0.5, colour_map="cividis", theme="dark")
+    (path,) = explanation.save(tmp_path, style)
+    (drawn,) = explanation.pictures(style)
+    with Image.open(path) as picture:
+        saved = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1) / 255
+    torch.testing.assert_close(saved, drawn, rtol=0, atol=1.01 / 255)
+    (path,) = explanation.save(tmp_path, kind="svg")
+    assert path.name == "photo0.svg"
+
+
+def test_pictures_do_not_change_the_arrays(explainer, files):
+    explanation = explainer.explain(files[:1])
+    before = explanation.maps.clone()
+    explanation.pictures()
+    assert torch.equal(explanation.maps, before)
+
+
+def test_plot_has_a_row_an_image_and_a_column_a_method(explainer, files):
+    explanation = explainer.explain(files, 1)
+    assert len(plot(explanation).axes[0].images) == 2 * 2 + 1  # and the scale
+    both = plot({"mine": explanation, "theirs": explanation}, DrawingStyle(drawing="mask"))
+    assert len(both.axes[0].images) == 2 * 3
+    assert explanation._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="same images"):
+        plot({"mine": explanation, "theirs": explanation[0]})
 
 
 def test_images_of_the_same_name_do_not_overwrite_each_other(explainer, files, tmp_path):

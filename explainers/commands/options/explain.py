@@ -4,6 +4,7 @@ import argparse
 
 from explainers.commands.option_values import named_path
 from explainers.commands.options.dataset_maps import add_data_set_arguments
+from explainers.commands.options.drawing import add_drawing_arguments
 from explainers.commands.options.explainer_choice import add_choice
 from explainers.commands.options.targets import add_target_arguments
 
@@ -19,7 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a folder, list or shards; write shards of maps, and pictures with --pictures",
     )
-    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=named_path,
+        metavar="FOLDER",
+        help="or FILE.png, .jpg, .pdf or .svg: one figure of all images, and no arrays",
+    )
+    add_drawing_arguments(parser)
     add_data_set_arguments(parser)
     add_target_arguments(parser)
     parser.add_argument(

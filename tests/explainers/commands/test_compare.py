@@ -44,6 +44,18 @@ def test_command_compares_what_a_file_describes(tmp_path, capsys):
     assert rows[1]["average_drop"] == 0
 
 
+def test_limit_takes_images_spread_over_the_split(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    output = tmp_path / "out"
+    arguments = ["compare", "--config", tmp_path / "config.yaml", "--output", output]
+    assert main([*map(str, arguments), "--limit", "2"]) == 0
+    found = json.loads((output / "results.json").read_text())
+    assert [row["images"] for row in found["rows"]] == [2] * len(found["rows"])
+    assert found["protocol"]["limit"] == 2
+    (line,) = (line for line in (output / "table.md").read_text().splitlines() if "| ptame" in line)
+    assert "[" in line  # the intervals
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("captum") is None, reason="needs captum, of the extra compare")
 def test_table_of_transformers_is_filled_in(tmp_path):

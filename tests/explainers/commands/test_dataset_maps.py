@@ -78,10 +78,12 @@ def test_pictures_of_images_with_one_key_are_all_kept(config, tmp_path):
 
 def test_pictures_of_a_crop_are_of_the_crop(config, folder, tmp_path):
     assert explain(config, folder, tmp_path / "out", "--pictures", "--crop") == 0
-    size = load_untrained(config).classifier.size[1]
-    for path in (tmp_path / "out/pictures").iterdir():
+    explanation = load_untrained(config).explain(sorted(folder.rglob("*.png")), crop=True)
+    for path, one in zip(
+        sorted((tmp_path / "out/pictures").iterdir()), explanation.pictures(), strict=True
+    ):
         with Image.open(path) as picture:
-            assert picture.width == size
+            assert picture.size == one.shape[:0:-1]
 
 
 def test_pictures_of_single_images_need_no_option(config, folder, tmp_path, capsys):
@@ -172,7 +174,7 @@ def test_crop_is_explained_as_the_model_is_evaluated(config, folder, tmp_path):
         (["--images", "binary"], "binary is no list of images, as it is no text"),
         (["--images", "empty.tar"], "no sample in empty.tar"),
         (["--images", "text.tar"], "text.tar is not a readable tar file"),
-        (["--output", "one.png"], "--output one.png is a file; name a folder"),
+        (["--output", "one.png"], "--output one.png is one figure; with --images, name a folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_once(

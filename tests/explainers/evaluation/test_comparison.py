@@ -15,7 +15,6 @@ from explainers.evaluation.comparison import Comparison
 from explainers.evaluation.costs import Training, device_name
 from explainers.evaluation.evaluator import Evaluator
 from explainers.evaluation.uninformative import centre_gaussian
-from explainers.images.drawing import overlay
 from explainers.images.normalisation import min_max
 from explainers.report.comparison_files import write_comparison
 
@@ -97,13 +96,19 @@ def test_pictures_are_of_the_same_images_in_every_column(classifier, batches, tm
     methods = {"brightness": brightness, "fails": fails_on_the_second}
     images = [batches[0]["image"][0], batches[1]["image"][0], batches[1]["image"][1]]
     found = compare(classifier, methods, batches, tmp_path, pictured=(0, 3, 4)).run().pictures
-    assert list(found) == ["image", "brightness", "fails"]
-    for column in ("brightness", "fails"):
-        for image, picture in zip(images, found[column], strict=True):
-            maps = min_max(brightness(image[None], None))
-            torch.testing.assert_close(picture, overlay(image[None], maps)[0])
+    assert [one.key for one in found] == ["image0", "image3", "image4"]
+    for image, one in zip(images, found, strict=True):
+        assert torch.equal(one.image, image)
+        assert list(one.maps) == ["brightness", "fails"]
+        probabilities = classifier(image[None]).softmax(dim=1)[0]
+        for name, drawn in one.maps.items():
+            torch.testing.assert_close(drawn.one_map[None], min_max(brightness(image[None], None)))
+            torch.testing.assert_close(drawn.scores[None], brightness(image[None], None))
+            assert drawn.caption == classifier.class_names[int(probabilities.argmax())]
+            assert drawn.probability == pytest.approx(float(probabilities.max()))
+            assert (drawn.method, drawn.signed) == (name, False)
     found = compare(classifier, methods, batches, tmp_path, pictured=(1, 3)).run().pictures
-    assert list(found) == ["image", "brightness"]
+    assert [list(one.maps) for one in found] == [["brightness"], ["brightness"]]
 
 
 def test_training_is_told_beside_what_an_image_costs(classifier, batches, tmp_path, monkeypatch):

@@ -1,11 +1,15 @@
 """The page of a comparison: whole by itself, and right where something is missing."""
 
+import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import torch
 
+from explainers.evaluation.comparison_results import Pictured
+from explainers.images.labelled_maps import LabelledMap
 from explainers.report.html_report import report
 
 CURVE = {"share": [0.0, 0.5, 1.0], "mean": [0.1, 0.4, 0.8]}
@@ -41,7 +45,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.note(tag, attrs)
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -59,8 +63,21 @@ class Page(HTMLParser):
         self.ids += [value for name, value in attrs if name == "id"]
 
 
-def page(*rows, pictures=None):
-    text = report(results(*rows), pictures or {})
+def pictured(*names, count=1, side=8, **more):
+    """Images with maps of these methods."""
+    found = []
+    for index in range(count):
+        image, values = torch.rand(3, side, side), torch.rand(1, side, side)
+        maps = {
+            name: LabelledMap(image, values, values - 0.5, "cat", 0.25, name, **more)
+            for name in names
+        }
+        found.append(Pictured(f"image{index}", image, maps))
+    return found
+
+
+def page(*rows, pictures=(), records=()):
+    text = report(results(*rows), pictures, records)
     parsed = Page(text)
     assert not parsed.open
     assert len(parsed.ids) == len(set(parsed.ids))
@@ -70,7 +87,7 @@ def page(*rows, pictures=None):
 
 
 def test_page_needs_nothing_else():
-    pictures = {name: torch.rand(2, 3, 300, 200) for name in ("image", "grad_cam")}
+    pictures = pictured("grad_cam", count=2, side=300)
     text, parsed = page(row("grad_cam"), BASELINE, pictures=pictures)
     outside = [link for link in parsed.links if link.removeprefix("#") not in parsed.ids]
     assert len(outside) == 4
@@ -117,8 +134,7 @@ def test_a_training_device_is_text_whatever_is_in_it():
 
 def test_names_are_text_whatever_is_in_them():
     name = "<script>alert('1')</script>\"&"
-    pictures = {"image": torch.rand(1, 3, 8, 8), name: torch.rand(1, 3, 8, 8)}
-    text, parsed = page(row(name), BASELINE, pictures=pictures)
+    text, parsed = page(row(name), BASELINE, pictures=pictured(name))
     assert parsed.tags.count("script") == 1
     assert parsed.said.count(name) >= 3
     assert "<script>alert" not in text
@@ -167,3 +183,26 @@ def test_maps_that_were_not_scored_are_told():
 
 def test_same_results_give_the_same_page():
     assert page(row("a"), BASELINE)[0] == page(row("a"), BASELINE)[0]
+
+
+def test_maps_carry_class_probability_and_scores_and_baselines_are_folded_away():
+    records = [
+        {"key": "image0", "explainer": name, "insertion": value, "average_drop": float("nan")}
+        for name, value in (("a", 0.5), ("ones", 0.25))
+    ]
+    pictures = pictured("a", "ones", signed=True)
+    text, parsed = page(row("a"), BASELINE, pictures=pictures, records=records)
+    assert "cat 25.0 % image0" in parsed.said
+    assert "insertion 0.50" in parsed.said
+    assert '<figure class="uninformative" data-name="ones"' in text
+    assert '<input type="checkbox" id="baselines">' in text
+    scores = re.search(r'class="strip" data-scores="(.*?)"', text)[1].replace("&#34;", '"')
+    assert json.loads(scores) == {"a": {"insertion": 0.5}, "ones": {"insertion": 0.25}}
+    assert '<option value="average_drop" data-lower="yes">' in text
+
+
+def test_class_that_is_ruled_out_has_a_caveat():
+    (one,) = pictured("a")
+    maps = {"a": dataclasses.replace(one.maps["a"], probability=1e-5)}
+    _, parsed = page(row("a"), pictures=[dataclasses.replace(one, maps=maps)])
+    assert "the network rules this class out" in parsed.said
