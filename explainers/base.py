@@ -43,6 +43,7 @@ class Explainer(LightningModule, ABC):
         signed: scores below 0 are negative attribution, which pictures show in another colour.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
+        contrastive: a class's maps show what speaks for it rather than for its rivals, its log-odds.
         fixed_classes: it has learned maps of its classes, and others need another training.
         first_predicted: the batch that a predict run begins with.
     """
@@ -54,6 +55,7 @@ class Explainer(LightningModule, ABC):
     export_obstacle: str | None = "is not one network"
     signed: bool = False
     reads_target: bool = True
+    contrastive: bool = False
     fixed_classes: bool = False
     first_predicted: int = 0
     classifier: FrozenClassifier

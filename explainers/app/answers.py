@@ -1,5 +1,6 @@
-"""Files of the answers of several methods: a picture of each, one of all, and the arrays."""
+"""Files of the answers of several methods: overlays to look at, a picture, and the arrays."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,53 +9,103 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.app.overlays import Legend, draw_overlay, legend_of
 from explainers.app.workbench import Answer
 from explainers.images.drawing import captioned, panel, save_picture
 from explainers.images.drawing_style import DrawingStyle
+
+PHOTOGRAPH = "Photograph"
+LONGEST_NAME = 80  # characters of a file's
 
 
 class Files(NamedTuple):
     """Files that answers were written to.
 
     Attributes:
-        pictures: one an image of each answer, each with its caption.
+        overlays: one an image of each answer, without a caption of its own, each with a text.
+        photograph: the image itself; None where two were compared.
+        methods: that answered.
+        contrastive: those of them whose maps tell a class apart from its rivals.
+        signed: some scores below 0 are negative attribution.
+        beside: the photograph is to be shown, too.
+        legends: of the overlays.
         png: the picture or, of several, all side by side, each under its method's name.
         npz: the arrays of `Explanation.save` or, of several, the same as METHOD/NAME/map and so on.
     """
 
-    pictures: list[tuple[Path, str]]
+    overlays: list[tuple[Path, str]]
+    photograph: Path | None
+    methods: tuple[str, ...]
+    contrastive: tuple[str, ...]
+    signed: bool
+    beside: bool
+    legends: list[Legend]
     png: Path
     npz: Path
 
 
-def write_answers(answers: Sequence[Answer], style: DrawingStyle, folder: Path) -> Files:
-    """Draw answers, and write them into a folder of their own."""
-    drawn: list[Tensor] = []
-    pictures: list[tuple[Path, str]] = []
+def write_answers(
+    answers: Sequence[Answer], style: DrawingStyle, folder: Path, name: str = "explanation"
+) -> Files:
+    """Draw answers, and write them into a folder of their own.
+
+    Args:
+        answers: one or more, all of the same one image or two.
+        style: of the pictures.
+        folder: is there, and empty.
+        name: of the picture and the arrays, without suffix.
+    """
+    pictures: list[Tensor] = []
+    overlays: list[tuple[Path, str]] = []
     arrays: dict[str, Any] = {}
     for answer in answers:
-        text = f"{answer.method}: {answer.seconds:.1f} s"
-        for name, picture, kept in zip(
-            answer.explanation.names,
-            answer.explanation.pictures(style),
-            answer.explanation.arrays(),
-            strict=True,
-        ):
-            file = save_picture(picture, folder / f"{len(pictures)}.png")
-            pictures.append((file, text))
-            drawn.append(captioned(picture, text, max(22, round(picture.shape[2] / 26))))
-            arrays |= {f"{answer.method}/{name}/{key}": value for key, value in kept.items()}
-    if len(pictures) == 1:
-        png = pictures[0][0].rename(folder / "explanation.png")
-        pictures = [(png, pictures[0][1])]
+        found, seconds = answer.explanation, f"{answer.seconds:.1f} s"
+        drawn = zip(found, found.pictures(style), found.arrays(), strict=True)
+        for one, picture, kept in drawn:
+            text = answer.method if len(found) == 1 else f"{answer.method}, {one.captions[0]}"
+            file = save_picture(draw_overlay(one, style), folder / f"{len(overlays)}.png")
+            overlays.append((file, f"{text} · {seconds}"))
+            pictures.append(picture)
+            arrays |= {f"{answer.method}/{one.names[0]}/{key}": it for key, it in kept.items()}
+    first = answers[0].explanation
+    if len(overlays) == 1:
         arrays = {key.rpartition("/")[2]: value for key, value in arrays.items()}
-    else:
-        height, width = (max(picture.shape[side] for picture in drawn) for side in (1, 2))
-        padded = [
-            F.pad(one, (0, width - one.shape[2], 0, height - one.shape[1]), value=1.0)
-            for one in drawn
-        ]
-        png = save_picture(panel([padded]), folder / "explanation.png")
-    npz = folder / "explanation.npz"
+    png = save_picture(_side_by_side(answers, pictures), folder / f"{name}.png")
+    photograph = None
+    if len(first) == 1:
+        photograph = save_picture(first.images[0], folder / "photograph.png")
+    npz = folder / f"{name}.npz"
     np.savez_compressed(npz, **arrays)
-    return Files(pictures, png, npz)
+    signs = sorted({answer.explanation.signed for answer in answers})
+    return Files(
+        overlays,
+        photograph,
+        tuple(answer.method for answer in answers),
+        tuple(answer.method for answer in answers if answer.contrastive),
+        signs[-1],
+        style.beside,
+        [legend_of(signed, style) for signed in signs],
+        png,
+        npz,
+    )
+
+
+def _side_by_side(answers: Sequence[Answer], pictures: Sequence[Tensor]) -> Tensor:
+    """The only picture as it is, or all of them, each under its method's name."""
+    if len(pictures) == 1:
+        return pictures[0]
+    texts = [f"{one.method}: {one.seconds:.1f} s" for one in answers for _ in one.explanation]
+    named = [
+        captioned(picture, text, max(22, round(picture.shape[2] / 26)))
+        for picture, text in zip(pictures, texts, strict=True)
+    ]
+    height, width = (max(one.shape[side] for one in named) for side in (1, 2))
+    return panel(
+        [[F.pad(x, (0, width - x.shape[2], 0, height - x.shape[1]), value=1.0) for x in named]]
+    )
+
+
+def file_name(*words: str) -> str:
+    """A file's name, without suffix, of words in any script; "explanation" without any."""
+    plain = (re.sub(r"\W+", "-", word.partition(",")[0]).strip("-") for word in words)
+    return "-".join(word for word in plain if word)[:LONGEST_NAME] or "explanation"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from explainers.app import serve_page
+from explainers.commands.option_values import named_path
 
 INTERRUPTED = 130
 
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="configs of train.py, of methods that need no training",
+    )
+    parser.add_argument(
+        "--classifier-weights",
+        type=named_path,
+        metavar="FILE",
+        help="weights of the bundles' classifier, where those that they name are elsewhere",
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     parser.add_argument("--port", type=int, default=7860, help="1 to 65535; default: 7860")
@@ -54,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.host,
                 arguments.port,
                 arguments.allowed_host,
+                classifier_weights=arguments.classifier_weights,
             )
     except (KeyboardInterrupt, SystemExit) as end:
         code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code

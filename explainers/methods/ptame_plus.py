@@ -144,6 +144,7 @@ class PTAMEPlus(LearnedExplainer):
             self.network = conditioned_network(backbone, chosen, hidden, decoder_width)
         else:
             self.network = EvidenceNetwork(backbone, chosen, evidence_width, feature_sums)
+        self.contrastive = self.classifier.decision.exclusive
         self.confidence_weight = confidence_weight
         self.classification_weight = classification_weight
         self.deletion_weight = deletion_weight
