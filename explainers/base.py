@@ -41,9 +41,9 @@ class Explainer(LightningModule, ABC):
             defaults do not.
         export_obstacle: why it cannot be exported as one graph; None where it can be.
         signed: scores below 0 are negative attribution, which pictures show in another colour.
+        map_meaning: what a map's values measure, for pictures.
         reads_target: the map depends on the target; where it does not, any target will do, and
             for a network without classes the image's own embedding stands for it.
-        contrastive: a class's maps show what speaks for it rather than for its rivals, its log-odds.
         fixed_classes: it has learned maps of its classes, and others need another training.
         first_predicted: the batch that a predict run begins with.
     """
@@ -54,8 +54,8 @@ class Explainer(LightningModule, ABC):
     quick_settings: ClassVar[dict[str, Any]] = {}
     export_obstacle: str | None = "is not one network"
     signed: bool = False
+    map_meaning: str = "importance"
     reads_target: bool = True
-    contrastive: bool = False
     fixed_classes: bool = False
     first_predicted: int = 0
     classifier: FrozenClassifier

@@ -25,7 +25,7 @@ class Files(NamedTuple):
         overlays: one an image of each answer, without a caption of its own, each with a text.
         photograph: the image itself; None where two were compared.
         methods: that answered.
-        contrastive: those of them whose maps tell a class apart from its rivals.
+        meanings: what the values of their maps measure.
         signed: some scores below 0 are negative attribution.
         beside: the photograph is to be shown, too.
         legends: of the overlays.
@@ -36,7 +36,7 @@ class Files(NamedTuple):
     overlays: list[tuple[Path, str]]
     photograph: Path | None
     methods: tuple[str, ...]
-    contrastive: tuple[str, ...]
+    meanings: tuple[str, ...]
     signed: bool
     beside: bool
     legends: list[Legend]
@@ -81,7 +81,7 @@ def write_answers(
         overlays,
         photograph,
         tuple(answer.method for answer in answers),
-        tuple(answer.method for answer in answers if answer.contrastive),
+        tuple(answer.meaning for answer in answers),
         signs[-1],
         style.beside,
         [legend_of(signed, style) for signed in signs],

@@ -44,7 +44,7 @@ def read_link(
     Only `image` is needed. A class may be given by its name, too.
 
     Raises:
-        InputError: a classifier, image, method or class is unknown.
+        InputError: a classifier, image, method or class is unknown, or the classifier takes no texts.
     """
     if "image" not in query:
         return None
@@ -56,9 +56,10 @@ def read_link(
     for method in methods:
         require_known("method", method, bench.of_classes)
     texts = texts_of(query.get("text", ""))
-    return Wanted(
-        name, query["image"], methods, texts, _label(query.get("class"), bench.class_names(texts))
-    )
+    if texts and not bench.texts:
+        raise InputError(f"{name} takes no texts for its classes")
+    label = _label(query.get("class"), bench.class_names(texts))
+    return Wanted(name, query["image"], methods, texts, label)
 
 
 def texts_of(lines: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from math import isnan
 
 from explainers.app.overlays import Legend
 from explainers.app.view import View
+from explainers.base import Explainer
 
-SHOWN_AS_ZERO = 0.0005  # a probability, which is 0.0 % once rounded
+RULED_OUT = 5e-4  # the probability that is printed as 0.0 %, and those below
 
 
 def error_of(view: View, field: str) -> str:
@@ -35,29 +36,35 @@ def _subject_of(view: View) -> str:
     if isnan(view.probability):
         return f"{words}</h2>"
     words += f" <span>{100 * view.probability:.1f} %</span></h2>"
-    if view.probability < SHOWN_AS_ZERO:
+    if view.probability < RULED_OUT:
         words += (
-            '<p class="caveat">The model all but rules this class out. The colours show what '
-            "speaks for it most, which may be next to nothing.</p>"
+            '<p class="caveat">The model rules this class out: the colours show what speaks for '
+            "it most, which may be next to nothing.</p>"
         )
     return words
 
 
 def _reading_of(view: View) -> str:
-    """The legends of the colours, and what methods with rivals mean by them."""
+    """The legends of the colours, and what they measure where that is said of a method."""
     if view.files is None:
         return ""
     bars = "".join(map(_bar, view.files.legends))
+    methods, meanings = view.files.methods, view.files.meanings
+    told = [
+        f"<p>{f'{escape(method)}: ' if len(methods) > 1 else ''}{_meaning(meaning, view)}</p>"
+        for method, meaning in zip(methods, meanings, strict=True)
+        if meaning not in ("", Explainer.map_meaning)
+    ]
+    return bars + "".join(told)
+
+
+def _meaning(meaning: str, view: View) -> str:
+    """A meaning, and the likeliest rival of the class where it speaks of rivals."""
     rivals = [one.name for one in view.ranked if one.label != view.label]
-    methods = view.files.contrastive
-    if not methods or not rivals:
-        return bars
-    some = len(methods) < len(view.files.methods)
-    shows = f"{escape(', '.join(methods))}:" if some else "The colours show"
-    return (
-        f"{bars}<p>{shows} what speaks for <b>{_short(view.subject)}</b> rather than for others, "
-        f"above all <b>{_short(rivals[0])}</b> (log-odds)</p>"
-    )
+    if not rivals or not meaning.endswith("rivals"):
+        return escape(meaning)
+    of_both = f"<b>{_short(view.subject)}</b>, not <b>{_short(rivals[0])}</b>"
+    return f"{escape(meaning)}: {of_both}"
 
 
 def _bar(legend: Legend) -> str:

@@ -45,13 +45,13 @@ class Answer(NamedTuple):
         method: its name.
         seconds: that it took.
         explanation: what it answered.
-        contrastive: the explained class is told apart from its rivals; see `Explainer`.
+        meaning: what the values of its maps measure; see `Explainer.map_meaning`.
     """
 
     method: str
     seconds: float
     explanation: Explanation
-    contrastive: bool = False
+    meaning: str = ""
 
 
 class Workbench:
@@ -138,7 +138,7 @@ class Workbench:
 
         chosen = _some(methods, self.of_classes)
         answers = [self._timed(name, partial(explain, name)) for name in chosen]
-        return [one._replace(contrastive=self.methods[one.method].contrastive) for one in answers]
+        return [one._replace(meaning=self.methods[one.method].map_meaning) for one in answers]
 
     def where(
         self, methods: Sequence[str], image: Image.Image, concept: Sequence[Image.Image]

@@ -144,7 +144,6 @@ class PTAMEPlus(LearnedExplainer):
             self.network = conditioned_network(backbone, chosen, hidden, decoder_width)
         else:
             self.network = EvidenceNetwork(backbone, chosen, evidence_width, feature_sums)
-        self.contrastive = self.classifier.decision.exclusive
         self.confidence_weight = confidence_weight
         self.classification_weight = classification_weight
         self.deletion_weight = deletion_weight
@@ -157,6 +156,8 @@ class PTAMEPlus(LearnedExplainer):
         self.threshold_weight = threshold_weight
         self.threshold_temperature = threshold_temperature
         self.refinement_steps = refinement_steps
+        if self.classifier.decision.exclusive:
+            self.map_meaning = "evidence for the class rather than its rivals"
         self.start_from(init_from, freeze_taken)
 
     @property
