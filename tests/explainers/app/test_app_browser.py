@@ -8,7 +8,6 @@ import urllib.request
 
 import numpy as np
 import pytest
-from PIL import Image
 
 ANSWER = 90  # seconds that a busy machine may take to answer
 needs_gradio = pytest.mark.skipif(
@@ -196,6 +195,7 @@ class TestBrowser:
 
     def test_image_is_pasted_anywhere(self, browser, find):
         find("#examples .thumbnail-item img", 32)
+        shown = ""
         for index in range(2):  # the second in the place of the first
             browser.execute_async_script(
                 """
@@ -211,7 +211,7 @@ class TestBrowser:
                 """,
                 index,
             )
-            first = self.picture(find, other_than=first if index else "")
+            shown = self.picture(find, other_than=shown)
         find("#photo img")
 
     def test_narrow_window_has_the_map_under_the_photograph(self, server, browser, find):

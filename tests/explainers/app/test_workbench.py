@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from explainers import FAM, PTAME, FrozenClassifier, LearnedExplainer, OptiCAM
+from explainers import FAM, PTAME, FrozenClassifier, LearnedExplainer, OptiCAM, PTAMEPlus
 from explainers.app.answers import write_answers
 from explainers.app.workbench import Workbench
 from explainers.app.workbenches import load_workbenches, untrained_methods
@@ -197,7 +197,8 @@ def test_weights_elsewhere_go_to_the_bundles_that_are_named(tmp_path):
     source = {"model": "test_resnet", "num_classes": 6, "pretrained": False}
     torch.save(FrozenClassifier.of(source).model.state_dict(), weights)
     bundle = tmp_path / "bundle"
-    save_bundle(PTAME(source | {"weights": str(weights)}), bundle)
+    explainer = PTAMEPlus(source | {"weights": str(weights)})
+    save_bundle(explainer, bundle, training={}, scores=[], picture=None)
     moved = weights.rename(tmp_path / "moved.pth")
     with pytest.raises(InputError, match=r"weights\.pth"):
         load_workbenches([str(bundle)])
