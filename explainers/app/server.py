@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from datamodules.photos import package_photographs
-from explainers.app.layout import CSS, MAX_VISITORS, build_page, gradio
+from explainers.app.layout import MAX_VISITORS, SCRIPT, STYLE_SHEET, build_page, gradio
 from explainers.app.listening import listening
 from explainers.app.page import Page
 from explainers.app.security import Application, SameOriginOnly
@@ -35,6 +35,7 @@ def serve_page(
     port: int = 7860,
     allowed_hosts: Sequence[str] = (),
     files_live: float = FILES_LIVE,
+    classifier_weights: Path | None = None,
 ) -> None:
     """Serve the page until it is interrupted.
 
@@ -45,6 +46,7 @@ def serve_page(
         port: from 1 to 65535.
         allowed_hosts: names of this machine that browsers may ask for, beside its addresses.
         files_live: seconds after which uploads and answers are deleted.
+        classifier_weights: as for `load_workbenches`.
 
     Raises:
         InputError: the port is taken or out of range, the host is not this machine's, gradio is
@@ -59,7 +61,7 @@ def serve_page(
         os.environ["GRADIO_TEMP_DIR"] = folder  # it looks at the import
         gradio()
         with listening(host, port) as sockets:
-            benches = load_workbenches(bundles, configs)
+            benches = load_workbenches(bundles, configs, classifier_weights)
             name = f"[{host}]" if ":" in host and "[" not in host else host
             app = SameOriginOnly(_application(benches, files), port, [name, *allowed_hosts])
             shown = "localhost" if name in ("0.0.0.0", "[::]") else name
@@ -71,7 +73,7 @@ def serve_page(
 def _application(benches: dict[str, Workbench], files: TemporaryFiles) -> Application:
     gr = gradio()
     examples = _examples()
-    blocks = build_page(Page(benches, files.folder), examples)
+    blocks = build_page(Page(benches, files.folder, examples), examples)
     blocks.state_session_capacity = MAX_VISITORS
     files.start()  # the examples' thumbnails, copies as old as their images, are kept
     app: Application = gr.mount_gradio_app(
@@ -86,7 +88,8 @@ def _application(benches: dict[str, Workbench], files: TemporaryFiles) -> Applic
         run_history=False,
         footer_links=[],
         theme=gr.themes.Default(primary_hue="indigo"),  # its fonts come with gradio
-        css=CSS,
+        css_paths=STYLE_SHEET,
+        js=SCRIPT.read_text(),
     )
     return app
 

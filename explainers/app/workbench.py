@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -12,12 +13,21 @@ from PIL import Image
 from torch import Tensor
 
 from explainers.base import Explainer
-from explainers.classifier import FrozenClassifier
+from explainers.classifier import FrozenClassifier, frozen_networks
 from explainers.classifier.concept import concept_embedding
 from explainers.errors import InputError, TargetError, require_known
 from explainers.explanation import Explanation
 from explainers.images.reading import at_sizes_of, to_batch
 from explainers.methods.similarity.similarity_explainer import SimilarityExplainer
+
+EXAMPLE_TEXTS = (
+    "a photo of a person",
+    "a photo of an animal",
+    "a photo of food",
+    "a photo of a vehicle",
+    "a photo of a building",
+)
+"""Classes of a network that compares texts and has been given none."""
 
 
 class Ranked(NamedTuple):
@@ -29,11 +39,19 @@ class Ranked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A method's explanation of one image or, where two are compared, of both."""
+    """A method's explanation of one image or, where two are compared, of both.
+
+    Attributes:
+        method: its name.
+        seconds: that it took.
+        explanation: what it answered.
+        meaning: what the values of its maps measure; see `Explainer.map_meaning`.
+    """
 
     method: str
     seconds: float
     explanation: Explanation
+    meaning: str = ""
 
 
 class Workbench:
@@ -43,6 +61,7 @@ class Workbench:
         methods: explainers of the same classifier, by the names that the page shows.
 
     Attributes:
+        texts: the classes that a visit begins with, where classes are texts; otherwise empty.
         of_classes: names of the methods that explain a class.
         of_concepts: names of those that explain the embedding of a few images.
         of_pairs: names of those that explain the similarity of two images on both.
@@ -52,33 +71,74 @@ class Workbench:
         self.methods = dict(methods)
         self.classifier: FrozenClassifier = next(iter(self.methods.values())).classifier
         self._lock = Lock()  # some methods put hooks on the classifier for the time of a call
+        self.texts: tuple[str, ...] = ()
+        if self.classifier.compares_texts:
+            self.texts = tuple(self.classifier.source.get("classes") or EXAMPLE_TEXTS)
+        self._learned = {name: _texts_of(one.classifier) for name, one in self.methods.items()}
+        for name, one in self.methods.items():
+            if not one.fixed_classes:
+                self._tell_apart(name, self.texts)
         self.of_classes = [name for name, one in self.methods.items() if _explains_classes(one)]
         self.of_pairs = [
             name for name, one in self.methods.items() if isinstance(one, SimilarityExplainer)
         ]
         self.of_concepts = [name for name, one in self.methods.items() if _explains_concepts(one)]
 
-    def top_classes(self, image: Image.Image, count: int = 5) -> list[Ranked]:
-        """The likeliest classes of an image, the likeliest first."""
+    def class_names(self, texts: Sequence[str] = ()) -> list[str]:
+        """Names of the classes, or the texts that take their place."""
+        return list(texts or self.texts or self.classifier.class_names)
+
+    def top_classes(
+        self, image: Image.Image, texts: Sequence[str] = (), count: int = 5
+    ) -> list[Ranked]:
+        """The likeliest classes of an image, the likeliest first; none where there are no classes.
+
+        Args:
+            image: of any size.
+            texts: the classes, instead of the classifier's own.
+            count: the most to give.
+
+        Raises:
+            InputError: texts are no classes, or the classifier takes none.
+        """
+        if not self.classifier.num_classes:
+            return []
         tensors, _, _ = to_batch(image, self.classifier.size, None)
-        with self._lock, torch.inference_mode():
-            logits = self.classifier(tensors.to(self.classifier.mean))[0]
+        with self._lock:
+            _compare(self.classifier, texts or self.texts)
+            with torch.inference_mode():
+                logits = self.classifier(tensors.to(self.classifier.mean))[0]
         probabilities = self.classifier.decision.probabilities(logits)
         best = probabilities.topk(min(count, len(probabilities)))
-        names = self.classifier.class_names
+        names = self.class_names(texts)
         return [
             Ranked(label, names[label], probability)
             for probability, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
 
     def why(
-        self, methods: Sequence[str], image: Image.Image, label: int | None = None
+        self,
+        methods: Sequence[str],
+        image: Image.Image,
+        label: int | None = None,
+        texts: Sequence[str] = (),
     ) -> list[Answer]:
-        """Explain a class of an image, by default the likeliest; raises as `Explainer.explain`."""
-        return [
-            self._timed(name, lambda one: one.explain(image, label))
-            for name in _some(methods, self.of_classes)
-        ]
+        """Explain a class of an image, by default the likeliest; raises as `Explainer.explain`.
+
+        Args:
+            methods: one or more of `of_classes`.
+            image: of any size.
+            label: of the class.
+            texts: the classes, as for `top_classes`.
+        """
+
+        def explain(name: str, one: Explainer) -> Explanation:
+            self._tell_apart(name, texts or self.texts)
+            return one.explain(image, label)
+
+        chosen = _some(methods, self.of_classes)
+        answers = [self._timed(name, partial(explain, name)) for name in chosen]
+        return [one._replace(meaning=self.methods[one.method].map_meaning) for one in answers]
 
     def where(
         self, methods: Sequence[str], image: Image.Image, concept: Sequence[Image.Image]
@@ -91,7 +151,7 @@ class Workbench:
 
         def explain(one: Explainer) -> Explanation:
             target = concept_embedding(self.classifier, concept, embed=one.embed)[None]
-            return replace(one.explain(image, target), captions=["the concept"])
+            return replace(one.explain(image, target), captions=["concept"])
 
         return [self._timed(name, explain) for name in _some(methods, self.of_concepts)]
 
@@ -101,6 +161,14 @@ class Workbench:
             self._timed(name, lambda one: _pair(one, image, other))
             for name in _some(methods, self.of_pairs)
         ]
+
+    def _tell_apart(self, name: str, texts: Sequence[str]) -> None:
+        """Make a method explain texts; raises as `Explainer.tell_apart`."""
+        explainer = self.methods[name]
+        if explainer.fixed_classes and self._learned[name] != tuple(texts) and texts:
+            explainer.tell_apart(texts)  # says why it cannot
+        for network in frozen_networks(explainer).values():
+            _compare(network, texts)
 
     def _timed(self, name: str, explain: Any) -> Answer:  # noqa: ANN401  a function of any method
         with self._lock, _named(name):
@@ -146,7 +214,19 @@ def _named(method: str) -> Iterator[None]:
         raise InputError(f"{method}: {error}") from error
 
 
+def _compare(network: FrozenClassifier, texts: Sequence[str]) -> None:
+    """Make a network tell texts apart, unless it does; nothing without texts."""
+    if texts and _texts_of(network) != tuple(texts):
+        network.tell_apart(texts)
+
+
+def _texts_of(network: FrozenClassifier) -> tuple[str, ...]:
+    return tuple(network.source.get("classes") or ())
+
+
 def _explains_classes(explainer: Explainer) -> bool:
+    if not explainer.classifier.num_classes:
+        return False
     return _takes(explainer, torch.zeros(1, dtype=torch.int64, device=explainer.device))
 
 

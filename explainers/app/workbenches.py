@@ -35,25 +35,36 @@ def untrained_methods(classifier: FrozenClassifier) -> dict[str, Explainer]:
 
 
 def load_workbenches(
-    bundles: Sequence[str] = (), configs: Sequence[Path] = (), folder: Path = Path("checkpoints")
+    bundles: Sequence[str] = (),
+    configs: Sequence[Path] = (),
+    classifier_weights: Path | None = None,
+    folder: Path = Path("checkpoints"),
 ) -> dict[str, Workbench]:
     """One workbench a classifier, by its name: what is requested, then all that needs no training.
 
     Args:
         bundles: folders or hub names of trained explainers.
         configs: configs of methods that need no training.
+        classifier_weights: a file of weights of the bundles' classifier, where those that they
+            name are elsewhere.
         folder: whose bundles to take if nothing is requested; those that cannot be loaded are left
             out with a warning.
 
     Raises:
-        InputError: a bundle or config cannot be loaded, or there is none at all.
+        InputError: a bundle or config cannot be loaded, there is none at all, or weights are given
+            and no bundle is.
     """
+    if classifier_weights is not None and not bundles:
+        raise InputError(
+            "--classifier-weights goes with --checkpoint; name the bundles whose classifier it is, "
+            "or name the file as weights of the classifier in the config"
+        )
     requested: dict[str, Explainer] = {}
     for bundle in bundles:
         name = bundle_name(bundle)
         if name in requested:
             raise InputError(f"two bundles are called {name!r}; rename the folder of one")
-        requested[name] = load_explainer(bundle)
+        requested[name] = load_explainer(bundle, classifier_weights=classifier_weights)
     for config in configs:
         requested[config.stem] = load_untrained(config)
     if not bundles and not configs:

@@ -179,6 +179,11 @@ class FrozenClassifier(FrozenNetwork):
         self._names = names_of(self.model, self.num_classes, names)
         self.source["class_names"] = list(names)
 
+    @property
+    def compares_texts(self) -> bool:
+        """Whether it has a text tower, so that any texts can be its classes."""
+        return self._text_tower is not None
+
     def tell_apart(self, texts: Sequence[str]) -> None:
         """Tell other classes apart, given as texts; at once, without training.
 

@@ -16,8 +16,8 @@ from datamodules.samples.image_source import image_source_of
 from datamodules.shard_files.writing import ShardWriter
 from explainers.base import Explainer
 from explainers.callbacks.map_records import SPLIT, described, plain_settings
-from explainers.commands.options.drawing import chosen_kind, chosen_style
 from explainers.commands.map_pictures import PICTURES, MapPictures
+from explainers.commands.options.drawing import chosen_kind, chosen_style
 from explainers.commands.prepared_images import Prepared, PreparedImages
 from explainers.explanation import Answer, Explanation
 from explainers.images.reading import at_size

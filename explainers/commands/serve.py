@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.host,
                 arguments.port,
                 arguments.allowed_host,
+                classifier_weights=arguments.classifier_weights,
             )
     except (KeyboardInterrupt, SystemExit) as end:
         code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code

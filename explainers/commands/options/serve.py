@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from explainers.commands.option_values import named_path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
@@ -20,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="configs of train.py, of methods that need no training",
+    )
+    parser.add_argument(
+        "--classifier-weights",
+        type=named_path,
+        metavar="FILE",
+        help="weights of the bundles' classifier, where those that they name are elsewhere",
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     parser.add_argument("--port", type=int, default=7860, help="1 to 65535; default: 7860")

@@ -10,8 +10,9 @@ from PIL import Image
 
 from explainers import ActivationMap, FrozenClassifier, OptiCAM
 from explainers.app import uploads
-from explainers.app.page import BEGIN, Page
+from explainers.app.page import NO_CLASSES, Page
 from explainers.app.uploads import read_upload
+from explainers.app.view import BEGIN
 from explainers.app.workbench import Workbench
 from explainers.errors import InputError
 from explainers.images.drawing_style import DrawingStyle
@@ -67,7 +68,7 @@ def test_opened_photograph_is_ranked_and_explained(page, files):
     view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
     assert view.label == view.ranked[0].label
     assert (view.error, view.hint) == ("", "")
-    assert [text.partition(":")[0] for _, text in view.files.pictures] == ["ours"]
+    assert [text.partition(" · ")[0] for _, text in view.files.overlays] == ["ours"]
     assert array(view).shape == (60, 90)
     assert array(view, "target") == view.label
 
@@ -107,17 +108,26 @@ def test_concept_and_comparison(page, files, text):
     concept = page.show_concept(view, files[1:], ["ours"], DrawingStyle())
     assert (concept.label, concept.error) == (None, "")
     assert np.isnan(array(concept, "probability"))
+    assert concept.answers[0].explanation.captions == ["concept"]
     assert page.ask_more(concept, METHODS, DrawingStyle()) is concept
     pair = page.compare(view, files[1], ["pairs"], DrawingStyle())
-    assert len(pair.files.pictures) == 2
-    for failed, message in (
-        (page.show_concept(view, None, ["ours"], DrawingStyle()), "at least one image"),
-        (page.show_concept(view, [text], ["ours"], DrawingStyle()), "letter.jpg cannot be read"),
-        (page.compare(view, None, ["pairs"], DrawingStyle()), "no image to compare with"),
-        (page.compare(view, files[1], ["ours"], DrawingStyle()), "unknown method 'ours'"),
+    assert len(pair.files.overlays) == 2
+    style = DrawingStyle()
+    for failed, message, field in (
+        (page.show_concept(view, None, ["ours"], style), "at least one image", "concept"),
+        (page.show_concept(view, [text], ["ours"], style), "letter.jpg cannot be read", "concept"),
+        (page.show_concept(view, files[1:], [], style), "no method is chosen", "of-concepts"),
+        (page.compare(view, None, ["pairs"], style), "no image to compare with", "partner"),
+        (page.compare(view, text, ["pairs"], style), "letter.jpg cannot be read", "partner"),
+        (page.compare(view, files[1], ["ours"], style), "unknown method 'ours'", "of-pairs"),
+        (page.ask_more(view, [], style), "no method is chosen", "of-classes"),
+        (page.compare(page.start(), files[1], ["pairs"], style), "no photograph", "photo"),
     ):
         assert message in failed.error
-        assert failed.answers is view.answers
+        assert failed.field == field
+        if failed.image is not None:
+            assert failed.answers is view.answers
+        assert not page.ask(failed, 1, ["ours"], style).error or failed.image is None
 
 
 def test_redrawing_changes_the_picture_and_nothing_else(page, files):
@@ -142,9 +152,33 @@ def test_bad_file_leaves_one_message_and_nothing_of_the_photograph_before(page, 
     view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
     failed = page.open(view, text, ["ours"], DrawingStyle())
     assert failed.error.startswith("letter.jpg cannot be read as an image")
+    assert failed.field == "photo"
     assert (failed.image, failed.answers, failed.files) == (None, (), None)
     assert "no photograph" in page.ask(failed, 0, ["ours"], DrawingStyle()).error
     assert page.open(view, None, ["ours"], DrawingStyle()) == page.start()
+
+
+def test_downloads_are_named_after_the_picture_and_what_is_asked(page, files):
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    assert view.files.png.name == f"photo0-class-{view.label}.png"
+    assert view.files.npz.name == f"photo0-class-{view.label}.npz"
+    concept = page.show_concept(view, files[1:], ["ours"], DrawingStyle())
+    assert concept.files.png.name == "photo0-concept.png"
+    pair = page.compare(view, files[1], ["pairs"], DrawingStyle())
+    assert pair.files.png.name == "photo0-photo1.png"
+
+
+def test_emptied_class_changes_nothing(page, files):
+    view = page.open(page.start(), files[0], ["ours"], DrawingStyle())
+    assert page.ask(view, None, ["ours"], DrawingStyle()) is view
+
+
+def test_network_without_classes_asks_for_a_concept(files, tmp_path):
+    network = FrozenClassifier("test_resnet", pretrained=False, num_classes=0)
+    page = Page({"none": Workbench({"pairs": SimilarityGradCAM(network)})}, tmp_path)
+    view = page.open(page.start(), files[0], [], DrawingStyle())
+    assert (view.hint, view.error) == (NO_CLASSES, "")
+    assert page.compare(view, files[1], ["pairs"], DrawingStyle()).error == ""
 
 
 def test_answers_that_made_room_for_others_are_told_and_asked_for_again(benches, page, files):

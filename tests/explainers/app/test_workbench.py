@@ -5,10 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from explainers import FAM, PTAME, FrozenClassifier, LearnedExplainer, OptiCAM
+from explainers import FAM, PTAME, FrozenClassifier, LearnedExplainer, OptiCAM, PTAMEPlus
 from explainers.app.answers import write_answers
 from explainers.app.workbench import Workbench
 from explainers.app.workbenches import load_workbenches, untrained_methods
+from explainers.bundle import save_bundle
 from explainers.errors import InputError
 from explainers.images.drawing_style import DrawingStyle
 from explainers.images.reading import to_tensor
@@ -95,7 +96,7 @@ def test_concept_is_the_mean_embedding_of_its_images(convolutional):
     embeddings = [convolutional.classifier.embed(to_tensor(x, size, None)[None]) for x in concept]
     alone = convolutional.methods[name].explain(image, sum(embeddings) / 2)
     torch.testing.assert_close(answer.explanation.maps, alone.maps)
-    assert answer.explanation.captions == ["the concept"]
+    assert answer.explanation.captions == ["concept"]
 
 
 def test_two_images_are_shown_what_they_share(convolutional):
@@ -142,11 +143,13 @@ def test_callers_at_once_get_what_each_would_get_alone(convolutional):
 
 def test_one_answer_is_written_as_an_explanation_is_saved(convolutional, tmp_path):
     (answer,) = convolutional.why(["trained"], photograph(0), 3)
-    written = write_answers([answer], DrawingStyle(), tmp_path / "one")
+    (tmp_path / "one").mkdir()
+    written = write_answers([answer], DrawingStyle(), tmp_path / "one", "cup")
+    assert (written.png.name, written.npz.name) == ("cup.png", "cup.npz")
     (saved,) = answer.explanation.save(tmp_path / "saved")
-    with Image.open(written.png) as ours, Image.open(saved) as theirs:
-        assert (np.array(ours) == np.array(theirs)).all()
-    assert [file for file, _ in written.pictures] == [written.png]
+    assert written.png.read_bytes() == saved.read_bytes()
+    with Image.open(written.overlays[0][0]) as overlay, Image.open(written.photograph) as photo:
+        assert overlay.size == photo.size == (90, 60)  # without captions
     with np.load(written.npz) as ours, np.load(saved.with_suffix(".npz")) as theirs:
         assert set(ours) == set(theirs)
         for key in ours:
@@ -156,14 +159,15 @@ def test_one_answer_is_written_as_an_explanation_is_saved(convolutional, tmp_pat
 def test_several_answers_stand_side_by_side_under_their_names(convolutional, tmp_path):
     answers = convolutional.alike(convolutional.of_pairs, photograph(0), photograph(1, (40, 80)))
     written = write_answers(answers, DrawingStyle(), tmp_path)
-    assert [text.partition(":")[0] for _, text in written.pictures] == [
+    assert [text.split(",")[0] for _, text in written.overlays] == [
         "FAM",
         "FAM",
         "SimilarityGradCAM",
         "SimilarityGradCAM",
     ]
+    assert written.photograph is None
     with Image.open(written.png) as image:
-        assert image.width > 2 * image.height  # four pictures side by side
+        assert image.width > image.height  # a row an image, a column a method
     with np.load(written.npz) as arrays:
         assert arrays["FAM/image/map"].shape == (60, 90)
         assert arrays["SimilarityGradCAM/other/scores"].shape == (80, 40)
@@ -185,6 +189,23 @@ def test_what_is_asked_for_comes_before_what_needs_no_training(tmp_path):
     assert next(iter(bench.methods)) == bench.of_classes[0] == "tiny"
     assert isinstance(bench.methods["tiny"], OptiCAM)
     assert bench.methods["FAM"].classifier is bench.classifier
+
+
+def test_weights_elsewhere_go_to_the_bundles_that_are_named(tmp_path):
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pth"
+    source = {"model": "test_resnet", "num_classes": 6, "pretrained": False}
+    torch.save(FrozenClassifier.of(source).model.state_dict(), weights)
+    bundle = tmp_path / "bundle"
+    explainer = PTAMEPlus(source | {"weights": str(weights)})
+    save_bundle(explainer, bundle, training={}, scores=[], picture=None)
+    moved = weights.rename(tmp_path / "moved.pth")
+    with pytest.raises(InputError, match=r"weights\.pth"):
+        load_workbenches([str(bundle)])
+    (bench,) = load_workbenches([str(bundle)], classifier_weights=moved).values()
+    assert next(iter(bench.methods)) == "bundle"
+    with pytest.raises(InputError, match="--classifier-weights goes with --checkpoint"):
+        load_workbenches([], [], moved)
 
 
 def test_nothing_to_load_is_told_with_a_way_out(tmp_path):
