@@ -126,8 +126,8 @@ class ConfigFile(ActionConfigFile):
             if key not in KEYS:
                 raise InputError(f"unknown key {key!r} in {path}; {did_you_mean(str(key), KEYS)}")
         super().__call__(parser, namespace, str(path), option_string)
-        if namespace["data"]:
-            namespace["data"] = ReplaceableDescription(namespace["data"])
+        if namespace.data:
+            namespace.data = ReplaceableDescription(namespace.data)
 
 
 class ReplaceableDescription(dict[str, Any]):
