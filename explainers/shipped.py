@@ -34,7 +34,7 @@ def bundle_path(source: str | Path) -> Path:
     path = Path(source)
     carried = shipped_bundles().get(path.name)
     own = carried is None or not _names(path, "checkpoints") or (path / "config.json").is_file()
-    return path if own else carried
+    return path if own or carried is None else carried
 
 
 def _names(path: Path, folder: str) -> bool:

@@ -9,7 +9,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from explainers.shipped import PACKAGE, shipped_bundles, shipped_configs
 
@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 def offered(folder: str, classes: dict[str, ast.ClassDef] | None = None) -> list[Entry]:
     """The explainers that a folder of the package offers: first those that need nothing more."""
     classes = _classes() if classes is None else classes
-    names = _value(ast.parse((PACKAGE / folder / "__init__.py").read_text()).body, "__all__")
+    body = ast.parse((PACKAGE / folder / "__init__.py").read_text()).body
+    names: Any = _value(body, "_MODULES") or _value(body, "__all__")  # by name, where lazy
     found = [
         Entry(name, _needs(name, classes), (ast.get_docstring(classes[name]) or "").splitlines()[0])
         for name in names or ()
@@ -102,7 +103,7 @@ def _value(body: Sequence[ast.stmt], name: str) -> object:
     for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            return ast.literal_eval(node.value)
+            return ast.literal_eval(node.value)  # type: ignore[attr-defined]
     return None
 
 
