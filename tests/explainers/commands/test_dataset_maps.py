@@ -2,7 +2,6 @@
 
 import json
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from datamodules.shards import Shards
 from explainers import TAME
 from explainers.bundle.untrained import load_untrained
 from explainers.cli import main
-from explainers.commands.dataset_maps import _read_ahead
 from explainers.evaluation.costs import counted
 
 
@@ -225,28 +223,3 @@ def test_maps_lie_beside_the_shards_of_their_images(config, folder, tmp_path):
     splits = json.loads((tmp_path / "_info.json").read_text())["splits"]
     assert splits["val"] == info["splits"]["val"]
     assert len(Shards(str(tmp_path / "val-*.tar"), None)) == len(keys_of(tmp_path)) == 1
-
-
-def test_next_batch_is_read_while_the_last_one_is_explained():
-    read = [threading.Event() for _ in range(3)]
-
-    def batches():
-        for event in read:
-            event.set()
-            yield [event]
-
-    for index, batch in enumerate(_read_ahead(batches())):
-        assert batch == [read[index]]
-        assert all(event.wait(10) for event in read[: index + 2])
-        assert not any(event.is_set() for event in read[index + 2 :])  # one ahead, no more
-
-
-def test_error_of_reading_ahead_is_raised():
-    def batches():
-        yield []
-        raise OSError("gone")
-
-    ahead = _read_ahead(batches())
-    assert next(ahead) == []
-    with pytest.raises(OSError, match="gone"):
-        next(ahead)
