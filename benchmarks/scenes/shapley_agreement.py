@@ -47,12 +47,15 @@ def agreements(comparison: Comparison, count: int, folder: Path) -> dict[str, fl
     return found | merged
 
 
+@torch.no_grad()
 def _first(comparison: Comparison, count: int) -> tuple[Tensor, Tensor]:
-    """Images and their classes, as batches ask for them."""
+    """Images and their classes: those that batches ask for, or else the predicted ones."""
+    classifier = comparison.evaluator.classifier
     images, target = [], []
     for batch in comparison.batches:
         images.append(batch["image"])
-        target.append(batch["target"])
+        known = batch.get("target")
+        target.append(classifier(batch["image"]).argmax(dim=1) if known is None else known)
         if sum(map(len, images)) >= count:
             break
     return torch.cat(images)[:count], torch.cat(target)[:count]
