@@ -66,7 +66,7 @@ def _described(name: str, folder: Path) -> dict[str, Any]:
         "time": str(Training.of_record(training)),
         "scores": _table([row for row in scores if row["explainer"] not in UNINFORMATIVE]),
         "protocol": config.get("protocol", {}),
-        "comparison": _table(compared["rows"]),
+        "comparison": _table(compared["rows"]) if rows else "",
         "comparison_protocol": compared["protocol"],
         "gain": _cell(rows.get(name, {}), "average_gain"),
         "gain_beside": _cell(rows.get(BESIDE, {}), "average_gain"),

@@ -15,6 +15,8 @@ RUN_ELSEWHERE = {"docs/export.md": "tests/explainers/export/test_export_command.
 NOT_RUN = {
     r"pip install .*": "sets up an environment, which .ci/run does",
     r"(ruff|mypy|pytest|mkdocs|pip install \S+ && pytest) .*": "is what .ci/run runs",
+    r"python -m explainers\.bundle\.zoo": "is compared with the page by tests/explainers/bundle",
+    r"cp OUT/results\.json .*": "copies one file",
     r"tensorboard .*": "is another project's, and does not end",
 }
 """Lines that no test runs, and why."""

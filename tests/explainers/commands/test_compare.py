@@ -185,7 +185,7 @@ def test_print_config_gives_a_complete_file_that_is_accepted_again(tmp_path, cap
         printed = capsys.readouterr().out
         (tmp_path / "printed.yaml").write_text(printed)
         defaults = {"panel_images": 6, "references": None, "map_normalisation": "minmax"}
-        defaults |= {"fills": None, "baseline": None, "judge": None}
+        defaults |= {"fills": None, "baseline": None, "judge": None, "limit": None}
         changed = {"chunk_size": 16, "metrics": ["average_drop"], "data": data}
         assert yaml.safe_load(printed) == yaml.safe_load(CONFIG) | defaults | changed
 

@@ -62,7 +62,7 @@ def test_trainings_are_one_row_and_differences_are_written(config, tmp_path, cap
     assert first["average_drop"]["difference"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
     assert results["ranks"]["metrics"] == ["average_drop", "average_drop@mean", "compactness"]
     text = (tmp_path / "o/table.md").read_text()
-    assert text.startswith("- `average_drop`: best is `")
+    assert "\n- `average_drop`: best is `" in text
     assert "Paired differences to `am`" in text
     assert "Mean rank over 3 metrics" in capsys.readouterr().out
     page = (tmp_path / "o/report.html").read_text()
