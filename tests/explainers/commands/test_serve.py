@@ -1,6 +1,7 @@
 import argparse
 import logging
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from explainers.shipped import shipped_bundles
 
 
 def end_with(monkeypatch, end):
-    def serve_page(*arguments):
+    def serve_page(*arguments, **options):
         raise end
 
     monkeypatch.setattr(serve, "serve_page", serve_page)
@@ -19,10 +20,11 @@ def end_with(monkeypatch, end):
 
 def test_the_options_reach_the_server(monkeypatch):
     calls = []
-    monkeypatch.setattr(serve, "serve_page", lambda *arguments: calls.append(arguments))
-    words = "serve --checkpoint a b --host ::1 --port 81 --allowed-host box.example c.example"
+    monkeypatch.setattr(serve, "serve_page", lambda *given, **more: calls.append((given, more)))
+    words = "serve --checkpoint a b --classifier-weights w.pth --host ::1 --port 81 --allowed-host box.example c.example"
     assert main(words.split()) == 0
-    assert calls == [(["a", "b"], [], "::1", 81, ["box.example", "c.example"])]
+    given = (["a", "b"], [], "::1", 81, ["box.example", "c.example"])
+    assert calls == [(given, {"classifier_weights": Path("w.pth")})]
 
 
 def test_bundles_of_the_package_are_served_where_there_are_no_others(tmp_path, monkeypatch):
@@ -54,7 +56,7 @@ def test_only_warnings_of_ours_are_shown_and_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr("sys.warnoptions", [])
     level = logging.getLogger().level
 
-    def serve_page(*arguments):
+    def serve_page(*arguments, **options):
         for module in ("gradio.blocks", "torch", "explainers.app.workbenches"):
             warnings.warn_explicit(f"of\n{module}", UserWarning, "file.py", 1, module)
         logging.getLogger("httpx").warning("an advertisement")
@@ -67,9 +69,10 @@ def test_only_warnings_of_ours_are_shown_and_in_one_line(monkeypatch, capsys):
 
 def test_python_w_brings_all_warnings_back(monkeypatch):
     monkeypatch.setattr("sys.warnoptions", ["default"])
-    monkeypatch.setattr(serve, "serve_page", lambda *_: warnings.warn("theirs", stacklevel=1))
+    monkeypatch.setattr(serve, "serve_page", lambda *_, **__: warnings.warn("theirs", stacklevel=1))
     with pytest.warns(UserWarning, match="theirs"):
-        serve.run(argparse.Namespace(checkpoint=[], config=[], host="", port=1, allowed_host=[]))
+        options = {"checkpoint": [], "config": [], "classifier_weights": None, "allowed_host": []}
+        serve.run(argparse.Namespace(**options, host="", port=1))
 
 
 def test_ctrl_c_outside_the_server_has_its_exit_code_too(monkeypatch, capsys):

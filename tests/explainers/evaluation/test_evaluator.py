@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 import torch
@@ -85,8 +86,7 @@ def test_the_normalisation_of_maps_is_in_the_protocol_and_in_the_headings(
     assert "AD % ↓ (maps as answered)" in headings[0]
     assert "AD % ↓ (maps min-max)" in headings[1]
     # The order of the pixels, which is all that insertion reads, does not change.
-    assert "| insertion |" in headings[0]
-    assert "| insertion |" in headings[1]
+    assert all(re.search(r"\| +insertion \|", heading) for heading in headings)
 
 
 def test_unknown_normalisation_is_refused(explainer):
@@ -111,7 +111,8 @@ def test_methods_of_a_comparison_share_the_pass_of_the_whole_image(explainer, da
     data.setup("test")
     methods = {name: lambda images, target: centre_gaussian(images) for name in "abc"}
     evaluator = Evaluator(explainer.classifier, methods)
-    comparison = Comparison(evaluator, methods, data.test_dataloader(), {}, tmp_path)
+    batches = data.test_dataloader()
+    comparison = Comparison(evaluator, methods, batches, {}, tmp_path, pictured=())
     with counted(explainer.classifier) as passes:
         rows = comparison.run().rows
     assert passes[0] == (1 + 3) * data.length
@@ -131,7 +132,7 @@ def test_shared_responses_are_those_that_each_row_would_ask_for(explainer, data)
     for one, other in zip(expected, actual, strict=True):
         assert one.pop("key") == other.pop("key")
         assert one.pop("explainer") == other.pop("explainer")
-        assert one == pytest.approx(other, rel=1e-5, nan_ok=True)
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-4, nan_ok=True)
 
 
 def test_no_pass_is_spent_on_whole_images_that_no_metric_asks_for(explainer, data):
