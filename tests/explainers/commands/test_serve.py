@@ -70,8 +70,8 @@ def test_only_warnings_of_ours_are_shown_and_in_one_line(monkeypatch, capsys):
 def test_python_w_brings_all_warnings_back(monkeypatch):
     monkeypatch.setattr("sys.warnoptions", ["default"])
     monkeypatch.setattr(serve, "serve_page", lambda *_, **__: warnings.warn("theirs", stacklevel=1))
+    options = {"checkpoint": [], "config": [], "classifier_weights": None, "allowed_host": []}
     with pytest.warns(UserWarning, match="theirs"):
-        options = {"checkpoint": [], "config": [], "classifier_weights": None, "allowed_host": []}
         serve.run(argparse.Namespace(**options, host="", port=1))
 
 
