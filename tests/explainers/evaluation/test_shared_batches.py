@@ -33,7 +33,7 @@ def shown_to_the_classifier(methods, folder):
     classifier.model.register_forward_hook(lambda *call: shown.append(len(call[1][0])))
     batches = Batches()
     evaluator = Evaluator(classifier, methods, ["average_drop"])
-    Comparison(evaluator, methods, batches, {}, folder).run()
+    Comparison(evaluator, methods, batches, {}, folder, pictured=()).run()
     return sum(shown), batches.reads
 
 
