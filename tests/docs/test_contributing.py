@@ -32,13 +32,15 @@ def blocks():
     return dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```', text, re.DOTALL | re.MULTILINE))
 
 
-def register(path, line):
-    """Add an import, and the name that it imports to `__all__`."""
+def register(path, lines):
+    """Add an import for type checkers, and the file of the class."""
     text = path.read_text()
-    name = line.split()[-1]
-    last = list(re.finditer(r"^from .*\n", text, re.MULTILINE))[-1].end()
-    text = text[:last] + line + text[last:]
-    path.write_text(text.replace("__all__ = [", f'__all__ = [\n    "{name}",', 1))
+    for line, heading in zip(
+        lines.splitlines(), ("if TYPE_CHECKING:", "_MODULES = {"), strict=True
+    ):
+        assert f"\n{heading}\n" in text
+        text = text.replace(f"\n{heading}\n", f"\n{heading}\n{line}\n", 1)
+    path.write_text(text)
 
 
 @pytest.fixture

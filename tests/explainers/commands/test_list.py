@@ -12,6 +12,12 @@ from explainers.methods import METHODS
 from explainers.shipped import shipped_bundles, shipped_configs
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal in which no line is wrapped."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 def test_what_is_read_from_the_source_is_what_the_classes_say():
     classes = {name: getattr(baselines, name) for name in ("RISE", "CAMBaseline", "CaptumBaseline")}
     for folder, known in (("methods", METHODS), ("baselines", classes)):

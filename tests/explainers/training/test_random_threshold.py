@@ -119,7 +119,7 @@ def test_threshold_weight_adds_a_term_and_leaves_the_others_as_they_are(kind, im
     shares = drawn_shares(labels, 0)
     expected = 0.7 * threshold_loss(explainer.classifier, images, labels, maps, shares, 0.2)
     torch.testing.assert_close(terms.pop("threshold"), expected)
-    plain = kind(explainer.classifier, **options)
+    plain = kind(explainer.classifier, **options, threshold_weight=0.0)
     assert plain.losses(images, labels, masks, logits) == terms
 
 
