@@ -9,13 +9,14 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
+from datamodules.photos import package_photographs
 from datamodules.samples.image_files import EXTENSIONS
 from explainers.base import Explainer
 from explainers.commands.explainer_choice import chosen
 from explainers.commands.options.drawing import chosen_kind, chosen_style, is_one_figure
 from explainers.commands.reference_images import Gallery, Match, draw_pair, reference
 from explainers.commands.target_options import chosen_targets
-from explainers.errors import InputError
+from explainers.errors import InputError, require_known
 from explainers.explanation import Explanation
 from explainers.images.figure import save_figure
 from explainers.images.labelled_maps import LabelledMap, figure_of_maps
@@ -25,6 +26,8 @@ from explainers.methods.similarity.similarity_explainer import SimilarityExplain
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain each image; name those that cannot be read, and go on with the others."""
+    if arguments.example:
+        arguments.image = [_example(name) for name in arguments.example]
     _require_the_right_option(arguments)
     style, one_figure = chosen_style(arguments), is_one_figure(arguments)
     explainer = chosen(arguments)
@@ -67,6 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
     if one_figure and rows:
         print(save_figure(figure_of_maps(rows, style), arguments.output))
     return 2 if failed else 0
+
+
+def _example(name: str) -> str:
+    """The file of a photograph that a package carries."""
+    try:
+        files = {path.stem: str(path) for path in package_photographs()}
+    except ModuleNotFoundError as error:
+        raise InputError(f"--example {name}: {error}") from error
+    require_known("photograph", name, files)
+    return files[name]
 
 
 def _line(

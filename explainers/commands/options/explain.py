@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images = parser.add_mutually_exclusive_group(required=True)
     images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
     images.add_argument(
+        "--example",
+        nargs="+",
+        metavar="NAME",
+        help="photographs that packages of the extra demo carry, as coffee",
+    )
+    images.add_argument(
         "--images",
         type=_source,
         metavar="SOURCE",

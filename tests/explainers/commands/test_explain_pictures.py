@@ -45,3 +45,13 @@ def test_class_that_the_network_rules_out_is_told(config, photo, tmp_path, capsy
     monkeypatch.setattr("explainers.images.labelled_maps.RULED_OUT", 1.0)
     assert explain(config, tmp_path / "out", photo) == 0
     assert "the network rules this class out" in capsys.readouterr().out
+
+
+def test_example_of_a_package_is_explained_by_its_name(config, tmp_path, capsys):
+    pytest.importorskip("skimage")
+    pytest.importorskip("foolbox")
+    arguments = ["explain", "--config", str(config), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--example", "coffee"]) == 0
+    assert (tmp_path / "out/coffee.png").is_file()
+    assert main([*arguments, "--example", "cofee"]) == 2
+    assert "unknown photograph 'cofee'; did you mean coffee" in capsys.readouterr().err
