@@ -50,7 +50,7 @@ def export_onnx(
         with_classifier: put out logits too.
         half: compute in float16; inputs and outputs stay float32.
         opset: version of ONNX's operators.
-        tolerance: largest `Exported.difference` allowed; by default 1e-4, and 0.05 if `half`.
+        tolerance: largest `Exported.difference` allowed; by default 1e-3, and 0.05 if `half`.
 
     Raises:
         InputError: the explainer cannot be exported, differs by more than the tolerance, or the

@@ -143,7 +143,7 @@ def evidence_maps(
     """
     size = deepest.shape[-2:]
     logits = backbone.logits_of_pooled(deepest.flatten(2).mT.flatten(0, 1))
-    logits = logits.unflatten(0, (len(deepest), -1))  # (b h*w classes)
+    logits = logits.unflatten(0, (-1, size.numel()))  # (b h*w classes)
     if reads_linearly(backbone.reader):
         of_image = logits.mean(dim=1)
         spread = backbone.class_weights.std() if spread is None else spread
