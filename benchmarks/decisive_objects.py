@@ -11,6 +11,7 @@ Opti-CAM hours: `--methods` takes some of those of the config.
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ def main() -> None:
     parser.set_defaults(baseline="grad_cam")
     options = argparse.Namespace(**vars(parser.parse_args()))
     output = Path(options.output)
-    comparison = build_comparison(config_of(options), options.checkpoint, output)
+    config = config_of(options)
+    config = replace(config, metrics=list(dict.fromkeys([*config.metrics, *METRICS])))
+    comparison = build_comparison(config, options.checkpoint, output)
     results = comparison.run()
     write_comparison(results, output)
     keys = decided(comparison.evaluator.classifier, comparison.batches)

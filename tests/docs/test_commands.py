@@ -40,6 +40,7 @@ LESS = {
     "serving": "--rounds 1 --visitors 1 --large 1",
     "cdam": "--depths 2 --repeats 1",
     "cdam_pairs": "--steps 2 --depth 2 --images 4",
+    "decisive_objects": "--panel_images 1",
     "data": "--rounds 1 --samples 32 --small 2000",
     "fam": "--model test_resnet --repeats 1",
     "growth": "--classifier test_resnet --auxiliary test_resnet --steps 1",
