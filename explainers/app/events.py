@@ -75,13 +75,15 @@ def wire(gr: Any, blocks: Any, page: Page, examples: Sequence[Path], at: Parts) 
         step: Callable[..., View],
         inputs: Sequence[Any],
         anew: bool = False,
+        preprocess: bool = True,
     ) -> None:
         def run(view: View, *values: Any) -> list[Any]:  # noqa: ANN401
             count = len(inputs)
             return show(step(view, *values[:count], DrawingStyle(*values[count:])), anew=anew)
 
         given = [at.view, *inputs, *style]
-        gr.on(events, run, given, seen, api_name=name, trigger_mode="always_last", **progress)
+        options = {"api_name": name, "preprocess": preprocess, "trigger_mode": "always_last"}
+        gr.on(events, run, given, seen, **options, **progress)
 
     def take(view: View, path: str, methods: Any, *values: Any) -> list[Any]:  # noqa: ANN401
         return show(page.open(view, path, methods, DrawingStyle(*values)), path)
@@ -98,7 +100,12 @@ def wire(gr: Any, blocks: Any, page: Page, examples: Sequence[Path], at: Parts) 
             return [gr.skip()] * len(seen)
         return show(found, str(page.examples[found.name]) if found.example else None, anew=True)
 
-    when([at.photo.upload, at.photo.clear], "open", page.open, [at.photo, at.of_classes])
+    def opened(view: View, photo: Any, *values: Any) -> View:  # noqa: ANN401
+        return page.open(view, photo and photo["path"], *values)
+
+    # Raw, as gradio would decode the file, and tell in its own way what is wrong with it.
+    taken = [at.photo, at.of_classes]
+    when([at.photo.upload, at.photo.clear], "open", opened, taken, preprocess=False)
     when([at.classes.input], "ask", page.ask, [at.classes, at.of_classes])
     when([at.other.input], "ask_other", page.ask, [at.other, at.of_classes])
     when([at.of_classes.input], "ask_more", page.ask_more, [at.of_classes])

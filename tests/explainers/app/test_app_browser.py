@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import time
 import urllib.request
@@ -191,7 +192,8 @@ class TestBrowser:
         before = right.get_attribute("style")
         handle.send_keys(*[Keys.ARROW_RIGHT] * 5)
         assert right.get_attribute("style") != before
-        assert "55%" in right.get_attribute("style")
+        (share,) = re.findall(r"inset\(0px 0px 0px ([\d.]+)%\)", right.get_attribute("style"))
+        assert float(share) == pytest.approx(55, abs=0.01)
 
     def test_image_is_pasted_anywhere(self, browser, find):
         find("#examples .thumbnail-item img", 32)
