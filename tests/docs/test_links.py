@@ -7,8 +7,6 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, SITE, anchors_of, name_of, prose_of
 
-NO_SENTENCE_YET = ["docs/choose.md"]
-
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
 
 
@@ -33,8 +31,6 @@ def test_headings_have_anchors_of_their_own(path):
 
 @pytest.mark.parametrize("path", SITE, ids=name_of)
 def test_page_begins_with_a_sentence(path):
-    if name_of(path) in NO_SENTENCE_YET:
-        pytest.skip("it begins with a table")
     title, first, *_ = re.split(r"\n\s*\n", prose_of(path).strip())
     assert re.fullmatch(r"# .+", title)
     assert re.match(r"[\w(]", first.strip("`* ")), first
