@@ -126,7 +126,8 @@ def template(tmp_path_factory):
         config = yaml.safe_load(path.read_text())
         config = config if path.name.startswith("league_") else tiny(config)
         (folder / "configs" / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
-    shutil.copytree(ROOT / "benchmarks", folder / "benchmarks")
+    for scripts in ("benchmarks", "docs/figures"):
+        shutil.copytree(ROOT / scripts, folder / scripts)
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -21,10 +21,10 @@ from explainers import cli
 from tests.docs.pages import PAGES, ROOT, blocks_of, prose_of
 
 COMMAND = re.compile(
-    r"(explainers \w+|python train\.py \w+|python -m datamodules\.pack|python benchmarks/\w+\.py)"
-    r"( .*)?"
+    r"(explainers \w+|python train\.py \w+|python -m datamodules\.pack|"
+    r"python (?:benchmarks|docs/figures)/\w+\.py)( .*)?"
 )
-COMPLETE = re.compile(r"explainers (list|serve)|python benchmarks/\w+\.py")
+COMPLETE = re.compile(r"explainers (list|serve)|python (benchmarks|docs/figures)/\w+\.py")
 """Commands that need no option; other words like these only name a command."""
 
 STAND_INS = {
@@ -43,6 +43,7 @@ LESS = {
     "decisive_objects": "--panel_images 1",
     "data": "--rounds 1 --samples 32 --small 2000",
     "fam": "--model test_resnet --repeats 1",
+    "gallery": "--count 1 --methods PTAMEPlus --output gallery.jpg",
     "growth": "--classifier test_resnet --auxiliary test_resnet --steps 1",
     "inference": "--classifier resnet18 --auxiliary resnet18 --batch 1 --repeats 1",
     "league": "--families shapley --others --steps 2 --seeds 1 --held-out 4 --exact-shapley 1 "
@@ -121,7 +122,7 @@ def params():
     for command, name in commands().items():
         fast = command.startswith(("explainers explain", "explainers list", "python -m"))
         marks = [] if fast else [pytest.mark.slow]
-        if command.startswith("python benchmarks"):
+        if command.startswith(("python benchmarks", "python docs")):
             marks.append(pytest.mark.benchmarks)
         yield pytest.param(command, id=f"{name}: {command}", marks=marks)
 
