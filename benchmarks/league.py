@@ -181,6 +181,9 @@ def main() -> None:
     config = yaml.safe_load(options.config.read_text())
     for kind in ("families", "others"):
         if (chosen := getattr(options, kind)) is not None:
+            if unknown := [name for name in chosen if name not in config[kind]]:
+                known = ", ".join(config[kind])
+                parser.error(f"--{kind}: {options.config} has no {unknown[0]!r}, but {known}")
             config[kind] = {name: config[kind][name] for name in chosen}
     for name in ("steps", "seeds", "exact_shapley", "classifier_images"):
         if (value := getattr(options, name)) is not None:
