@@ -15,9 +15,8 @@ from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
 from explainers.commands.chosen_images import choose_images
-from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
+from explainers.commands.comparison_config import ComparisonConfig, config_of
 from explainers.commands.option_values import named_path
-from explainers.commands.options.compare import add_arguments
 from explainers.commands.row_names import bundle_names, require_distinct_rows
 from explainers.errors import InputError, require_known
 from explainers.evaluation.comparison import Comparison
@@ -75,14 +74,6 @@ def score(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> int
         )
     print(f"\nwrote {output}; look at {output / 'report.html'}")
     return 2 if any(row["failed"] for row in rows) else 0
-
-
-def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Comparison:
-    """Build the comparison that a YAML file describes; arguments and errors as of the command."""
-    parser = ComparisonParser(prog="explainers compare")
-    add_arguments(parser)
-    arguments = parser.parse_args(["--config", str(path), "--output", str(output)])
-    return build_comparison(config_of(arguments), bundles, output)
 
 
 def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> Comparison:
