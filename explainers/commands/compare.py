@@ -28,6 +28,7 @@ from explainers.evaluation.seeds import member_name
 from explainers.evaluation.uninformative import UNINFORMATIVE, uninformative_methods
 from explainers.from_config import build, resolve
 from explainers.report.comparison_files import in_words, write_comparison
+from explainers.training.bundle_files import bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masked_surrogate import load_surrogate
 
@@ -113,7 +114,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
     for name, bundle in zip(names, bundles, strict=True):
-        explainers[name] = load_explainer(bundle, classifier=classifier)
+        explainers[name] = _loaded(bundle, classifier)
         trainings[name] = training_of(bundle)
     seeds: dict[str, list[str]] = {}
     for name, description in given.items():
@@ -123,7 +124,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
             continue
         for index, bundle in enumerate(description["seeds"]):
             member = member_name(name, index)
-            explainers[member] = load_explainer(bundle, classifier=classifier)
+            explainers[member] = _loaded(bundle, classifier)
             trainings[member] = training_of(bundle)
             seeds.setdefault(name, []).append(member)
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
@@ -149,6 +150,17 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     }
     pictured = evenly_spread(config.panel_images, len(data.test_set))  # type: ignore[arg-type]
     return Comparison(evaluator, methods, batches, protocol, output, pictured, trainings, seeds)
+
+
+def _loaded(bundle: str, classifier: FrozenClassifier) -> LearnedExplainer:
+    """A bundle of the classifier; InputError if it is of another one."""
+    config = read_config(bundle_folder(bundle) / "config.json")
+    if (config["fingerprints"] or {}).get("classifier", "") not in ("", classifier.fingerprint()):
+        raise InputError(
+            f"{bundle} explains another classifier than {classifier.name}, or other weights of it; "
+            "name its own as --classifier, or leave the bundle out"
+        )
+    return load_explainer(bundle, classifier=classifier)
 
 
 def _training(explainer: Explainer) -> Training:
