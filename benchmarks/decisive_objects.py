@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from explainers import FrozenClassifier
-from explainers.commands.compare import ComparisonParser, add_arguments, build_comparison
-from explainers.commands.comparison_config import config_of
+from explainers.commands.compare import build_comparison
+from explainers.commands.comparison_config import ComparisonParser, config_of
+from explainers.commands.options.compare import add_arguments
 from explainers.evaluation.paired import differences_to
 from explainers.evaluation.records import Row, annotate
 from explainers.images.pixel_removal import blur, delete

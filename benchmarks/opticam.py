@@ -18,12 +18,12 @@ OMP_NUM_THREADS=1, as waiting threads count too. Prints the ratios and writes th
 import argparse
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from timing import seconds
 from torch import Tensor
 
 from explainers import FrozenClassifier, OptiCAM
@@ -75,17 +75,6 @@ def loop(
     model.requires_grad_(False).to(memory_format=torch.channels_last)
     for weight in model.parameters():
         weight.grad = None
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Time of one call: the clock's on a GPU, the processor's otherwise."""
-    on_gpu = torch.cuda.is_available()
-    clock = time.perf_counter if on_gpu else time.process_time
-    started = clock()
-    work()
-    if on_gpu:
-        torch.cuda.synchronize()
-    return clock() - started
 
 
 def measure(name: str, batch: int, steps: int, repetitions: int, device: str) -> dict[str, object]:

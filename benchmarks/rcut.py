@@ -16,25 +16,14 @@ beside this file.
 import argparse
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import seconds
 
 from explainers import FrozenClassifier, RCut
 from explainers.methods.vit.normalised_cut import affinities, cut, seed_positive
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Time of one call: the clock's on a GPU, the processor's otherwise."""
-    on_gpu = torch.cuda.is_available()
-    clock = time.perf_counter if on_gpu else time.process_time
-    started = clock()
-    work()
-    if on_gpu:
-        torch.cuda.synchronize()
-    return clock() - started
 
 
 @torch.no_grad()

@@ -69,7 +69,8 @@ def _run(name: str, words: list[str]) -> int:
     words = with_short_help(name, words, program)
     options = import_module(_options_of(name))
     parser_class: type[argparse.ArgumentParser] = getattr(options, "Parser", OneLineParser)
-    parser = parser_class(prog=program, description=f"{COMMANDS[name]}.".capitalize())
+    summary = COMMANDS[name]
+    parser = parser_class(prog=program, description=f"{summary[0].upper()}{summary[1:]}.")
     options.add_arguments(parser)
     arguments = parser.parse_args(words)
     with exit_on_interrupt():

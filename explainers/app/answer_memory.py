@@ -6,12 +6,12 @@ from threading import Lock
 
 from torch import Tensor
 
-from explainers.app.workbench import Answer
+from explainers.app.workbench import MethodAnswer
 
 ANSWERS_KEPT = 256 << 20  # bytes; about 25 answers for photographs of the largest size
 
 
-class Answers(list[Answer]):
+class Answers(list[MethodAnswer]):
     """Answers of several methods; empty once they are forgotten."""
 
 
@@ -27,7 +27,7 @@ class AnswerMemory:
         self._lock = Lock()
         self._kept: list[tuple[weakref.ref[Answers], int]] = []  # the earliest first
 
-    def keep(self, answers: Sequence[Answer]) -> Answers:
+    def keep(self, answers: Sequence[MethodAnswer]) -> Answers:
         """Answers that are emptied when later ones need their room."""
         kept = Answers(answers)
         with self._lock:
@@ -40,7 +40,7 @@ class AnswerMemory:
         return kept
 
 
-def _bytes(answer: Answer) -> int:
+def _bytes(answer: MethodAnswer) -> int:
     found = answer.explanation
     tensors: list[Tensor] = [*found.images, *found.map_list, *found.score_list]
     return sum(one.nbytes for one in tensors)

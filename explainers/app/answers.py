@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from explainers.app.overlays import Legend, draw_overlay, legend_of
-from explainers.app.workbench import Answer
+from explainers.app.workbench import MethodAnswer
 from explainers.explanation import plot
 from explainers.images.drawing import save_picture
 from explainers.images.drawing_style import DrawingStyle
@@ -45,7 +45,7 @@ class Files(NamedTuple):
 
 
 def write_answers(
-    answers: Sequence[Answer], style: DrawingStyle, folder: Path, name: str = "explanation"
+    answers: Sequence[MethodAnswer], style: DrawingStyle, folder: Path, name: str = "explanation"
 ) -> Files:
     """Draw answers, and write them into a folder of their own.
 
@@ -81,7 +81,7 @@ def write_answers(
         overlays,
         photograph,
         tuple(answer.method for answer in answers),
-        tuple(answer.meaning for answer in answers),
+        tuple(answer.explanation.meaning for answer in answers),
         signs[-1],
         style.beside,
         [legend_of(signed, style) for signed in signs],

@@ -12,7 +12,7 @@ from explainers.app.answers import file_name, write_answers
 from explainers.app.links import link_to, read_link, texts_of
 from explainers.app.uploads import read_upload
 from explainers.app.view import FieldError, View, concerning
-from explainers.app.workbench import Answer, Workbench
+from explainers.app.workbench import MethodAnswer, Workbench
 from explainers.classifier.freed_memory import release_freed_memory
 from explainers.classifier.text_tower import NEUTRAL_TEXT
 from explainers.errors import InputError
@@ -109,7 +109,7 @@ class Page:
             return view
         known = {one.method: one for one in view.answers if label == view.label}
 
-        def why(bench: Workbench, image: Image.Image) -> list[Answer]:
+        def why(bench: Workbench, image: Image.Image) -> list[MethodAnswer]:
             unknown = [method for method in methods if method not in known]
             fresh = []
             if unknown or not methods:
@@ -129,7 +129,7 @@ class Page:
     ) -> View:
         """Explain a concept that a few images show."""
 
-        def ask(bench: Workbench, image: Image.Image) -> list[Answer]:
+        def ask(bench: Workbench, image: Image.Image) -> list[MethodAnswer]:
             with concerning("concept"):
                 if not paths:
                     raise InputError("a concept needs at least one image; choose some")
@@ -144,7 +144,7 @@ class Page:
     ) -> View:
         """Explain the similarity of the image and another one."""
 
-        def ask(bench: Workbench, image: Image.Image) -> list[Answer]:
+        def ask(bench: Workbench, image: Image.Image) -> list[MethodAnswer]:
             with concerning("partner"):
                 if path is None:
                     raise InputError("there is no image to compare with; choose one")
@@ -199,7 +199,7 @@ class Page:
         view: View,
         style: DrawingStyle,
         label: int | None,
-        ask: Callable[[Workbench, Image.Image], list[Answer]],
+        ask: Callable[[Workbench, Image.Image], list[MethodAnswer]],
         subject: str = "",
     ) -> View:
         bench = self.benches[view.bench]
@@ -220,7 +220,7 @@ class Page:
         )
         return self._draw(answered, answers, style)
 
-    def _draw(self, view: View, answers: Sequence[Answer], style: DrawingStyle) -> View:
+    def _draw(self, view: View, answers: Sequence[MethodAnswer], style: DrawingStyle) -> View:
         folder = self.folder / uuid.uuid4().hex
         folder.mkdir()  # fails once the server has ended and deleted its files
         files = write_answers(answers, style, folder, file_name(view.name, view.subject))

@@ -8,7 +8,7 @@ from math import nan
 from PIL import Image
 
 from explainers.app.answers import Files
-from explainers.app.workbench import Answer, Ranked
+from explainers.app.workbench import MethodAnswer, Ranked
 from explainers.errors import InputError
 
 BEGIN = "Choose a photograph to begin."
@@ -45,7 +45,7 @@ class View:
     label: int | None = None
     subject: str = ""
     probability: float = nan
-    answers: Sequence[Answer] = ()
+    answers: Sequence[MethodAnswer] = ()
     files: Files | None = None
     sides: tuple[int, int] | None = None
     hint: str = BEGIN

@@ -38,20 +38,18 @@ class Ranked(NamedTuple):
     probability: float
 
 
-class Answer(NamedTuple):
+class MethodAnswer(NamedTuple):
     """A method's explanation of one image or, where two are compared, of both.
 
     Attributes:
         method: its name.
         seconds: that it took.
         explanation: what it answered.
-        meaning: what the values of its maps measure; see `Explainer.map_meaning`.
     """
 
     method: str
     seconds: float
     explanation: Explanation
-    meaning: str = ""
 
 
 class Workbench:
@@ -122,7 +120,7 @@ class Workbench:
         image: Image.Image,
         label: int | None = None,
         texts: Sequence[str] = (),
-    ) -> list[Answer]:
+    ) -> list[MethodAnswer]:
         """Explain a class of an image, by default the likeliest; raises as `Explainer.explain`.
 
         Args:
@@ -137,12 +135,11 @@ class Workbench:
             return one.explain(image, label)
 
         chosen = _some(methods, self.of_classes)
-        answers = [self._timed(name, partial(explain, name)) for name in chosen]
-        return [one._replace(meaning=self.methods[one.method].map_meaning) for one in answers]
+        return [self._timed(name, partial(explain, name)) for name in chosen]
 
     def where(
         self, methods: Sequence[str], image: Image.Image, concept: Sequence[Image.Image]
-    ) -> list[Answer]:
+    ) -> list[MethodAnswer]:
         """Explain where an image shows the concept of a few other images.
 
         Raises:
@@ -155,7 +152,9 @@ class Workbench:
 
         return [self._timed(name, explain) for name in _some(methods, self.of_concepts)]
 
-    def alike(self, methods: Sequence[str], image: Image.Image, other: Image.Image) -> list[Answer]:
+    def alike(
+        self, methods: Sequence[str], image: Image.Image, other: Image.Image
+    ) -> list[MethodAnswer]:
         """Explain the similarity of two images on both; InputError if a method is unknown."""
         return [
             self._timed(name, lambda one: _pair(one, image, other))
@@ -170,11 +169,11 @@ class Workbench:
         for network in frozen_networks(explainer).values():
             _compare(network, texts)
 
-    def _timed(self, name: str, explain: Any) -> Answer:  # noqa: ANN401  a function of any method
+    def _timed(self, name: str, explain: Any) -> MethodAnswer:  # noqa: ANN401  a function of any method
         with self._lock, _named(name):
             start = time.perf_counter()
             explanation = explain(self.methods[name])
-            return Answer(name, time.perf_counter() - start, explanation)
+            return MethodAnswer(name, time.perf_counter() - start, explanation)
 
 
 def _pair(explainer: Explainer, image: Image.Image, other: Image.Image) -> Explanation:

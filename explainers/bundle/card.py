@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from explainers.bundle.frozen_sources import NETWORKS
 from explainers.evaluation.costs import Training
@@ -59,15 +59,7 @@ def card(name: str, config: dict[str, Any], source: str, picture: bool = True) -
     classifier = str(source_of_classifier)
     scores = config.get("scores") or []
     rows = [{k: float("nan") if v is None else v for k, v in row.items()} for row in scores]
-    environment = Environment(
-        loader=PackageLoader("explainers.bundle"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["plain"] = _plain
-    return environment.get_template("card.md.j2").render(
+    return template("card.md.j2").render(
         name=name,
         front_matter=_front_matter(config, classifier),
         kind=config["class"],
@@ -87,6 +79,19 @@ def card(name: str, config: dict[str, Any], source: str, picture: bool = True) -
         fingerprints=config["fingerprints"],
         frozen_licenses=config.get("frozen_licenses", {}),
     )
+
+
+def template(name: str) -> Template:
+    """A Markdown template of bundles, whose filter `plain` writes any value of a config."""
+    environment = Environment(
+        loader=PackageLoader("explainers.bundle"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["plain"] = _plain
+    return environment.get_template(name)
 
 
 def _front_matter(config: dict[str, Any], classifier: str) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from explainers.bundle.card import template
 from explainers.evaluation.costs import Training
 from explainers.evaluation.uninformative import UNINFORMATIVE
 from explainers.report.table import SHORT
@@ -33,15 +32,8 @@ def zoo_page(bundles: Mapping[str, Path]) -> str:
     Args:
         bundles: folders by name.
     """
-    environment = Environment(
-        loader=PackageLoader("explainers.bundle"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
     described = [_described(name, folder) for name, folder in bundles.items()]
-    return environment.get_template("zoo.md.j2").render(bundles=described)
+    return template("zoo.md.j2").render(bundles=described)
 
 
 def _described(name: str, folder: Path) -> dict[str, Any]:

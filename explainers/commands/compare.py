@@ -15,9 +15,8 @@ from explainers.bundle.training_record import training_of
 from explainers.classifier import FrozenClassifier
 from explainers.classifier.weight_files import fingerprint
 from explainers.commands.chosen_images import choose_images
-from explainers.commands.comparison_config import ComparisonConfig, ComparisonParser, config_of
+from explainers.commands.comparison_config import ComparisonConfig, config_of
 from explainers.commands.option_values import named_path
-from explainers.commands.options.compare import add_arguments
 from explainers.commands.row_names import bundle_names, require_distinct_rows
 from explainers.errors import InputError, require_known
 from explainers.evaluation.comparison import Comparison
@@ -29,6 +28,7 @@ from explainers.evaluation.seeds import member_name
 from explainers.evaluation.uninformative import UNINFORMATIVE, uninformative_methods
 from explainers.from_config import build, resolve
 from explainers.report.comparison_files import in_words, write_comparison
+from explainers.training.bundle_files import bundle_folder, read_config
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masked_surrogate import load_surrogate
 
@@ -77,14 +77,6 @@ def score(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> int
     return 2 if any(row["failed"] for row in rows) else 0
 
 
-def load_comparison(path: Path, bundles: Sequence[str], output: Path) -> Comparison:
-    """Build the comparison that a YAML file describes; arguments and errors as of the command."""
-    parser = ComparisonParser(prog="explainers compare")
-    add_arguments(parser)
-    arguments = parser.parse_args(["--config", str(path), "--output", str(output)])
-    return build_comparison(config_of(arguments), bundles, output)
-
-
 def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: Path) -> Comparison:
     """Build the comparison of a config; the uninformative baselines are added to its methods.
 
@@ -122,7 +114,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     explainers: dict[str, Explainer] = {}
     trainings: dict[str, Training] = {}
     for name, bundle in zip(names, bundles, strict=True):
-        explainers[name] = load_explainer(bundle, classifier=classifier)
+        explainers[name] = _loaded(bundle, classifier)
         trainings[name] = training_of(bundle)
     seeds: dict[str, list[str]] = {}
     for name, description in given.items():
@@ -132,7 +124,7 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
             continue
         for index, bundle in enumerate(description["seeds"]):
             member = member_name(name, index)
-            explainers[member] = load_explainer(bundle, classifier=classifier)
+            explainers[member] = _loaded(bundle, classifier)
             trainings[member] = training_of(bundle)
             seeds.setdefault(name, []).append(member)
     methods: dict[str, Method] = {name: explainer.eval() for name, explainer in explainers.items()}
@@ -158,6 +150,17 @@ def build_comparison(config: ComparisonConfig, bundles: Sequence[str], output: P
     }
     pictured = evenly_spread(config.panel_images, len(data.test_set))  # type: ignore[arg-type]
     return Comparison(evaluator, methods, batches, protocol, output, pictured, trainings, seeds)
+
+
+def _loaded(bundle: str, classifier: FrozenClassifier) -> LearnedExplainer:
+    """A bundle of the classifier; InputError if it is of another one."""
+    config = read_config(bundle_folder(bundle) / "config.json")
+    if (config["fingerprints"] or {}).get("classifier", "") not in ("", classifier.fingerprint()):
+        raise InputError(
+            f"{bundle} explains another classifier than {classifier.name}, or other weights of it; "
+            "name its own as --classifier, or leave the bundle out"
+        )
+    return load_explainer(bundle, classifier=classifier)
 
 
 def _training(explainer: Explainer) -> Training:

@@ -18,6 +18,7 @@ from explainers.commands.reference_images import Gallery, Match, draw_pair, refe
 from explainers.commands.target_options import chosen_targets
 from explainers.errors import InputError, require_known
 from explainers.explanation import Explanation
+from explainers.images.drawing_choices import FORMATS
 from explainers.images.figure import save_figure
 from explainers.images.labelled_maps import LabelledMap, figure_of_maps
 from explainers.images.reading import distinct_names
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: list[list[LabelledMap]] = []
     names = distinct_names(arguments.image)
     todo = list(zip(arguments.image, names, strict=True))
-    for path, name in tqdm(todo, unit="image", disable=len(todo) == 1):
+    for path, name in tqdm(todo, unit="image", disable=len(todo) == 1 or None):
         try:
             match = matches(Path(path))
             wanted: list[Tensor | None] = [match.target] if match else [*targets] or [None]
@@ -129,8 +130,15 @@ def _require_the_right_option(arguments: argparse.Namespace) -> None:
             raise InputError(f"--images {path} is one image; give it as --image {path}")
     if arguments.pictures and arguments.images is None:
         raise InputError("--pictures goes with --images; --image writes pictures by itself")
-    if arguments.output.is_file() and not is_one_figure(arguments):
-        raise InputError(f"--output {arguments.output} is a file; name a folder")
+    output: Path = arguments.output
+    if output.is_file() and not is_one_figure(arguments):
+        raise InputError(f"--output {output} is a file; name a folder")
+    kind = output.suffix[1:].lower()
+    if kind in EXTENSIONS and kind not in FORMATS and not output.is_dir():
+        raise InputError(
+            f"--output {output} is no kind of figure that is written; end it in "
+            f".{', .'.join(FORMATS)}, or name a folder"
+        )
 
 
 def _explain_data_set(

@@ -10,7 +10,7 @@ from explainers.callbacks.graceful_stop import GracefulStop
 from explainers.callbacks.progress_line import ProgressLine
 from explainers.classifier import FrozenClassifier
 from explainers.commands.compare import output_folder, score
-from explainers.commands.comparison_config import config_of
+from explainers.commands.comparison_config import ComparisonConfig, config_of
 from explainers.commands.training_cli import quiet_libraries
 from explainers.errors import MOST_COUNTED, require_whole
 from explainers.from_config import build, resolve
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     if config.judge is None:
         quiet_libraries("warning")
-        config = replace(config, judge=str(_trained(arguments, output)))
+        config = replace(config, judge=str(_trained(config, arguments, output)))
     print(_quality(Path(str(config.judge))))
     return score(replace(config, metrics=METRICS), arguments.checkpoint, output)
 
@@ -48,9 +48,8 @@ def _quality(folder: Path) -> str:
     )
 
 
-def _trained(arguments: argparse.Namespace, output: Path) -> Path:
+def _trained(config: ComparisonConfig, arguments: argparse.Namespace, output: Path) -> Path:
     """The folder of the judge, which is trained if it is not there."""
-    config = config_of(arguments)
     require_whole("--steps", arguments.steps, 1, MOST_COUNTED)
     resolve(config.data["class_path"], ImageDataModule)
     classifier = FrozenClassifier.of(config.classifier)

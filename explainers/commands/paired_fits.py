@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from explainers.base import Explainer
+from explainers.bundle.frozen_sources import NETWORKS
 from explainers.classifier.serialisation import LAST_SEED
 from explainers.commands import train
 from explainers.durable_files import write_aside
@@ -18,7 +19,6 @@ from explainers.from_config import parameters_of, read_yaml, resolve
 from explainers.training.learned_explainer import LearnedExplainer
 
 SETTINGS = "settings.json"
-NETWORKS = ("classifier", "auxiliary")
 STARTS = ("init_from", "ckpt_path")
 """Keys by which both heads would start from what one of them has learned."""
 

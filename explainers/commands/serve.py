@@ -20,7 +20,7 @@ INTERRUPTED = 130
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
     bundles = arguments.checkpoint
-    if not (bundles or arguments.config or Path("checkpoints").is_dir()):
+    if not (bundles or arguments.config or any(Path("checkpoints").glob("*/config.json"))):
         bundles = list(shipped_bundles())
     try:
         with _quiet():

@@ -14,7 +14,7 @@ from explainers.base import Explainer
 from explainers.callbacks import GracefulStop, ProcessWatch, TrainingClock, monitors
 from explainers.callbacks.logged_config import LoggedConfig
 from explainers.commands.explainer_cli import ExplainerCLI
-from explainers.commands.training_cli import OneLineParser, run_in_one_line
+from explainers.commands.training_cli import OneLineTrainingParser, run_in_one_line
 
 # Loaded, so that configs can name data sets without their module.
 DATA_SETS = [getattr(datamodules, name) for name in datamodules.__all__]
@@ -51,7 +51,7 @@ def main(args: ArgsType = None, go_on: str | None = None) -> LightningCLI:
         lambda: ExplainerCLI(
             Explainer,
             ImageDataModule,
-            parser_class=OneLineParser,
+            parser_class=OneLineTrainingParser,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,

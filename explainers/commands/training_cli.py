@@ -39,7 +39,7 @@ SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")
 """Batches, or a share of them, of which there has to be something."""
 
 
-class OneLineParser(LightningArgumentParser):
+class OneLineTrainingParser(LightningArgumentParser):
     """Reports a bad argument or config key in one line."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

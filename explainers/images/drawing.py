@@ -1,17 +1,16 @@
-"""Maps as pictures: colours and overlays, and captions and panels of them."""
+"""Maps as pictures: colours, and overlays on images."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from explainers.errors import InputError
 from explainers.images.drawing_choices import COLOUR_MAP, COLOUR_MAPS, OPACITY
+from explainers.images.tiles import to_bytes
 
 SIGNED_COLOUR_MAP = COLOUR_MAPS[COLOUR_MAP]  # white at zero, red above and blue below
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, by ITU-R BT.601
@@ -72,39 +71,8 @@ def overlay(
     return torch.lerp(grey.expand(-1, 3, -1, -1), colourise(maps, colour_map), opacity * strength)
 
 
-def captioned(picture: Tensor, text: str, height: int = 22) -> Tensor:
-    """Put one line of text on a white strip above a picture (3 h w) in [0, 1]."""
-    width = picture.shape[-1]
-    strip = Image.new("RGB", (width, height), "white")
-    size = height * 0.6
-    font = ImageFont.load_default(size)
-    while font.getlength(text) > width - 8 and size > 8:
-        size -= 1
-        font = ImageFont.load_default(size)
-    while text and font.getlength(text) > width - 8:
-        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
-    ImageDraw.Draw(strip).text((4, height / 2), text, fill="black", font=font, anchor="lm")
-    pixels = torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255
-    return torch.cat([pixels, picture.cpu()], dim=-2)
-
-
-def panel(rows: Sequence[Sequence[Tensor]], gap: int = 4) -> Tensor:
-    """Lay pictures (3 h w), all of one size, out in rows on white; returns (3 H W)."""
-    padded = [
-        [torch.nn.functional.pad(picture, (gap,) * 4, value=1.0) for picture in row] for row in rows
-    ]
-    return torch.cat([torch.cat(row, dim=-1) for row in padded], dim=-2)
-
-
 def save_picture(picture: Tensor, path: Path) -> Path:
     """Write a picture (3 h w) in [0, 1] as PNG, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(_to_bytes(picture)).save(path)
+    Image.fromarray(to_bytes(picture)).save(path)
     return path
-
-
-def _to_bytes(picture: Tensor) -> npt.NDArray[np.uint8]:
-    values: npt.NDArray[np.uint8] = (
-        (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    )
-    return values

@@ -26,10 +26,10 @@ def headline(
     best: dict[str, list[str]] = {}
     fooled = []
     for metric, higher in directions.items():
-        first = best_of(_scored(methods, metric), metric)
+        first = best_of(methods, metric)
         if first is None:
             continue
-        nothing = best_of(_scored(baselines, metric), metric)
+        nothing = best_of(baselines, metric)
         sign = 1 if higher else -1
         if nothing is not None and sign * nothing[metric] >= sign * first[metric]:
             fooled.append(f"{title(metric)} (`{nothing['explainer']}`)")
@@ -55,13 +55,6 @@ def headline(
             "do not rank by that alone."
         )
     return sentences
-
-
-def _scored(rows: Sequence[Row], metric: str) -> list[Row]:
-    """Rows with a figure that is a number."""
-    return [
-        row for row in rows if isinstance(row.get(metric), float) and row[metric] == row[metric]
-    ]
 
 
 def _beats_all(name: str, methods: Sequence[Row], records: Sequence[Row], metric: str) -> bool:

@@ -1,6 +1,7 @@
 """Parts of a summary of a comparison: titles, directions, numbers, best scores, intervals."""
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -62,13 +63,15 @@ def number(value: float) -> str:
     return f"{value:.1g}"
 
 
+def scored(rows: Sequence[Row], name: str) -> list[Row]:
+    """The rows whose score is known, and not NaN."""
+    return [row for row in rows if row.get(name) is not None and not math.isnan(row[name])]
+
+
 def best_of(rows: Sequence[Row], name: str) -> Row | None:
     """The first of the rows with the best score; None if no row has any."""
-    scored = [row for row in rows if row.get(name) is not None]
-    if not scored:
-        return None
     choose: Callable[..., Row] = max if higher_is_better(name) else min
-    return choose(scored, key=lambda row: row[name])
+    return choose(scored(rows, name), key=lambda row: row[name], default=None)
 
 
 def interval_of(row: Row, name: str) -> tuple[float, float] | None:

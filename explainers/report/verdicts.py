@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from explainers.evaluation.paired import Difference, paired_difference
 from explainers.evaluation.ranks import Ranks
 from explainers.evaluation.records import Row
+from explainers.report.summary import scored
 
 
 def verdicts(
@@ -29,10 +30,9 @@ def verdicts(
     """
     found, best = [], {}
     for metric, higher in directions.items():
-        scored = [row for row in methods if _is_number(row.get(metric))]
-        if not scored:
+        order = _ordered(methods, metric, higher)
+        if not order:
             continue
-        order = _ordered(scored, metric, higher)
         if not _tied(order, metric):
             best[metric] = order[0]["explainer"]
         beside = _beside_baselines(metric, higher, order[0], baselines, records)
@@ -44,8 +44,8 @@ def verdicts(
 
 
 def _ordered(rows: Sequence[Row], metric: str, higher: bool) -> list[Row]:
-    """Rows by a metric, the best first."""
-    return sorted(rows, key=lambda row: row[metric], reverse=higher)
+    """Rows that have a figure of a metric, the best first."""
+    return sorted(scored(rows, metric), key=lambda row: row[metric], reverse=higher)
 
 
 def _tied(rows: Sequence[Row], metric: str) -> bool:
@@ -83,10 +83,9 @@ def _beside_baselines(
 ) -> str:
     """The best uninformative baseline, and whether the best method is better."""
     sign = 1 if higher else -1
-    scored = [row for row in baselines if _is_number(row.get(metric))]
-    if not scored:
+    fooling = next(iter(_ordered(baselines, metric, higher)), None)
+    if fooling is None:
         return ""
-    fooling = _ordered(scored, metric, higher)[0]
     has = f"`{fooling['explainer']}`, which explains nothing, has {fooling[metric]:.2f}"
     if sign * fooling[metric] >= sign * best[metric]:
         return f"{has}: do not rank by this metric alone."
@@ -117,13 +116,9 @@ def _ranked(ranks: Ranks) -> str:
     text += ", ".join(f"`{name}` {value:.2f}" for name, value in order)
     if math.isnan(ranks.mean_agreement):
         return f"{text}."
-    text += f"; the metrics agree by a Kendall tau of {ranks.mean_agreement:.2f} in the mean"
+    text += f"; the metrics agree by a Kendall tau of {ranks.mean_agreement:.2f} on average"
     lowest = min(
         (pair for pair, tau in ranks.agreement.items() if not math.isnan(tau)),
         key=lambda pair: ranks.agreement[pair],
     )
     return f"{text}, least `{lowest[0]}` and `{lowest[1]}` ({ranks.agreement[lowest]:.2f})."
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) and not math.isnan(value)

@@ -12,8 +12,7 @@ from datamodules import maps
 from explainers.callbacks import MapWriter
 from explainers.cli import COMMANDS, _options_of, main, with_short_help
 from explainers.commands.options import dataset_maps, export
-from explainers.commands.training_cli import OneLineParser as OneLineTrainingParser
-from explainers.commands.training_cli import add_run_options
+from explainers.commands.training_cli import OneLineTrainingParser, add_run_options
 from explainers.export import onnx_file
 
 
@@ -41,6 +40,7 @@ def test_help_lists_the_commands_without_importing_torch():
         ("serve", "--port "),
         ("export", "--format "),
         ("list", "--help"),
+        ("judge", "masked images (EVAL-X)."),
     ],
 )
 def test_help_of_a_command_shows_its_options(name, option, capsys):

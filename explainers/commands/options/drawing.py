@@ -39,13 +39,13 @@ def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
         "--colours",
         choices=list(COLOUR_MAPS),
         default=COLOUR_MAP,
-        help=f"by default {COLOUR_MAP}; scores with a sign get its diverging counterpart",
+        help=f"by default {COLOUR_MAP}; signed scores get its diverging counterpart",
     )
     group.add_argument(
         "--sign",
         choices=SIGNS,
         default=SIGNS[0],
-        help="of scores with a sign, draw both sides or one",
+        help="part of signed scores to draw",
     )
     group.add_argument("--theme", choices=list(THEMES), default="light", help="colour of the page")
     group.add_argument(

@@ -13,18 +13,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_choice(parser, "a config of train.py, of a method that needs no training")
     images = parser.add_mutually_exclusive_group(required=True)
-    images.add_argument("--image", nargs="+", metavar="FILE", help="write pictures and arrays")
+    images.add_argument(
+        "--image", nargs="+", metavar="FILE", help="images; write a picture and arrays of each"
+    )
     images.add_argument(
         "--example",
         nargs="+",
         metavar="NAME",
-        help="photographs that packages of the extra demo carry, as coffee",
+        help="photographs that packages of the extra demo carry: coffee, for example",
     )
     images.add_argument(
         "--images",
         type=_source,
         metavar="SOURCE",
-        help="a folder, list or shards; write shards of maps, and pictures with --pictures",
+        help="a folder, list or shards of images; write shards of maps",
     )
     parser.add_argument(
         "--output",
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--uncertainty",
         action="store_true",
-        help="tell too how far maps of the mirrored and moved image differ, at the cost of six",
+        help="also print how far maps of mirrored and shifted copies differ; takes six maps each",
     )
 
 

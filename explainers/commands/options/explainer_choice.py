@@ -11,7 +11,8 @@ def add_choice(parser: argparse.ArgumentParser, config_help: str) -> None:
     choice.add_argument(
         "--checkpoint",
         type=_named,
-        help="a bundle: folder, name of one of the package, hf-hub:org/name",
+        metavar="BUNDLE",
+        help="folder of a bundle, name of one that `explainers list` shows, or hf-hub:org/name",
     )
     choice.add_argument("--config", type=named_path, metavar="FILE", help=config_help)
     parser.add_argument(

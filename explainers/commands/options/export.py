@@ -17,8 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choice(
         parser, "a config of a method that needs no training: says why it cannot be exported"
     )
-    parser.add_argument("--format", required=True, choices=["onnx", "torch"])
-    parser.add_argument("--output", required=True, type=named_path, metavar="FILE")
+    parser.add_argument(
+        "--format", required=True, choices=["onnx", "torch"], help="torch is torch.export's"
+    )
+    parser.add_argument(
+        "--output", required=True, type=named_path, metavar="FILE", help="FILE.onnx or FILE.pt2"
+    )
     parser.add_argument(
         "--with-classifier",
         action="store_true",

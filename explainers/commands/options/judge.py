@@ -15,6 +15,6 @@ def add_arguments(parser: ComparisonParser) -> None:
     parser.add_argument(
         "--checkpoint", nargs="*", default=[], metavar="BUNDLE", help="bundles to judge too"
     )
-    parser.add_argument("--steps", type=int, default=1000, help="of the judge's training")
-    parser.add_argument("--lr", type=float, default=1e-4, help="its peak rate")
-    parser.add_argument("--cells", type=int, default=14, help="of its masks' grid on each side")
+    parser.add_argument("--steps", type=int, default=1000, help="training steps of the judge")
+    parser.add_argument("--lr", type=float, default=1e-4, help="peak learning rate of the judge")
+    parser.add_argument("--cells", type=int, default=14, help="cells on each side of its masks")

@@ -17,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a config of train.py, of a learned explainer",
     )
-    parser.add_argument("--output", required=True, type=named_path, metavar="FOLDER")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=named_path,
+        metavar="FOLDER",
+        help="folder of the fits and of the verdict",
+    )
     parser.add_argument(
         "--bound",
         type=float,

@@ -33,5 +33,5 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
         help="an image to compare with, or several of a class; drawn with its own map",
     )
     target.add_argument(
-        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image of these"
+        "--gallery", type=Path, metavar="FOLDER", help="compare with the nearest image in it"
     )

@@ -53,8 +53,9 @@ function pixelsOf(address) {
     image.src = address;
   });
 }
+let turn = 0;
 async function showDifferences() {
-  const { one, other } = controls.elements;
+  const { one, other } = controls.elements, mine = ++turn;
   for (const old of document.querySelectorAll(".difference")) old.remove();
   if (!one.value) return;
   for (const strip of strips) {
@@ -63,6 +64,7 @@ async function showDifferences() {
       figures.find((figure) => figure.dataset.name === name));
     if (!a || !b) continue;
     const [x, y] = await Promise.all([pixelsOf(a.dataset.map), pixelsOf(b.dataset.map)]);
+    if (mine !== turn) return;  // other methods have been chosen meanwhile
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [x.width, x.height];
     for (let at = 0; at < x.data.length; at += 4) {

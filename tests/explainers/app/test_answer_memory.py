@@ -1,7 +1,7 @@
 import torch
 
 from explainers.app.answer_memory import AnswerMemory
-from explainers.app.workbench import Answer
+from explainers.app.workbench import MethodAnswer
 from explainers.explanation import Explanation
 
 
@@ -9,7 +9,7 @@ def answer(name):
     """An answer with tensors of 4 * (3 + 1 + 1) * 10 * 10 = 2000 bytes."""
     image, flat = torch.zeros(3, 10, 10), torch.zeros(1, 10, 10)
     none = torch.zeros(1)
-    return Answer(name, 0.0, Explanation([image], [flat], [flat], none, none, ["a"], ["b"]))
+    return MethodAnswer(name, 0.0, Explanation([image], [flat], [flat], none, none, ["a"], ["b"]))
 
 
 def test_the_earliest_answers_make_room_for_later_ones():

@@ -10,6 +10,9 @@ from PIL import Image
 from explainers import PTAME, FrozenClassifier
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
+from explainers.commands.compare import build_comparison
+from explainers.commands.comparison_config import ComparisonParser, config_of
+from explainers.commands.options.compare import add_arguments
 
 RANDOM = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
 
@@ -28,6 +31,19 @@ def rotated(tmp_path):
         upright = Image.fromarray(np.rot90(np.asarray(file), -1).copy())
     upright.save(folder / "upright.png")
     return folder / "rotated.jpg", folder / "upright.png"
+
+
+@pytest.fixture
+def built():
+    """The comparison that the config in a folder describes, whose results go there too."""
+
+    def build(folder):
+        parser = ComparisonParser(prog="explainers compare")
+        add_arguments(parser)
+        words = ["--config", str(folder / "config.yaml"), "--output", str(folder)]
+        return build_comparison(config_of(parser.parse_args(words)), [], folder)
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -157,3 +157,13 @@ def test_empty_test_split_is_an_error_and_no_table(made, tmp_path, capsys, compa
     }
     line = compare(tmp_path, capsys, yaml.safe_dump(comparison | {"data": data}))
     assert "empty" in line
+
+
+def test_bundle_of_another_classifier_is_named_with_the_way_out(
+    tmp_path, capsys, comparison, compare, made
+):
+    bundle = made / "bundle"
+    other = comparison | {"classifier": RANDOM | {"redraw_seed": 1}}
+    line = compare(tmp_path, capsys, yaml.safe_dump(other), "--checkpoint", bundle)
+    assert f"{bundle} explains another classifier than test_resnet" in line
+    assert "--classifier" in line

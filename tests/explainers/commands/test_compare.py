@@ -12,7 +12,6 @@ import yaml
 from explainers import PTAME, FrozenClassifier
 from explainers.bundle.saving import save_bundle
 from explainers.cli import main
-from explainers.commands.compare import load_comparison
 from explainers.evaluation.costs import device_name
 from explainers.evaluation.uninformative import UNINFORMATIVE
 
@@ -58,7 +57,7 @@ def test_limit_takes_images_spread_over_the_split(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("captum") is None, reason="needs captum, of the extra compare")
-def test_table_of_transformers_is_filled_in(tmp_path):
+def test_table_of_transformers_is_filled_in(tmp_path, built):
     (config,) = (path for path in CONFIGS if path.stem == "compare_vit")
     described = yaml.safe_load(config.read_text())
     described["classifier"] = {"model": "test_vit", "pretrained": False, "num_classes": 4}
@@ -72,7 +71,7 @@ def test_table_of_transformers_is_filled_in(tmp_path):
             if option in method.get("init_args", {}):
                 method["init_args"][option] = 2
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    rows = load_comparison(tmp_path / "config.yaml", [], tmp_path).run().rows
+    rows = built(tmp_path).run().rows
     assert [row["explainer"] for row in rows] == [*described["methods"], *UNINFORMATIVE]
     for row in rows[: len(described["methods"])]:
         assert row["failed"] == []

@@ -13,7 +13,6 @@ from PIL import Image
 from webdataset import TarWriter
 
 from explainers.cli import main
-from explainers.commands.compare import load_comparison
 from explainers.evaluation.uninformative import UNINFORMATIVE
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("compare_*.yaml"))
@@ -151,7 +150,7 @@ def test_references_of_a_config_are_nearest_or_nothing(classes, tmp_path, capsys
     reason="needs the packages of the extras demo and compare",
 )
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_of_a_comparison_is_accepted(config, pairs, tmp_path):
+def test_every_config_of_a_comparison_is_accepted(config, pairs, tmp_path, built):
     described = yaml.safe_load(config.read_text())
     source = described["classifier"]
     source = {"model": source} if isinstance(source, str) else source
@@ -166,6 +165,6 @@ def test_every_config_of_a_comparison_is_accepted(config, pairs, tmp_path):
     for split in {"train", "val", "test"} & described["data"]["init_args"].keys():
         described["data"]["init_args"][split] = images
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    comparison = load_comparison(tmp_path / "config.yaml", [], tmp_path)
+    comparison = built(tmp_path)
     assert list(comparison.methods) == [*described["methods"], *UNINFORMATIVE]
     json.dumps(comparison.protocol)

@@ -34,6 +34,7 @@ def test_output_with_the_suffix_of_a_figure_is_one_figure_of_all(config, photo, 
         ("figure.pdf", ["--format", "pdf"], "is one figure; with --format, name a folder"),
         ("photos/a/0.png", [], "is an image to explain; name another file"),
         ("out", ["--opacity", "2"], "opacity must be in [0, 1], got 2.0"),
+        ("map.jpeg", [], "map.jpeg is no kind of figure that is written; end it in .png, .pdf"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(config, photo, tmp_path, capsys, output, more, message):

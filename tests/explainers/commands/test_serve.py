@@ -33,7 +33,10 @@ def test_bundles_of_the_package_are_served_where_there_are_no_others(tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert main(["serve"]) == 0
     assert calls.pop()[0] == list(shipped_bundles())
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/mine").mkdir(parents=True)
+    assert main(["serve"]) == 0
+    assert calls.pop()[0] == list(shipped_bundles())
+    (tmp_path / "checkpoints/mine/config.json").touch()
     assert main(["serve"]) == 0
     assert calls.pop()[0] == []
 

@@ -4,14 +4,7 @@ from PIL import Image
 
 from explainers import PTAME
 from explainers.errors import InputError
-from explainers.images.drawing import (
-    SIGNED_COLOUR_MAP,
-    captioned,
-    colourise,
-    overlay,
-    panel,
-    save_picture,
-)
+from explainers.images.drawing import SIGNED_COLOUR_MAP, colourise, overlay, save_picture
 from explainers.images.drawing_choices import COLOUR_MAPS
 from explainers.report.explanation_panel import explained_panel
 
@@ -74,25 +67,6 @@ def test_colours_of_signed_scores_are_white_at_zero_red_above_and_blue_below():
     assert zero.amin() > 0.95
     assert above[0] > above[2] + 0.3
     assert below[2] > below[0] + 0.3
-
-
-def test_caption_is_above_the_picture_and_fits_its_width():
-    picture = torch.zeros(3, 40, 60)
-    for text in ("", "cat", "a very long name of a class that does not fit at all, at any size"):
-        drawn = captioned(picture, text, height=20)
-        assert drawn.shape == (3, 60, 60)
-        assert torch.equal(drawn[:, 20:], picture)
-        assert torch.equal(drawn[:, 0], torch.ones(3, 60))
-        assert torch.equal(drawn[:, :20, -3:], torch.ones(3, 20, 3))
-    assert captioned(picture, "cat")[:, :20].min() < 0.5
-
-
-def test_panel_lays_pictures_out_in_rows():
-    rows = [[torch.full((3, 2, 3), (3 * y + x) / 10) for x in range(3)] for y in range(2)]
-    laid = panel(rows, gap=1)
-    assert laid.shape == (3, 2 * 4, 3 * 5)
-    torch.testing.assert_close(laid[0, 5, 11], torch.tensor(0.5))
-    assert laid[0, 0].min() == 1
 
 
 def test_saved_picture_is_read_back(tmp_path):
