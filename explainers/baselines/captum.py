@@ -1,7 +1,6 @@
 """Gradient and perturbation methods of the package captum."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
+from explainers.classifier.seeding import seeded
 from explainers.errors import InputError, require_known
 
 
@@ -116,7 +116,7 @@ class CaptumBaseline(Explainer):
             labels = target.clone().split(batch_size)
             for part, label in zip(copies.split(batch_size), labels, strict=True):
                 part = part.detach().requires_grad_()
-                with _seeded(self.seed, part.device):
+                with seeded(self.seed):  # captum draws from torch's own generators
                     attributions = method.attribute(
                         part, target=label, **arguments, **use.options(self, part)
                     )
@@ -168,15 +168,3 @@ CAPTUM_METHODS = {
     "KernelShap": _Use(CaptumBaseline._sampled_cells, _mean, random=True),
 }
 """Classes of captum.attr that need nothing but the classifier's answers and gradients."""
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's own generators, which captum draws from, and put them back afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.base import Batch
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.classifier.weight_redraw import seeded
+from explainers.classifier.seeding import seeded
 from explainers.errors import MOST_COUNTED, require_known, require_number, require_whole
 from explainers.heads.conditioned_head import resize
 from explainers.heads.conditioned_network import backbone_for, chosen_stages, conditioned_network
