@@ -13,6 +13,7 @@ from explainers.base import Explainer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.classifier.features import require_stages
+from explainers.classifier.targets import require_references
 from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 from explainers.images.pixel_removal import delete, keep
 from explainers.methods.cam.batched_adam import BatchedAdam, Rows
@@ -165,15 +166,10 @@ class OptiCAM(Explainer):
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """As of every explainer; references (b d) are checked against an embedding."""
-        if target is None or not target.is_floating_point() or len(target) != len(images):
+        if target is None or not target.is_floating_point():
             return super().resolve_target(images, target)
         width = self.embed(images[:1]).shape[1]
-        if target.ndim != 2 or target.shape[1] != width or not target.isfinite().all():
-            raise InputError(
-                f"references must be finite and ({len(images)} {width}), as the embeddings of "
-                f"{self.classifier.name}, got {tuple(target.shape)}; make them with "
-                "explainer.embed"
-            )
+        require_references(images, target, width, self.classifier.name)
         return target
 
     def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor:
