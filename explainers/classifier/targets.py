@@ -12,19 +12,26 @@ from explainers.errors import InputError
 
 
 def as_target(
-    given: Tensor | int | str | Sequence[int | str] | None, count: int, names: Sequence[str]
+    given: Tensor | int | str | Sequence[int | str] | None,
+    count: int,
+    names: Sequence[str],
+    device: torch.device,
 ) -> Tensor | None:
     """A target as tensor: labels (b) from numbers or names, one for all images or one each.
 
-    Tensors and None are given back as they are.
+    Of tensors the values stay as they are, and None stays None.
 
     Raises:
         InputError: no class has such a name, or several have.
     """
-    if given is None or isinstance(given, Tensor):
-        return given
-    each = [given] * count if isinstance(given, int | str) else given
-    return torch.as_tensor([class_of(one, names) if isinstance(one, str) else one for one in each])
+    if given is None:
+        return None
+    if not isinstance(given, Tensor):
+        each = [given] * count if isinstance(given, int | str) else given
+        given = torch.tensor(
+            [class_of(one, names) if isinstance(one, str) else one for one in each]
+        )
+    return given.to(device)
 
 
 @torch.no_grad()
