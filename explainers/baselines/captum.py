@@ -13,7 +13,7 @@ from explainers.baselines.packages import lent, package
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.classifier.seeding import seeded
-from explainers.errors import InputError, require_known
+from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class CaptumBaseline(Explainer):
         chunk_size: images in one batch of the classifier.
 
     Raises:
-        InputError: the method is unknown or takes no noisy copies, or captum cannot be imported.
+        InputError: the method is unknown or takes no noisy copies, a number is out of its range,
+            or captum cannot be imported.
     """
 
     needs = "the package captum"
@@ -84,6 +85,11 @@ class CaptumBaseline(Explainer):
         super().__init__(classifier)
         require_known("method", method, CAPTUM_METHODS)
         package("captum.attr", "captum")
+        for what, count in {"samples": samples, "window": window, "chunk_size": chunk_size}.items():
+            require_whole(what, count, 1, MOST_COUNTED)
+        require_whole("noisy_copies", noisy_copies, 0, MOST_COUNTED)
+        require_number("noise", noise, least=0)
+        require_whole("seed", seed, 0, 2**32 - 1)
         if noisy_copies and not CAPTUM_METHODS[method].gradient:
             gradients = [name for name, use in CAPTUM_METHODS.items() if use.gradient]
             raise InputError(
