@@ -120,7 +120,7 @@ def _identity(explainer: LearnedExplainer, precision: object) -> str:
         for network in frozen_networks(explainer).values()
     ]
     network = explainer.network
-    read: list[object] = [network.read_stages, network.final_norm]
+    read = network.settings_of_readings
     if layers := network.backbone.source.get("layers"):  # what the stages stand for
         read.append(list(layers))
     what = [networks, type(network).__name__, *read, precision]
