@@ -201,7 +201,7 @@ def test_images_that_never_come_back_are_said_to_gain_nothing(build, fit, tmp_pa
 def test_only_what_trains_has_use_for_it(fit, tmp_path):
     with pytest.raises(InputError, match="OptiCAM does not train"):
         FeatureCache(str(tmp_path)).on_fit_start(None, OptiCAM(RESNET))
-    with pytest.raises(InputError, match="limit must be over 0 GiB, got 0"):
+    with pytest.raises(InputError, match="limit must be a finite number above 0, got 0"):
         FeatureCache(str(tmp_path), limit=0)
 
 
