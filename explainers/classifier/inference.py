@@ -22,7 +22,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def require_floats(images: Tensor) -> None:
-    """Refuse images of whole numbers, as 0 to 255, which would count as far too bright: InputError."""
+    """Refuse images of whole numbers, as 0 to 255, which would be far too bright: InputError."""
     if not images.is_floating_point():
         kind = str(images.dtype).removeprefix("torch.")
         raise InputError(

@@ -35,11 +35,12 @@ class Distilled(LearnedExplainer):
     """Learns to answer in one pass what a teacher, any other explainer, answers.
 
     The objective is the mean over pixels of (student - teacher)^2. The teacher is asked once for an
-    image and a class; its maps and the classes are kept in a folder, and known by the image's pixels. A fit that is stopped goes on without asking for what
-    is there. Random crops and mosaics are other images each time, and each costs the teacher's
-    passes: let crops come back (`crops` of `ShardsDataModule`), or train on a fixed data set. Of
-    images that are known, a step passes the classifier for the head's features alone, and not at
-    all where those are an auxiliary's or in a `FeatureCache`.
+    image and a class: its maps, and the classes, are kept in a folder under the image's pixels, and
+    a fit that is stopped goes on without asking again. Random crops and mosaics are other images
+    each time, and each costs the teacher's passes: let crops come back (`crops` of
+    `ShardsDataModule`), or train on a fixed data set. Images that are known enter the classifier
+    for the head's features alone, and not at all where those are an auxiliary's or in a
+    `FeatureCache`.
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
