@@ -19,6 +19,7 @@ from explainers.images.pixel_removal import delete, keep
 from explainers.methods.cam.batched_adam import BatchedAdam, Rows
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
 from explainers.methods.cam.target_scores import TARGET_SCORES
+from explainers.training.masking_network import exact
 
 PRESETS = {"released": 50, "paper": 100}
 """Optimisation steps of the authors' released code, and of the paper."""
@@ -179,11 +180,12 @@ class OptiCAM(Explainer):
     def optimise(self, images: Tensor, target: Tensor) -> Optimisation:
         """Optimise the masks of images (b 3 h w) for labels (b) or references (b d).
 
-        The precision is that of images and classifier; the caller's gradient mode does not matter.
+        In float32 at least: in half precision, Adam's epsilon is 0, and channels without a gradient
+        become NaN. The classifier keeps its own, and the caller's gradient mode does not matter.
         """
         # The classifier works in this layout: laid out once, nothing is copied at every step.
         with torch.inference_mode(False), torch.enable_grad():
-            images = images.detach().clone(memory_format=torch.channels_last)
+            images = exact(images.detach()).clone(memory_format=torch.channels_last)
             target = target.detach().clone()
             if target.is_floating_point():
                 target = target.to(images)
