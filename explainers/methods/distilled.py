@@ -179,7 +179,7 @@ class Distilled(LearnedExplainer):
             classes = likeliest(logits, count)
         if self.compositions:
             composed, of_cells = mosaics(images, classes, self.compositions, self.global_step)
-            added = self._readings(composed)[1]
+            added = self.network.read(composed)  # past the cache, as they do not come back
             features = [torch.cat(pair) for pair in zip(features, added, strict=True)]
             images, classes = torch.cat([images, composed]), torch.cat([classes, of_cells])
         # Dropout is that of the step, also in a fit that is resumed.
