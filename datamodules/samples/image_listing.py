@@ -92,8 +92,17 @@ def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]  # are not walked
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not _leads_back(Path(parent, name))
+        ]  # the others are not walked
         yield from (Path(parent, name) for name in names if _is_image(name))
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it is in, and so holds itself again and again."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _is_image(name: str) -> bool:

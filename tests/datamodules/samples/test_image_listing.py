@@ -13,3 +13,13 @@ def test_images_below_a_folder_are_those_of_every_extension_without_masks_and_wh
         (tmp_path / name).touch()
     expected = sorted(tmp_path / name for name in [*names, "below/Z.TIFF"])
     assert image_paths(tmp_path) == expected
+
+
+def test_a_folder_that_is_linked_is_listed_and_a_link_to_what_it_is_in_is_not(tmp_path):
+    images, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    for folder in (images, elsewhere):
+        folder.mkdir()
+        (folder / "0.png").touch()
+    (images / "linked").symlink_to(elsewhere)
+    (images / "itself").symlink_to(images)
+    assert image_paths(images) == [images / "0.png", images / "linked/0.png"]
