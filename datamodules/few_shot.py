@@ -53,7 +53,8 @@ class Episodes(Dataset[Sample]):
         if len(self.classes) < ways:
             raise DataError(
                 f"{ways} ways need as many classes of {shots + queries} images (shots and "
-                f"queries), got {len(self.classes)} of {len(members)} classes; lower ways, shots or queries"
+                f"queries), got {len(self.classes)} of {len(members)} classes; lower ways, shots or "
+                "queries"
             )
         self.images = images
         self.ways = ways

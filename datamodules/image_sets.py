@@ -11,7 +11,7 @@ from datamodules.base import Sample
 from datamodules.errors import DataError
 from datamodules.photos import Photographs, package_photographs
 from datamodules.samples.checks import check_count, check_path, check_seed
-from datamodules.samples.image_listing import image_paths
+from datamodules.samples.image_listing import images_below
 from datamodules.samples.seeding import drawing_from
 from datamodules.samples.transforms import evaluation_transform, view_transform
 from datamodules.shards import Shards
@@ -46,16 +46,17 @@ def images_of(source: Source, transform: v2.Transform) -> Photographs | Shards:
     if not isinstance(source, str) or not Path(source).is_dir():
         return Shards(source, transform)
     folder = Path(source)
-    files = image_paths(folder)
-    if not files:
+    images = images_below(folder)
+    if not images:
         raise NoImageError(
             f"no image file in {folder.resolve()}; name a folder of images, or shards"
         )
+    files, keys = [image.path for image in images], [image.key for image in images]
     parents = [path.relative_to(folder).parts[0] for path in files if path.parent != folder]
     if len(parents) < len(files):
-        return Photographs(files, None, transform)
-    names = sorted(set(parents))
-    return Photographs(files, [names.index(name) for name in parents], transform)
+        return Photographs(files, None, transform, keys)
+    labels = {name: label for label, name in enumerate(sorted(set(parents)))}
+    return Photographs(files, [labels[name] for name in parents], transform, keys)
 
 
 def classes_of(

@@ -39,14 +39,20 @@ class Photographs(Dataset[Sample]):
         files: the images.
         labels: the class of each, or None where nobody knows it.
         transform: PIL image to tensor (3 h w) in [0, 1].
+        keys: names of the images, no two alike; by default those of their files.
     """
 
     def __init__(
-        self, files: Sequence[Path], labels: Sequence[int] | None, transform: v2.Transform
+        self,
+        files: Sequence[Path],
+        labels: Sequence[int] | None,
+        transform: v2.Transform,
+        keys: Sequence[str] | None = None,
     ) -> None:
         self.files = files
         self.labels = labels
         self.transform = transform
+        self.keys = [path.stem for path in files] if keys is None else keys
 
     def __len__(self) -> int:
         return len(self.files)
@@ -54,7 +60,7 @@ class Photographs(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {
             "image": self.transform(_decoded(self.files[index])),
-            "key": self.files[index].stem,
+            "key": self.keys[index],
         }
         if self.labels is not None:
             sample["label"] = torch.tensor(self.labels[index])

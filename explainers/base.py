@@ -14,7 +14,7 @@ from torch import Tensor
 
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource, FrozenClassifier, frozen_networks, targets
-from explainers.classifier.inference import evaluating
+from explainers.classifier.inference import evaluating, require_floats
 from explainers.errors import InputError, TargetError
 from explainers.explanation import Answer, Explanation
 from explainers.images.agreement import disagreement
@@ -156,8 +156,8 @@ class Explainer(LightningModule, ABC):
         """
         fraction = self.classifier.crop_fraction if crop else None
         tensors, shown, names = to_batch(images, self.classifier.size, fraction)
-        target = targets.as_target(target, len(shown), self.classifier.class_names)
-        target = target if target is None else target.to(self.device)
+        target = targets.as_target(target, len(shown), self.classifier.class_names, self.device)
+        require_floats(tensors)
         given = targets.Given(tensors.to(self.device, torch.float32), target, shown, names)
         return self._explained(targets.for_each_shown_class(self.classifier, given), uncertainty)
 

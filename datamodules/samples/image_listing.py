@@ -57,19 +57,13 @@ def find_images(source: Path) -> tuple[list[ImageFile], list[str] | None]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """List the image files in a folder and below it, by name; no masks, no hidden files."""
+    """List the image files in a folder and below it, by name; no masks, nothing hidden."""
     return sorted(_walk(folder))
 
 
-def all_images(folder: Path) -> list[ImageFile]:
-    """List the images in a folder and anywhere below it, by name and without classes.
-
-    Raises:
-        DataError: there is none.
-    """
+def images_below(folder: Path) -> list[ImageFile]:
+    """List the images in a folder and anywhere below it, by name and without classes."""
     paths = image_paths(folder)
-    if not paths:
-        raise DataError(f"no image in {folder.absolute()} or below it; name a folder of images")
     return _images(paths, folder, [None] * len(paths))
 
 
@@ -97,8 +91,18 @@ def _found(folder: Path) -> tuple[list[ImageFile], list[str] | None]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not _leads_back(Path(parent, name))
+        ]  # the others are not walked
         yield from (Path(parent, name) for name in names if _is_image(name))
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it is in, and so holds itself again and again."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _is_image(name: str) -> bool:

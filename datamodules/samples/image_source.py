@@ -9,7 +9,7 @@ from pathlib import Path
 from datamodules.errors import DataError, UnreadableError
 from datamodules.samples.checks import check_path
 from datamodules.samples.image_files import EXTENSIONS
-from datamodules.samples.image_listing import all_images, find_images
+from datamodules.samples.image_listing import find_images, images_below
 from datamodules.samples.order import within
 from datamodules.shard_files.audit import shards_of
 from datamodules.shard_files.fetching import PIPE, REMOTE
@@ -54,7 +54,9 @@ class FileSource(ImageSource):
     """
 
     def __init__(self, source: Path) -> None:
-        self.images = all_images(source) if source.is_dir() else find_images(source)[0]
+        self.images = images_below(source) if source.is_dir() else find_images(source)[0]
+        if not self.images:
+            raise DataError(f"no image in {source.absolute()} or below it; name a folder of images")
 
     def __len__(self) -> int:
         return len(self.images)

@@ -1,7 +1,6 @@
 """Gradient and perturbation methods of the package captum."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +12,8 @@ from explainers.base import Explainer
 from explainers.baselines.packages import lent, package
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.errors import InputError, require_known
+from explainers.classifier.seeding import seeded
+from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class CaptumBaseline(Explainer):
         chunk_size: images in one batch of the classifier.
 
     Raises:
-        InputError: the method is unknown or takes no noisy copies, or captum cannot be imported.
+        InputError: the method is unknown or takes no noisy copies, a number is out of its range,
+            or captum cannot be imported.
     """
 
     needs = "the package captum"
@@ -84,6 +85,11 @@ class CaptumBaseline(Explainer):
         super().__init__(classifier)
         require_known("method", method, CAPTUM_METHODS)
         package("captum.attr", "captum")
+        for what, count in {"samples": samples, "window": window, "chunk_size": chunk_size}.items():
+            require_whole(what, count, 1, MOST_COUNTED)
+        require_whole("noisy_copies", noisy_copies, 0, MOST_COUNTED)
+        require_number("noise", noise, least=0)
+        require_whole("seed", seed, 0, 2**32 - 1)
         if noisy_copies and not CAPTUM_METHODS[method].gradient:
             gradients = [name for name, use in CAPTUM_METHODS.items() if use.gradient]
             raise InputError(
@@ -116,7 +122,7 @@ class CaptumBaseline(Explainer):
             labels = target.clone().split(batch_size)
             for part, label in zip(copies.split(batch_size), labels, strict=True):
                 part = part.detach().requires_grad_()
-                with _seeded(self.seed, part.device):
+                with seeded(self.seed):  # captum draws from torch's own generators
                     attributions = method.attribute(
                         part, target=label, **arguments, **use.options(self, part)
                     )
@@ -168,15 +174,3 @@ CAPTUM_METHODS = {
     "KernelShap": _Use(CaptumBaseline._sampled_cells, _mean, random=True),
 }
 """Classes of captum.attr that need nothing but the classifier's answers and gradients."""
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's own generators, which captum draws from, and put them back afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

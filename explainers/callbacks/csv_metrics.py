@@ -17,15 +17,17 @@ from explainers.durable_files import write_aside
 def kept_csv_metrics(loggers: Sequence[Logger]) -> Iterator[None]:
     """Put the rows that were in metrics.csv before back in front of those that came.
 
-    Lightning's CSVLogger begins the file anew in each forked process.
+    Lightning's CSVLogger begins the file anew in each forked process, also in one that is stopped.
     """
     paths = [Path(one.log_dir) / "metrics.csv" for one in loggers if isinstance(one, CSVLogger)]
     before = {path: _rows(path) for path in paths}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
-        yield
-    for path, rows in before.items():
-        _put_in_front(rows, path)
+        try:
+            yield
+        finally:
+            for path, rows in before.items():
+                _put_in_front(rows, path)
 
 
 @rank_zero_only

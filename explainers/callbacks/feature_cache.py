@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from explainers.classifier import frozen_networks
-from explainers.errors import InputError
+from explainers.errors import InputError, require_number
 from explainers.training.learned_explainer import LearnedExplainer
 from explainers.training.masking_network import Readings
 from explainers.training.tensor_files import TensorFiles, pixel_digest, room_in
@@ -78,8 +78,7 @@ class FeatureCache(Callback):
     """
 
     def __init__(self, folder: str, limit: float = 50.0) -> None:
-        if limit <= 0:
-            raise InputError(f"limit must be over 0 GiB, got {limit}; or leave the cache out")
+        require_number("limit", limit, above=0)
         self.folder = Path(folder)
         self.limit = limit
         self._epochs = 0
@@ -120,7 +119,7 @@ def _identity(explainer: LearnedExplainer, precision: object) -> str:
         for network in frozen_networks(explainer).values()
     ]
     network = explainer.network
-    read: list[object] = [network.read_stages, network.final_norm]
+    read = network.settings_of_readings
     if layers := network.backbone.source.get("layers"):  # what the stages stand for
         read.append(list(layers))
     what = [networks, type(network).__name__, *read, precision]

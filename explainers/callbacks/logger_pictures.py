@@ -1,9 +1,10 @@
 """Pictures, histograms and texts in the loggers that can show them; others are passed over."""
 
-import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor
+
+from explainers.images.tiles import to_bytes
 
 
 def shows_pictures(trainer: Trainer) -> bool:
@@ -21,7 +22,7 @@ def show_picture(trainer: Trainer, name: str, picture: Tensor) -> None:
         picture: is of the trainer's step.
     """
     step = trainer.global_step
-    pixels = np.asarray((255 * picture.clamp(0, 1)).round().byte().permute(1, 2, 0).cpu())
+    pixels = to_bytes(picture)
     for logger in trainer.loggers if trainer.is_global_zero else ():
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(name, pixels, step, dataformats="HWC")

@@ -82,12 +82,17 @@ class MapWriter(Callback):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the last shard."""
-        if self.writer is not None:
-            self.writer.__exit__(None, None, None)
+        self._close(pl_module, None)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Leave nothing half done."""
+        self._close(pl_module, exception)
+
+    def _close(self, module: LightningModule, error: BaseException | None) -> None:
         if self.writer is not None:
-            self.writer.__exit__(type(exception), exception, exception.__traceback__)
+            assert isinstance(module, Explainer)  # for the type checker
+            module.first_predicted = 0  # for runs that do not write
+            kind, traceback = (type(error), error.__traceback__) if error else (None, None)
+            self.writer.__exit__(kind, error, traceback)

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from explainers.base import Batch, Explainer
-from explainers.errors import InputError, require_known
+from explainers.errors import InputError, require_known, require_whole
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS, Evaluator
 from explainers.evaluation.metric_fills import build_metric
 from explainers.evaluation.protocol import MAP_NORMALISATIONS, protocol_of
@@ -59,8 +59,7 @@ class ScoreLogger(Callback):
                     "it out of metrics"
                 )
         require_known("map normalisation", map_normalisation, MAP_NORMALISATIONS)
-        if chunk_size < 1:
-            raise InputError(f"chunk_size must be at least 1, got {chunk_size}")
+        require_whole("chunk_size", chunk_size)
         self.metrics = list(metrics)
         self.chunk_size = chunk_size
         self.map_normalisation = map_normalisation

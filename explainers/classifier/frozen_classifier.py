@@ -14,8 +14,9 @@ from explainers.classifier.class_names import read_class_names
 from explainers.classifier.decision import Decision
 from explainers.classifier.frozen_network import FrozenNetwork
 from explainers.classifier.image_format import image_format_of
+from explainers.classifier.seeding import seeded
 from explainers.classifier.text_tower import TextTower, require_texts, text_head_of
-from explainers.classifier.weight_redraw import redraw, seeded
+from explainers.classifier.weight_redraw import redraw
 from explainers.errors import InputError
 
 

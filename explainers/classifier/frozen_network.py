@@ -12,6 +12,7 @@ from explainers.classifier.batch_norm_folding import fold_and_remember
 from explainers.classifier.features import FeatureReader, Stage, require_logits
 from explainers.classifier.image_format import ImageFormat
 from explainers.classifier.image_sizes import nearest_size, require_size
+from explainers.classifier.inference import require_floats
 from explainers.classifier.layer_reader import reader_of
 
 
@@ -49,7 +50,8 @@ class FrozenNetwork(nn.Module):
         self.interpolation = image_format.interpolation
         self._reversed = image_format.reversed_channels
         for name, values in (("mean", image_format.mean), ("std", image_format.std)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+            column = torch.tensor(values, dtype=torch.float32)[:, None, None]
+            self.register_buffer(name, column, persistent=False)
         self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
         self.eval()
         require_size(self.model, self, self.size)
@@ -125,7 +127,11 @@ class FrozenNetwork(nn.Module):
         """Resize images (b 3 h w) in [0, 1] where need be, and normalise them for the model.
 
         They come out in the precision of its weights.
+
+        Raises:
+            InputError: they are whole numbers, as of files.
         """
+        require_floats(images)
         size = self.nearest_size(images.shape[-2:])
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size, mode="bilinear", antialias=True)

@@ -1,9 +1,11 @@
-"""Inference: eval mode for the time of a call."""
+"""Inference: images that are floats, and eval mode for the time of a call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
+
+from explainers.errors import InputError
 
 
 @contextmanager
@@ -17,3 +19,12 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+def require_floats(images: Tensor) -> None:
+    """Refuse images of whole numbers, as 0 to 255, which would be far too bright: InputError."""
+    if not images.is_floating_point():
+        kind = str(images.dtype).removeprefix("torch.")
+        raise InputError(
+            f"images must be floats in [0, 1], got {kind}; divide those of files by 255"
+        )

@@ -12,19 +12,26 @@ from explainers.errors import InputError
 
 
 def as_target(
-    given: Tensor | int | str | Sequence[int | str] | None, count: int, names: Sequence[str]
+    given: Tensor | int | str | Sequence[int | str] | None,
+    count: int,
+    names: Sequence[str],
+    device: torch.device,
 ) -> Tensor | None:
     """A target as tensor: labels (b) from numbers or names, one for all images or one each.
 
-    Tensors and None are given back as they are.
+    Of tensors the values stay as they are, and None stays None.
 
     Raises:
         InputError: no class has such a name, or several have.
     """
-    if given is None or isinstance(given, Tensor):
-        return given
-    each = [given] * count if isinstance(given, int | str) else given
-    return torch.as_tensor([class_of(one, names) if isinstance(one, str) else one for one in each])
+    if given is None:
+        return None
+    if not isinstance(given, Tensor):
+        each = [given] * count if isinstance(given, int | str) else given
+        given = torch.tensor(
+            [class_of(one, names) if isinstance(one, str) else one for one in each]
+        )
+    return given.to(device)
 
 
 @torch.no_grad()
@@ -33,7 +40,7 @@ def labels_of(classifier: FrozenClassifier, images: Tensor, target: Tensor | Non
 
     Raises:
         InputError: the classifier has no classes, a label is outside of them, or the labels are
-            not as many as the images.
+            no whole numbers, one an image.
     """
     if target is None:
         if not classifier.num_classes:
@@ -45,19 +52,47 @@ def labels_of(classifier: FrozenClassifier, images: Tensor, target: Tensor | Non
         logits: Tensor = classifier(images)
         return logits.argmax(dim=1)
     require_as_many(images, target)
+    if target.ndim > 1 or target.dtype == torch.bool:
+        kind = str(target.dtype).removeprefix("torch.")
+        raise InputError(
+            f"labels must be int64 ({len(images)}), one an image, got {kind} {tuple(target.shape)}"
+        )
     outside = target[(target < 0) | (target >= classifier.num_classes)]
     if len(outside):
         raise InputError(
             f"target {int(outside[0])} is outside the classes of {classifier.name}; "
             f"choose 0 to {classifier.num_classes - 1}"
         )
-    return target
+    return target.long()
 
 
 def require_as_many(images: Tensor, target: Tensor) -> None:
     """Refuse targets that are not as many as the images: raise InputError."""
-    if len(target) != len(images):
-        raise InputError(f"{len(images)} images need as many targets, got {len(target)}")
+    count = len(target) if target.ndim else "a single number"
+    if count != len(images):
+        raise InputError(f"{len(images)} images need as many targets, got {count}")
+
+
+def require_references(images: Tensor, target: Tensor, width: int, name: str) -> None:
+    """Refuse references that cannot be embeddings of images (b _ _ _).
+
+    Args:
+        images: what is explained.
+        target: the references.
+        width: of an embedding.
+        name: of the network that embeds.
+
+    Raises:
+        InputError: they are not (b width), or not finite.
+    """
+    require_as_many(images, target)
+    fits = target.shape == (len(images), width)
+    if not fits or not target.isfinite().all():
+        values = ", of which some are NaN or infinite" if fits else ""
+        raise InputError(
+            f"references must be finite and ({len(images)} {width}), as explainer.embed makes them "
+            f"of {name}, got {tuple(target.shape)}{values}"
+        )
 
 
 class Given(NamedTuple):

@@ -1,13 +1,13 @@
 """Random weights in the place of a network's own, under which its logits still follow the image."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from explainers.classifier.seeding import seeded
 
 CALIBRATION_IMAGES = 8
 SCALES = (7, 28, 112)  # pixels; details of several sizes, as images have them
@@ -35,17 +35,6 @@ def redraw(model: nn.Module, seed: int, size: tuple[int, int]) -> None:
         norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
         if any(norm.track_running_stats for norm in norms):
             _calibrate(model, norms, _noise(size))
-
-
-@contextmanager
-def seeded(seed: int | None) -> Iterator[None]:
-    """Seed torch's global state while the context lasts, and put it back; None leaves it alone."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def _redraw(part: nn.Module) -> None:

@@ -136,9 +136,13 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def counted(classifier: nn.Module) -> Iterator[list[int]]:
-    """Count the images that enter a classifier, whichever of its methods they are given to."""
+    """Count the images that enter a classifier, whichever of its methods they are given to.
+
+    Where it has no weights, as one that asks a server, those that it is called with.
+    """
     count = [0]
-    first = next(part for part in classifier.modules() if part._parameters and not part._modules)
+    leaves = (part for part in classifier.modules() if part._parameters and not part._modules)
+    first = next(leaves, classifier)
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         count[0] += len(inputs[0])

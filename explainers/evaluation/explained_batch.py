@@ -88,7 +88,7 @@ class ExplainedBatch:
         return self.explain(self.images, choose(logits)).detach()
 
     def select(self, chosen: Tensor) -> "ExplainedBatch":
-        """The case of those images that `chosen` (b) bool is true for."""
+        """The part of the batch with those images that `chosen` (b) bool is true for."""
         parts: dict[str, Any] = {
             field.name: value[chosen]
             for field in fields(self)

@@ -11,9 +11,6 @@ from explainers.metrics.parts.map_similarity import spearman, ssim
 SIMILARITIES = {"ssim": ssim, "rank_correlation": spearman}
 """Similarities of two maps in [-1, 1], by the key of a record."""
 
-"""By default. Unrelated maps of a centred object reach 0.2 to 0.4 in SSIM, as they are alike smooth;
-at a rank correlation of 0.5, two maps have a quarter of the variance of their ranks in common."""
-
 RULE = (
     "pass if the upper end of the 95 % interval of the mean SSIM and that of the mean rank "
     "correlation both lie below the bound"
@@ -51,5 +48,9 @@ def agreement(records: Sequence[Row]) -> Row:
 
 
 def passes(row: Row, bound: float) -> bool:
-    """Whether an `agreement` is below a bound by `RULE`; not where it has no value."""
+    """Whether an `agreement` is below a bound by `RULE`; not where it has no value.
+
+    Unrelated maps of a centred object reach 0.2 to 0.4 in SSIM, as they are alike smooth; at a rank
+    correlation of 0.5, two maps have a quarter of the variance of their ranks in common.
+    """
     return all(row[f"{name}_interval"][1] < bound for name in SIMILARITIES)

@@ -40,6 +40,12 @@ class PatchValueNetwork(MaskingNetwork):
             logits = answers(image, nothing)
         self.register_buffer("empty", self.backbone.decision.probabilities(logits)[0])
 
+    @property
+    def settings_of_readings(self) -> list[object]:
+        """As of every network, and the grid, at whose size features are read."""
+        image = self.backbone.mean.new_zeros(1, 3, *self.backbone.size)
+        return [*super().settings_of_readings, self.grid(image)]
+
     @torch.no_grad()
     def read(self, images: Tensor) -> list[Tensor]:
         """Features at the grid's size (b channels r c), and then the logits (b classes 1 1)."""

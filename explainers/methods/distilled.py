@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.base import Batch
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
-from explainers.classifier.weight_redraw import seeded
+from explainers.classifier.seeding import seeded
 from explainers.errors import MOST_COUNTED, require_known, require_number, require_whole
 from explainers.heads.conditioned_head import resize
 from explainers.heads.conditioned_network import backbone_for, chosen_stages, conditioned_network
@@ -35,11 +35,12 @@ class Distilled(LearnedExplainer):
     """Learns to answer in one pass what a teacher, any other explainer, answers.
 
     The objective is the mean over pixels of (student - teacher)^2. The teacher is asked once for an
-    image and a class; its maps and the classes are kept in a folder, and known by the image's pixels. A fit that is stopped goes on without asking for what
-    is there. Random crops and mosaics are other images each time, and each costs the teacher's
-    passes: let crops come back (`crops` of `ShardsDataModule`), or train on a fixed data set. Of
-    images that are known, a step passes the classifier for the head's features alone, and not at
-    all where those are an auxiliary's or in a `FeatureCache`.
+    image and a class: its maps, and the classes, are kept in a folder under the image's pixels, and
+    a fit that is stopped goes on without asking again. Random crops and mosaics are other images
+    each time, and each costs the teacher's passes: let crops come back (`crops` of
+    `ShardsDataModule`), or train on a fixed data set. Images that are known enter the classifier
+    for the head's features alone, and not at all where those are an auxiliary's or in a
+    `FeatureCache`.
 
     Args:
         classifier: the model to explain; see `FrozenClassifier.of`.
@@ -178,7 +179,7 @@ class Distilled(LearnedExplainer):
             classes = likeliest(logits, count)
         if self.compositions:
             composed, of_cells = mosaics(images, classes, self.compositions, self.global_step)
-            added = self._readings(composed)[1]
+            added = self.network.read(composed)  # past the cache, as they do not come back
             features = [torch.cat(pair) for pair in zip(features, added, strict=True)]
             images, classes = torch.cat([images, composed]), torch.cat([classes, of_cells])
         # Dropout is that of the step, also in a fit that is resumed.

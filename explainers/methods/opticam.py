@@ -13,11 +13,13 @@ from explainers.base import Explainer
 from explainers.citation import Paper
 from explainers.classifier import ClassifierSource
 from explainers.classifier.features import require_stages
+from explainers.classifier.targets import require_references
 from explainers.errors import MOST_COUNTED, InputError, require_known, require_number, require_whole
 from explainers.images.pixel_removal import delete, keep
 from explainers.methods.cam.batched_adam import BatchedAdam, Rows
 from explainers.methods.cam.channel_maps import NORMALISATIONS, channel_maps, combine
 from explainers.methods.cam.target_scores import TARGET_SCORES
+from explainers.training.masking_network import exact
 
 PRESETS = {"released": 50, "paper": 100}
 """Optimisation steps of the authors' released code, and of the paper."""
@@ -165,15 +167,10 @@ class OptiCAM(Explainer):
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """As of every explainer; references (b d) are checked against an embedding."""
-        if target is None or not target.is_floating_point() or len(target) != len(images):
+        if target is None or not target.is_floating_point():
             return super().resolve_target(images, target)
         width = self.embed(images[:1]).shape[1]
-        if target.ndim != 2 or target.shape[1] != width or not target.isfinite().all():
-            raise InputError(
-                f"references must be finite and ({len(images)} {width}), as the embeddings of "
-                f"{self.classifier.name}, got {tuple(target.shape)}; make them with "
-                "explainer.embed"
-            )
+        require_references(images, target, width, self.classifier.name)
         return target
 
     def objective_curves(self, images: Tensor, target: Tensor | None = None) -> Tensor:
@@ -183,11 +180,12 @@ class OptiCAM(Explainer):
     def optimise(self, images: Tensor, target: Tensor) -> Optimisation:
         """Optimise the masks of images (b 3 h w) for labels (b) or references (b d).
 
-        The precision is that of images and classifier; the caller's gradient mode does not matter.
+        In float32 at least: in half precision, Adam's epsilon is 0, and channels without a gradient
+        become NaN. The classifier keeps its own, and the caller's gradient mode does not matter.
         """
         # The classifier works in this layout: laid out once, nothing is copied at every step.
         with torch.inference_mode(False), torch.enable_grad():
-            images = images.detach().clone(memory_format=torch.channels_last)
+            images = exact(images.detach()).clone(memory_format=torch.channels_last)
             target = target.detach().clone()
             if target.is_floating_point():
                 target = target.to(images)

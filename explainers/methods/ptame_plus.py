@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainers.base import Batch
 from explainers.classifier import ClassifierSource
-from explainers.classifier.weight_redraw import seeded
+from explainers.classifier.seeding import seeded
 from explainers.errors import MOST_COUNTED, require_number, require_whole
 from explainers.heads.conditioned_network import (
     backbone_for,

@@ -40,9 +40,10 @@ class RCut(Explainer):
 
     The graph depends on the squares of the weights only: they are clamped at 0, or negative
     attribution would count as positive. The authors' code weights by Grad-CAM of the probability
-    and does not clamp: `relation="probability_gradient", clamp=False`. A cosine within rounding of tau may fall on either side of
-    it. Ours, where the paper leaves it open: every relation but `cosine_full`, the class vector,
-    the sign `out`, and that `out` is stretched from its own minimum.
+    and does not clamp: `relation="probability_gradient", clamp=False`. A cosine within rounding of
+    tau may fall on either side of it. Ours, where the paper leaves it open: every relation but
+    `cosine_full`, the class vector, the sign `out`, and that `out` is stretched from its own
+    minimum.
 
     Args:
         classifier: the transformer to explain, whatever its head reads; see `FrozenClassifier.of`.

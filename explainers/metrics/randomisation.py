@@ -91,7 +91,7 @@ def randomisation_ssim(maps: Tensor, changed: Tensor) -> Tensor:
         (b) in [-1, 1], the mean over the layers for which it is defined; NaN where it is for none.
 
     Raises:
-        InputError: as `similarity.ssim`.
+        InputError: as `map_similarity.ssim`.
     """
     return _over_layers(ssim, maps, changed)
 

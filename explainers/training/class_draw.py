@@ -47,10 +47,10 @@ def present(decision: Decision, labels: Tensor, logits: Tensor) -> Tensor:
 def listed(shown: Tensor, labels: Tensor, logits: Tensor, most: int) -> Tensor:
     """Positions (b n) of the classes shown (b classes) bool: `labels`, then the likeliest first.
 
-    `n` is the largest number that an image of the batch shows, but not over `most`; images that
-    show fewer have their label again in the last places.
+    `n` is the largest number that an image shows in the batches of all processes, but not over
+    `most`; images that show fewer have their label again in the last places.
     """
-    count = min(most, int(shown.sum(dim=1).max()))
+    count = min(most, int(of_all(shown.sum(dim=1)).max()))
     order = logits.masked_fill(~shown, -torch.inf)
     order = order.scatter(1, labels[:, None], torch.inf)
     values, classes = order.topk(count, dim=1)

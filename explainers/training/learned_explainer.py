@@ -13,7 +13,7 @@ from torch import Tensor
 from explainers.base import Batch, Explainer
 from explainers.classifier import ClassifierSource
 from explainers.classifier.inference import evaluating
-from explainers.classifier.weight_redraw import seeded
+from explainers.classifier.seeding import seeded
 from explainers.errors import InputError, require_number
 from explainers.training import trained_weights
 from explainers.training.class_draw import drawn_classes

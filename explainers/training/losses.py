@@ -72,7 +72,7 @@ def confidence_lost(before: Tensor, after: Tensor) -> Tensor:
         before: probability (b) of the target on the whole image.
         after: the same on the masked one.
     """
-    drop = (before - after).relu() / before
+    drop = (before - after).relu() / before.clamp(min=torch.finfo(before.dtype).tiny)
     gain = (after - before).relu() / (1 - before + 0.02)  # the last 2 % are not worth a fight
     return (drop - gain).mean()
 

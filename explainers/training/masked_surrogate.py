@@ -140,10 +140,11 @@ def load_surrogate(
         InputError: there is no surrogate, or it is another classifier's, or for another removal.
     """
     config = _config_in(Path(folder))
-    if config.get("removal", "black") != removal:
+    trained_for = config.get("removal", "black")
+    if trained_for != removal:
         raise InputError(
-            f"the surrogate in {folder} was trained for removal {config['removal']}, and here it "
-            f"is {removal}; train one for it, or choose {config['removal']}"
+            f"the surrogate in {folder} was trained for removal {trained_for}, and here it is "
+            f"{removal}; train one for it, or choose {trained_for}"
         )
     if config.get("fingerprint") != classifier.fingerprint():
         raise InputError(

@@ -72,6 +72,11 @@ class MaskingNetwork(nn.Module, ABC):
         """Whether a transformer's tokens pass through its final norm before `adapt`."""
         return True
 
+    @property
+    def settings_of_readings(self) -> list[object]:
+        """What readings depend on beside the networks and the images."""
+        return [self.read_stages, self.final_norm]
+
     def adapt(self, features: list[Tensor]) -> list[Tensor]:
         """Bring the stages' features (b channels _ _) to what is drawn from: as they are."""
         return features

@@ -8,7 +8,7 @@ import torch
 
 from explainers.base import Explainer
 from explainers.classifier import FrozenClassifier
-from explainers.classifier.weight_redraw import seeded
+from explainers.classifier.seeding import seeded
 from explainers.errors import InputError, TargetError, shown
 from explainers.from_config import build
 

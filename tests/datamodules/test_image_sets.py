@@ -22,6 +22,15 @@ def test_folder_of_a_class_makes_its_label(class_folder):
     assert images[3]["label"] == 2
 
 
+def test_files_of_one_name_in_several_folders_have_keys_of_their_own(tmp_path):
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (20, 16)).save(tmp_path / name / "1.png")
+    images = images_of(str(tmp_path), PLAIN)
+    assert [images[index]["key"] for index in (0, 1)] == ["ant_1", "bee_1"]
+    assert images.labels == [0, 1]
+
+
 def test_folder_without_classes_has_no_labels(class_folder):
     images = images_of(str(class_folder / "cat"), PLAIN)
     assert images.labels is None

@@ -51,7 +51,7 @@ def test_what_cannot_be_trained_is_predicted(opticam, capsys):
     assert cli.trainer.predict_loop.predictions == []
     batches = cli.trainer.predict(cli.model, cli.datamodule)
     assert [len(batch["maps"]) for batch in batches] == [0, 0]  # all of them are there
-    cli.model.first_predicted = 0
+    assert cli.model.first_predicted == 0  # for a run that does not write
     maps = Maps(str(folder / "maps-*.tar"))
     assert len(maps) == 10
     expected = cli.model.explain(next(iter(cli.datamodule.predict_dataloader()))["image"])

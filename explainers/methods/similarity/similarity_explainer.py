@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from explainers.base import Explainer
 from explainers.classifier import ClassifierSource
 from explainers.classifier.features import require_stages
-from explainers.errors import InputError, TargetError, require_known
+from explainers.classifier.targets import require_as_many, require_references
+from explainers.errors import TargetError, require_known
 from explainers.methods.similarity.pooling import POOLS
 from explainers.methods.similarity.similarities import METRICS
 
@@ -114,22 +115,18 @@ class SimilarityExplainer(Explainer):
             return self.classifier.features(images.detach().clone(), [self.stage])[0]
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
-        """Check references (b d); their length d is checked against the embedding.
+        """Take references (b d), which are compared with the embedding when there is one.
 
         Raises:
-            InputError: there is not one an image, or one is not finite.
+            InputError: there is not one an image.
             TargetError: the target is a class, or nothing.
         """
-        if target is not None and len(target) != len(images):
-            raise InputError(f"{len(images)} images need as many targets, got {len(target)}")
+        if target is not None:
+            require_as_many(images, target)
         if target is None or not target.is_floating_point():
             raise TargetError(
                 f"{type(self).__name__} explains reference embeddings, not class labels; pass "
                 "explainer.embed(images to compare with) as target (--reference, --gallery)"
-            )
-        if target.ndim != 2 or not target.isfinite().all():
-            raise InputError(
-                f"references must be finite and ({len(images)} d), got {tuple(target.shape)}"
             )
         return target
 
@@ -141,11 +138,7 @@ class SimilarityExplainer(Explainer):
 
     def _scored(self, maps: Tensor, target: Tensor) -> Tensor:
         width = self._embedded(maps[:1]).shape[1]
-        if target.shape[1] != width:
-            raise InputError(
-                f"references must be embeddings (b {width}), as explainer.embed makes them of "
-                f"{self.classifier.name}, got {tuple(target.shape)}"
-            )
+        require_references(maps, target, width, self.classifier.name)
         with torch.inference_mode(False):
             return self.score_maps(maps, target.detach().clone().to(maps))
 

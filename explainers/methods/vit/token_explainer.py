@@ -8,8 +8,8 @@ from torch import Tensor
 
 from explainers.base import Explainer
 from explainers.classifier import ClassifierSource
+from explainers.classifier.targets import require_references
 from explainers.classifier.tokens.transformer import Transformer
-from explainers.errors import InputError
 
 
 class TokenExplainer(Explainer):
@@ -66,12 +66,8 @@ class TokenExplainer(Explainer):
 
     def resolve_target(self, images: Tensor, target: Tensor | None) -> Tensor:
         """Check labels and references, or predict; raises as `forward`."""
-        if target is None or not target.is_floating_point() or len(target) != len(images):
+        if target is None or not target.is_floating_point():
             return super().resolve_target(images, target)
         width = self.transformer.model.num_features
-        if target.ndim != 2 or target.shape[1] != width:
-            raise InputError(
-                f"references must be embeddings (b {width}) of {self.classifier.name}, "
-                f"got {tuple(target.shape)}"
-            )
+        require_references(images, target, width, self.classifier.name)
         return target

@@ -71,5 +71,6 @@ def scores_of_classes(explainer: TokenExplainer, images: Tensor, labels: Tensor)
     """Score the pixels (b k h w) for labels (b k); see `CDAM.scores_of_classes`."""
     if labels.ndim != 2:
         raise InputError(f"labels must be (b k), k classes an image, got {tuple(labels.shape)}")
-    explainer.resolve_target(images, labels)
+    for of_one_class in labels.unbind(1):
+        explainer.resolve_target(images, of_one_class)
     return explainer.attribute(images, labels).float()

@@ -29,7 +29,7 @@ class ImageMean(Metric):
 
     Attributes:
         per_image: the metric as a pure function: one value (b) an image, in the metric's unit.
-        takes: what `update` is to be given, by the names of `scoring.Case`.
+        takes: what `update` is to be given, by the names of `evaluation.ExplainedBatch`.
     """
 
     per_image: ClassVar[Callable[..., Tensor]]

@@ -96,6 +96,22 @@ def test_noisy_copies_without_gradients_are_refused():
         CaptumBaseline({"model": "test_vit", "pretrained": False}, "Occlusion", noisy_copies=5)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("samples", 0, "samples must be a whole number from 1"),
+        ("window", 0, "window must be a whole number from 1"),
+        ("chunk_size", 2.5, "chunk_size must be a whole number from 1"),
+        ("noisy_copies", -1, "noisy_copies must be a whole number from 0"),
+        ("noise", -0.1, "noise must be a finite number of at least 0"),
+        ("seed", -1, "seed must be a whole number from 0"),
+    ],
+)
+def test_number_out_of_its_range_is_refused(option, value, rule):
+    with pytest.raises(InputError, match=rule):
+        CaptumBaseline({"model": "test_resnet", "pretrained": False}, **{option: value})
+
+
 def test_seed_decides(images, labels, decided):
     classifier = decided({"model": "test_vit", "pretrained": False, "num_classes": 4})
     first, other = (

@@ -7,7 +7,16 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from explainers import LCAM, PTAME, TAME, FrozenClassifier, MaskingUNet, OptiCAM, PTAMEPlus
+from explainers import (
+    LCAM,
+    PTAME,
+    TAME,
+    FrozenClassifier,
+    MaskingUNet,
+    OptiCAM,
+    PTAMEPlus,
+    ShapleyExplainer,
+)
 from explainers.callbacks.feature_cache import FeatureCache, Memory, _identity
 from explainers.errors import InputError
 
@@ -192,7 +201,7 @@ def test_images_that_never_come_back_are_said_to_gain_nothing(build, fit, tmp_pa
 def test_only_what_trains_has_use_for_it(fit, tmp_path):
     with pytest.raises(InputError, match="OptiCAM does not train"):
         FeatureCache(str(tmp_path)).on_fit_start(None, OptiCAM(RESNET))
-    with pytest.raises(InputError, match="limit must be over 0 GiB, got 0"):
+    with pytest.raises(InputError, match="limit must be a finite number above 0, got 0"):
         FeatureCache(str(tmp_path), limit=0)
 
 
@@ -206,6 +215,14 @@ def test_other_tokens_of_the_same_blocks_are_other_readings(fit, tmp_path):
         trainer = fit(TAME(vit, **options), FeatureCache(str(tmp_path / "cache")), epochs=1)
         assert trainer.callback_metrics["train/feature_cache_hits"] == 0, options
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_other_grids_of_patches_are_other_readings():
+    classifier = FrozenClassifier(**RESNET)
+    first, other = (
+        _identity(ShapleyExplainer(classifier, cells=cells, width=8), "32") for cells in (4, 7)
+    )
+    assert first != other
 
 
 def test_other_layers_of_the_same_network_are_other_readings(tmp_path):

@@ -7,7 +7,8 @@ import timm
 import torch
 from torch import nn
 
-from explainers import FrozenClassifier
+from explainers import ActivationMap, FrozenClassifier
+from explainers.classifier.concept import concept_embedding
 from explainers.errors import InputError
 from explainers.images.reading import open_image, to_tensor
 
@@ -122,6 +123,22 @@ def test_module_of_ones_own_gives_logits_and_refuses_the_rest(images):
     assert classifier.class_names[1] == "class 1"
     with pytest.raises(InputError, match="no layer of Sequential puts out maps or tokens"):
         classifier.features(images, [-1])
+
+
+def test_normalisation_in_whole_numbers_is_one_in_floats(images):
+    pooled = nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    module = nn.Sequential(*pooled, nn.Linear(4, 5))
+    classifier = FrozenClassifier(module, mean=[0, 0, 0], std=[1, 1, 1], size=[64, 96])
+    expected = classifier.embed(images).mean(dim=0)  # not that of images rounded to black
+    torch.testing.assert_close(concept_embedding(classifier, images), expected)
+
+
+def test_images_of_whole_numbers_are_refused(source, images):
+    classifier = FrozenClassifier.of(source)
+    pixels = (255 * images).byte()
+    for answer in (classifier, ActivationMap(classifier), ActivationMap(classifier).explain):
+        with pytest.raises(InputError, match=r"floats in \[0, 1\], got uint8; divide"):
+            answer(pixels)
 
 
 def test_module_of_ones_own_must_say_how_images_are_prepared():

@@ -4,13 +4,15 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
-from explainers import PTAME
+from explainers import PTAME, FrozenClassifier
 from explainers.bundle.saving import save_bundle
 from explainers.bundle.training_record import training_of
 from explainers.evaluation.costs import (
     NO_TRAINING,
     Training,
+    counted,
     device_name,
     duration,
     sentences,
@@ -140,6 +142,15 @@ def test_the_training_of_a_bundle_includes_that_of_its_start(recorded, expected,
     source = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
     save_bundle(PTAME(source, source), tmp_path / "bundle", recorded, [], None)
     assert training_of(str(tmp_path / "bundle")) == expected
+
+
+def test_images_that_enter_a_network_without_weights_are_counted():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    classifier = FrozenClassifier(network, mean=[0.0] * 3, std=[1.0] * 3, size=[8, 8])
+    with counted(classifier) as passes:
+        classifier(torch.rand(3, 3, 8, 8))
+    classifier(torch.rand(2, 3, 8, 8))
+    assert passes == [3]
 
 
 def test_devices_in_words():

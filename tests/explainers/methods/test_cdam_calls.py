@@ -79,8 +79,10 @@ def test_smooth_without_noise_is_the_plain_map_exactly(build, pictures):
 
 def test_references_that_are_no_embeddings_are_refused(build, pictures):
     explainer = CDAM(build("class token")[0])
-    with pytest.raises(InputError, match=r"must be embeddings \(b 64\) .* got \(2, 63\)"):
+    with pytest.raises(InputError, match=r"must be finite and \(2 64\), .* got \(2, 63\)$"):
         explainer(pictures, torch.rand(2, 63))
+    with pytest.raises(InputError, match="some are NaN or infinite"):
+        explainer(pictures, torch.full((2, 64), torch.nan))
 
 
 def test_network_without_classes_explains_concepts_alone(pictures):

@@ -1,5 +1,7 @@
 """EVAL-X by hand, and on masks that give the class away by their shape."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -147,3 +149,13 @@ def test_surrogate_is_saved_and_loaded_for_its_classifier_alone(classifier, surr
         InputError, match=r"no masked-input surrogate in .*nowhere; `explainers judge`"
     ):
         load_surrogate(tmp_path / "nowhere", classifier)
+
+
+def test_surrogate_that_names_no_removal_is_for_black_pixels(classifier, surrogate, tmp_path):
+    config = surrogate.save(tmp_path / "judge", {}) / "config.json"
+    config.write_text(
+        json.dumps({k: v for k, v in json.loads(config.read_text()).items() if k != "removal"})
+    )
+    load_surrogate(tmp_path / "judge", classifier)
+    with pytest.raises(InputError, match="was trained for removal black, and here it is tokens"):
+        load_surrogate(tmp_path / "judge", classifier, "tokens")

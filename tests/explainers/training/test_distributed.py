@@ -6,7 +6,7 @@ from torch import nn
 
 from explainers import LCAM, PTAME, TAME, MaskingUNet, PTAMEPlus, ShapleyExplainer
 from explainers.classifier.decision import Decision
-from explainers.training.class_draw import drawn_classes
+from explainers.training.class_draw import drawn_classes, listed
 from explainers.training.distributed import BatchNorm2d, first_of, means, of_all, uniform
 
 SOURCE = {"model": "test_resnet", "pretrained": False, "num_classes": 4}
@@ -47,6 +47,19 @@ def test_random_numbers_of_two_processes_are_those_of_one(in_two_processes):
     assert torch.equal(numbers, uniform(torch.zeros(6), 5, 2))
     drawn = torch.cat([one["drawn"] for one in answers])
     assert torch.equal(drawn, drawn_classes(Decision("sigmoid"), torch.ones(6, 7), 5))
+
+
+def test_listed_classes_are_as_many_in_every_process(in_two_processes):
+    logits = torch.tensor([[2.0, -1.0, -3.0], [2.0, 1.0, 3.0]])
+    labels, shown = torch.tensor([0, 1]), logits > 0
+
+    def work(rank):
+        own = slice(rank, rank + 1)
+        return {"listed": listed(shown[own], labels[own], logits[own], 8)}
+
+    answers = in_two_processes(work)
+    both = torch.cat([answer["listed"] for answer in answers])
+    assert both.tolist() == listed(shown, labels, logits, 8).tolist() == [[0, 0, 0], [1, 2, 0]]
 
 
 @pytest.mark.parametrize("affine", [True, False])

@@ -86,6 +86,14 @@ def test_confidence_lost_is_the_drop_less_the_gain():
     assert confidence_lost(before, after) == pytest.approx((0.75 + 0 - 0.5) / 3)
 
 
+def test_confidence_lost_is_finite_for_a_class_of_probability_zero():
+    after = torch.zeros(2, requires_grad=True)
+    lost = confidence_lost(torch.tensor([0.0, 0.5]), after)
+    assert lost == 0.5  # nothing of the first, all of the second
+    lost.backward()
+    assert after.grad.isfinite().all()
+
+
 def test_confidence_lost_is_finite_for_a_certain_prediction():
     before = torch.tensor([1.0])
     assert confidence_lost(before, before) == 0

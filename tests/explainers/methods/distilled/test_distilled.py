@@ -181,6 +181,7 @@ def test_a_feature_cache_changes_nothing(classifier, fit, tmp_path):
     cached.load_state_dict(plain.state_dict())
     fit(plain)
     fit(cached, FeatureCache(str(tmp_path / "cache")))
+    assert len(list((tmp_path / "cache").glob("*/*"))) == 6  # the images, and no mosaic
     for name, weight in plain.trained_state().items():
         torch.testing.assert_close(cached.trained_state()[name], weight, rtol=1e-4, atol=1e-6)
 

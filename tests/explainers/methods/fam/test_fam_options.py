@@ -91,7 +91,7 @@ def test_targets_that_are_no_references_are_refused(network, queries):
         with pytest.raises(TargetError, match="FAM explains reference embeddings, not class"):
             explainer(queries, target)
     width = network.stages[-1].channels
-    with pytest.raises(InputError, match=rf"must be embeddings \(b {width}\).* got \(2, 3\)"):
+    with pytest.raises(InputError, match=rf"must be finite and \(2 {width}\).* got \(2, 3\)"):
         explainer(queries, torch.rand(2, 3))
-    with pytest.raises(InputError, match="must be finite"):
+    with pytest.raises(InputError, match="some are NaN or infinite"):
         explainer(queries, torch.full((2, width), torch.nan))

@@ -37,6 +37,12 @@ def test_class_of_no_probability(source, images, selector):
     assert (maps.amax(dim=(1, 2, 3)) == 1).all()
 
 
+def test_images_in_half_precision_are_optimised_in_float32(source, images):
+    explainer = OptiCAM(FrozenClassifier.of(source), steps=3)
+    half = images.half()
+    assert torch.equal(explainer(half, LABELS), explainer(half.float(), LABELS))
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 def test_few_steps_of_one_image(classifier, images, steps):
     found = OptiCAM(classifier, steps=steps).optimise(images[:1], LABELS[:1])
