@@ -138,7 +138,7 @@ def league(config: Config, output: Path, growth: list[int]) -> None:
         family = {"class_path": given["class_path"], "init_args": arguments}
         passes[name] = passes_of(family)
         known = given.get("length") or config["data"]["init_args"].get("length") or told["images"]
-        told["distinct"][name] = min(known, told["images"])
+        told["distinct"][name] = growth or min(known, told["images"])
         for length in growth or [given.get("length")]:
             shown = with_length(data, length)
             fits = [
