@@ -84,13 +84,17 @@ def to_batch(
         size unless it was cropped; and a file name for each.
 
     Raises:
-        InputError: as `open_image`.
+        InputError: there is no image; or as `open_image`.
     """
+    if isinstance(images, str | Path | Image.Image):
+        images = [images]
+    if len(images) == 0:
+        raise InputError("got no image to explain; give at least one")
     if isinstance(images, Tensor):
         tensors = images[None] if images.ndim == 3 else images
         shown = list(tensors.detach().float().cpu())
         return tensors, shown, [f"image-{index:03d}" for index in range(len(shown))]
-    sources = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+    sources = list(images)
     files = [open_image(source) for source in sources]
     tensors = torch.stack([to_tensor(file, size, crop_fraction) for file in files])
     shown = (

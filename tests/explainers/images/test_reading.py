@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from explainers.errors import InputError
-from explainers.images.reading import open_image, to_tensor
+from explainers.images.reading import open_image, to_batch, to_tensor
 
 
 def save(image, path, **options):
@@ -96,3 +96,9 @@ def test_crop_keeps_the_middle_and_the_proportions():
     tensor = to_tensor(image, (70, 70), 0.875)
     assert tensor.shape == (3, 70, 70)
     assert tensor.min() == 1
+
+
+@pytest.mark.parametrize("nothing", [[], torch.rand(0, 3, 8, 8)], ids=["list", "tensor"])
+def test_no_image_is_refused(nothing):
+    with pytest.raises(InputError, match="no image to explain; give at least one"):
+        to_batch(nothing, (8, 8), None)
