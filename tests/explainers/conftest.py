@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from packaging.version import Version
 
 from explainers import FrozenClassifier
 
@@ -35,6 +36,8 @@ def build():
     """Make the classifier of an entry of the tables above, and its number of prefix tokens."""
 
     def make(name, fused=True):
+        if name == "mixed rotary" and Version(timm.__version__) < Version("1.0.31"):
+            pytest.skip("older versions of timm compute these in float32 only, and this is float64")
         model_name, options, prefix = (TRANSFORMERS | POOLED)[name]
         torch.manual_seed(0)
         model = timm.create_model(model_name, num_classes=5, **options)
