@@ -16,18 +16,28 @@ from explainers.errors import InputError, did_you_mean, shown
 from explainers.shipped import config_path
 
 
+def config_file(source: str | Path) -> Path:
+    """A config's file, as `config_path` finds it.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = config_path(source)
+    if not path.is_file():
+        raise InputError(
+            f"no config at {path.resolve()}; `explainers list --configs` names those that come "
+            "with the package"
+        )
+    return path
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a file of keys and values, or a config of the package by its name.
 
     Raises:
         InputError: it cannot be read.
     """
-    path = config_path(path)
-    if not path.is_file():
-        raise InputError(
-            f"no config at {path.resolve()}; `explainers list --configs` names those that come "
-            "with the package"
-        )
+    path = config_file(path)
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except RecursionError as error:

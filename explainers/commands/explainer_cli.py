@@ -34,8 +34,8 @@ from explainers.commands.training_cli import (
     take_class_names,
 )
 from explainers.errors import InputError
+from explainers.from_config import config_file
 from explainers.report.explanation_panel import explained_panel
-from explainers.shipped import config_path
 from explainers.training.checkpoint_files import NAMED, compare_with_config, read_checkpoint
 from explainers.training.learned_explainer import LearnedExplainer
 
@@ -202,9 +202,9 @@ def _with_config_paths(words: Sequence[str]) -> list[str]:
     found = []
     for before, word in zip(["", *words], words, strict=False):
         if before in ("--config", "-c"):
-            found.append(str(config_path(word)))
+            found.append(str(config_file(word)))
         elif word.startswith("--config="):
-            found.append(f"--config={config_path(word.partition('=')[2])}")
+            found.append(f"--config={config_file(word.partition('=')[2])}")
         else:
             found.append(word)
     return found

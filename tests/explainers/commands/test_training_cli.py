@@ -1,8 +1,9 @@
-"""Names of classes that a classifier takes from its training data."""
+"""Names of classes that a classifier takes from its training data, and configs that are not there."""
 
 import pytest
 
 from explainers import ActivationMap
+from explainers.commands.train import main
 from explainers.commands.training_cli import take_class_names
 
 RANDOM = {"model": "test_resnet", "pretrained": False, "num_classes": 2}
@@ -33,3 +34,12 @@ def test_names_that_are_known_are_kept(capsys):
     take_class_names(explainer, ["cat", "dog"])
     assert explainer.classifier.class_names == ["owl", "fox"]
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--config", "nope"], ["--config=nope"]], ids=" ".join)
+def test_config_that_is_not_there_is_named(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", *words])
+    error = capsys.readouterr().err
+    assert "no config at" in error
+    assert "nope; `explainers list --configs` names those" in error
