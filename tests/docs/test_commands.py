@@ -109,8 +109,10 @@ def serve_and_end(words, monkeypatch):
 def run_script(words):
     """Run a script with its options, as the interpreter does."""
     os.environ["PYTHONPATH"] = str(ROOT)  # of the interpreters that it starts
-    if Path(words[0]).stem == "training":
-        # It tells the peak memory of its processes, and they begin with that of their parent.
+    if Path(words[0]).stem in ("inference", "training"):
+        # One tells the peak memory of its processes, which begin with that of their parent; the
+        # other has several threads and ONNX Runtime, which a fork of a process that has had them
+        # waits for without end.
         os.execv(sys.executable, [sys.executable, *words])
     sys.argv = words
     sys.path.insert(0, str(Path(words[0]).parent.resolve()))
