@@ -86,23 +86,22 @@ def to_batch(
     Raises:
         InputError: there is no image; or as `open_image`.
     """
-    if isinstance(images, str | Path | Image.Image):
-        images = [images]
+    if not isinstance(images, Tensor):
+        images = [images] if isinstance(images, str | Path | Image.Image) else list(images)
     if len(images) == 0:
         raise InputError("got no image to explain; give at least one")
     if isinstance(images, Tensor):
         tensors = images[None] if images.ndim == 3 else images
         shown = list(tensors.detach().float().cpu())
         return tensors, shown, [f"image-{index:03d}" for index in range(len(shown))]
-    sources = list(images)
-    files = [open_image(source) for source in sources]
+    files = [open_image(source) for source in images]
     tensors = torch.stack([to_tensor(file, size, crop_fraction) for file in files])
     shown = (
         list(tensors)
         if crop_fraction is not None
         else [to_tensor(file, (file.height, file.width), None) for file in files]
     )
-    return tensors, shown, distinct_names(sources)
+    return tensors, shown, distinct_names(images)
 
 
 def at_sizes_of(images: Sequence[Tensor], maps: Tensor) -> list[Tensor]:

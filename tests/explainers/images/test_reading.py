@@ -102,3 +102,9 @@ def test_crop_keeps_the_middle_and_the_proportions():
 def test_no_image_is_refused(nothing):
     with pytest.raises(InputError, match="no image to explain; give at least one"):
         to_batch(nothing, (8, 8), None)
+
+
+def test_images_may_come_from_a_generator(tmp_path):
+    path = save(Image.new("RGB", (8, 8)), tmp_path / "one.png")
+    images, shown, names = to_batch((one for one in [path, path]), (4, 4), None)
+    assert (images.shape, len(shown), len(names)) == ((2, 3, 4, 4), 2, 2)
