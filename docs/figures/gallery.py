@@ -40,7 +40,7 @@ def main() -> None:
         data = GridsDataModule(data, size=SIZE)
     choose_images(data, head.classifier)
     data.setup("test")
-    samples = sorted((data.test_set[i] for i in range(arguments.count)), key=lambda one: one["key"])
+    samples = [data.test_set[index] for index in range(arguments.count)]
     images = torch.stack([one["image"] for one in samples])
     targets = torch.stack([one["target"] for one in samples]) if arguments.mosaics else None
     drawn = {name: methods[name].explain(images, targets) for name in arguments.methods or methods}

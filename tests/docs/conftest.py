@@ -127,7 +127,8 @@ def template(tmp_path_factory):
         config = config if path.name.startswith("league_") else tiny(config)
         (folder / "configs" / path.name).write_text(yaml.safe_dump(config, sort_keys=False))
     for scripts in ("benchmarks", "docs/figures"):
-        shutil.copytree(ROOT / scripts, folder / scripts)
+        no_pictures = shutil.ignore_patterns("*.jpg", "*.svg")
+        shutil.copytree(ROOT / scripts, folder / scripts, ignore=no_pictures)
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -112,7 +112,7 @@ def run_script(words):
     if Path(words[0]).stem in ("inference", "training"):
         # One tells the peak memory of its processes, which begin with that of their parent; the
         # other has several threads and ONNX Runtime, which a fork of a process that has had them
-        # waits for without end.
+        # may wait for without end.
         os.execv(sys.executable, [sys.executable, *words])
     sys.argv = words
     sys.path.insert(0, str(Path(words[0]).parent.resolve()))
