@@ -42,7 +42,7 @@ class PatchValueNetwork(MaskingNetwork):
 
     @property
     def settings_of_readings(self) -> list[object]:
-        """As of every network, and the grid, at whose size features are read."""
+        """Stages and final norm, and the cells (rows, columns) that features are resized to."""
         image = self.backbone.mean.new_zeros(1, 3, *self.backbone.size)
         return [*super().settings_of_readings, self.grid(image)]
 

@@ -74,7 +74,7 @@ class MaskingNetwork(nn.Module, ABC):
 
     @property
     def settings_of_readings(self) -> list[object]:
-        """What readings depend on beside the networks and the images."""
+        """Settings that the features read depend on, beside networks and images: stages, norm."""
         return [self.read_stages, self.final_norm]
 
     def adapt(self, features: list[Tensor]) -> list[Tensor]:

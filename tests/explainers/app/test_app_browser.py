@@ -214,7 +214,7 @@ class TestBrowser:
                 index,
             )
             shown = self.picture(find, other_than=shown)
-        find("#photo img")
+        assert find("#photo img")
 
     def test_narrow_window_has_the_map_under_the_photograph(self, server, browser, find):
         metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
