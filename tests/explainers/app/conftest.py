@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -116,8 +117,10 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def connect(server, tmp_path):
+def connect(server, tmp_path, monkeypatch):
     from gradio_client import Client, handle_file
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a folder a download is left there
 
     class Visitor:
         def __init__(self):

@@ -58,6 +58,7 @@ def browser(server, tmp_path):
 class TestBrowser:
     @pytest.fixture
     def find(self, browser, server):
+        from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.common.by import By
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -70,7 +71,15 @@ class TestBrowser:
                     return found or "none"
                 return None
 
-            return WebDriverWait(browser, ANSWER).until(there, f"no {count} {selector}")
+            try:
+                return WebDriverWait(browser, ANSWER).until(there)
+            except TimeoutException as error:
+                page = browser.find_element(By.TAG_NAME, "body").text
+                said = [line["message"] for line in browser.get_log("browser")]
+                raise AssertionError(
+                    f"no {count} {selector}; console: {said}; server: {server.output()}; "
+                    f"files: {server.kept()}; page: {page}"
+                ) from error
 
         browser.get(server.url)
         return find
@@ -177,10 +186,14 @@ class TestBrowser:
         find("#shown .grid-container img", 2)
         find("#heading h2", text="class 3")
         find("#sign", 0)  # no method is signed
-        find("#classes label", 5)[0].click()
+        other = next(label for label in find("#classes label", 5) if "class 3" not in label.text)
+        number = other.text.split()[-1]
+        other.click()
+        find("#heading h2", text=f"class {number}")
         end = time.monotonic() + ANSWER
-        while "class=3" in browser.current_url and time.monotonic() < end:
+        while f"class={number}" not in browser.current_url and time.monotonic() < end:
             time.sleep(0.2)
+        assert f"class={number}" in browser.current_url
         assert "image=coffee" in browser.current_url
         assert "method=tiny%3BGrad-CAM" in browser.current_url
         browser.refresh()
