@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from explainers.errors import InputError, system_error_in_words
+from explainers.errors import INTERRUPTED, InputError, system_error_in_words
 
 COMMANDS = {
     "explain": "write the maps of images",
@@ -35,8 +35,6 @@ UNUSED = ("matplotlib", "scipy", "transformers")
 
 HELP, HELP_ALL = ("-h", "--help"), "--help-all"
 """Words that ask for the help of a command, and for all of it where a short one is written."""
-
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells expect
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -3,11 +3,15 @@
 import difflib
 import errno
 import math
+import signal
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 MOST_COUNTED = 100_000
 """Largest width, number of steps or other count of a method."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code after a Ctrl-C, as shells have it."""
 
 
 class InputError(ValueError):

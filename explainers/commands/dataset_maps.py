@@ -19,6 +19,7 @@ from explainers.callbacks.map_records import SPLIT, described, plain_settings
 from explainers.commands.map_pictures import PICTURES, MapPictures
 from explainers.commands.options.drawing import chosen_kind, chosen_style
 from explainers.commands.prepared_images import Prepared, PreparedImages
+from explainers.errors import INTERRUPTED
 from explainers.explanation import Answer, Explanation
 from explainers.images.reading import at_size
 
@@ -61,7 +62,7 @@ def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse
             _write(explainer, target, images, writer, arguments)
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     print(f"{len(writer)} maps in {len(writer.shards)} shards: {writer.folder / SPLIT}-*.tar")
     if arguments.pictures:
         print(f"their pictures: {writer.folder / PICTURES}/*.{chosen_kind(arguments)}")

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from explainers.app import serve_page
+from explainers.errors import INTERRUPTED
 from explainers.shipped import shipped_bundles
-
-INTERRUPTED = 130
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from datamodules.errors import DataError
 from explainers.base import Explainer
-from explainers.errors import InputError
+from explainers.errors import INTERRUPTED, InputError
 from explainers.evaluation.evaluator import CONFIDENCE_METRICS
 from explainers.methods import METHODS  # noqa: F401  so that configs can name them by class alone
 
@@ -119,7 +119,7 @@ def run_in_one_line(run: Callable[[], Result]) -> Result:
         refuse(str(error))
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except ProcessExitedException as error:
         _leave_like(error)
     except ProcessRaisedException as error:
