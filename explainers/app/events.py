@@ -122,7 +122,9 @@ def wire(gr: Any, blocks: Any, page: Page, examples: Sequence[Path], at: Parts) 
     at.example.select(pick, chosen, seen, api_visibility="private", **progress)
     taken = [at.view, at.pasted, at.of_classes, *style]
     at.pasted.upload(take, taken, seen, api_visibility="private", **progress)
-    blocks.load(follow, [at.view, *style], seen, api_visibility="private", **progress)
+    # Unqueued: gradio's client ends its stream of answers with the last of them, and loses that to an
+    # upload which joined the queue meanwhile.
+    blocks.load(follow, [at.view, *style], seen, api_visibility="private", queue=False, **progress)
 
     def put(view: View, left: int, right: int) -> list[Any]:
         view = page.put_beside(view, left, right)

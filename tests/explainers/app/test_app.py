@@ -2,6 +2,7 @@
 
 import http.client
 import importlib.util
+import json
 import socket
 import sys
 import time
@@ -48,6 +49,14 @@ class TestClients:
             config = page.read().decode()
         for host in ("fonts.googleapis.com", "cdnjs.cloudflare.com", "cdn.jsdelivr.net"):
             assert host not in config
+
+    def test_opening_the_page_keeps_no_stream_that_an_upload_could_lose_its_answer_with(
+        self, server
+    ):
+        with urllib.request.urlopen(f"{server.url}/config") as answer:
+            dependencies = json.load(answer)["dependencies"]
+        (opening,) = (one for one in dependencies if "load" in dict(one["targets"]).values())
+        assert opening["queue"] is False
 
     @pytest.mark.parametrize(
         ("method", "path", "headers", "status"),
