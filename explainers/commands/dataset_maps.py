@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,6 +23,12 @@ from explainers.commands.prepared_images import Prepared, PreparedImages
 from explainers.errors import INTERRUPTED
 from explainers.explanation import Answer, Explanation
 from explainers.images.reading import at_size
+
+Answered = tuple[Prepared, Explanation | None]
+"""An image, and its explanation if it could be read."""
+
+Encoded = tuple[dict[str, bytes], str]
+"""Files of a map by suffix, and the reason where there is no map."""
 
 
 def explain_all(explainer: Explainer, target: Tensor | None, arguments: argparse.Namespace) -> int:
@@ -97,27 +104,34 @@ def _write(
     if images.drawn:
         style, kind = chosen_style(arguments), chosen_kind(arguments)
         pictures = MapPictures(writer.folder, images.contents, style, kind)
+    encode = partial(_encoded, precision=arguments.precision)
     bar = tqdm(total=len(images.contents), initial=writer.position, unit="image", disable=None)
-    with bar:
-        # Processes read ahead by themselves.
-        for batch in loader if arguments.workers else _read_ahead(loader):
-            maps = _maps_of(explainer, target, batch)
-            for one in batch:
-                reason = one.reason
-                if one.image is not None:
-                    explanation = next(maps)
-                    if explanation.map_list[0].isfinite().all():
-                        if pictures:
-                            pictures.write(writer.position, one, explanation)
-                        sized = at_size(explanation.map_list[0], one.size).clamp(0, 1)
-                        packed = PRECISIONS[arguments.precision](sized)
-                        writer.add([(one.key, packed | {"json": _json(explanation)})])
-                    else:
-                        reason = f"the map of {one.source} is not finite"
-                if reason:
-                    tqdm.write(f"error: {' '.join(reason.split())}", file=sys.stderr)
-                    writer.add([], {one.source: reason})
-                bar.update()
+
+    def add(encoded: Iterable[tuple[Answered, Encoded]]) -> None:
+        for (one, explanation), (members, reason) in encoded:
+            if reason:
+                tqdm.write(f"error: {' '.join(reason.split())}", file=sys.stderr)
+                writer.add([], {one.source: reason})
+            else:
+                if pictures and explanation:
+                    pictures.write(writer.position, one, explanation)
+                writer.add([(one.key, members)])
+            bar.update()
+
+    # Processes read ahead by themselves.
+    batches = iter(loader if arguments.workers else _read_ahead(loader))
+    last: Iterable[tuple[Answered, Encoded]] = ()
+    with bar, ThreadPoolExecutor(1) as encoder:
+        while True:
+            try:
+                batch = next(batches, None)
+                answered = None if batch is None else _answered(explainer, target, batch)
+            finally:  # also when it is stopped there: what was answered is kept
+                add(last)
+            if answered is None:
+                break
+            # Encoded while the network has the next batch.
+            last = zip(answered, encoder.map(encode, answered), strict=True)
 
 
 def _read_ahead(batches: Iterable[Sequence[Prepared]]) -> Iterator[Sequence[Prepared]]:
@@ -130,13 +144,13 @@ def _read_ahead(batches: Iterable[Sequence[Prepared]]) -> Iterator[Sequence[Prep
             yield read
 
 
-def _maps_of(
+def _answered(
     explainer: Explainer, target: Tensor | None, batch: Sequence[Prepared]
-) -> Iterator[Explanation]:
-    """The explanation of each image that could be read, at the size that the classifier saw."""
+) -> list[Answered]:
+    """Each image with its explanation at the size that the classifier saw; None if it has no image."""
     shown = [one for one in batch if one.image is not None]
     if not shown:
-        return
+        return [(one, None) for one in batch]
     tensors = torch.stack([one.image for one in shown if one.image is not None])
     tensors = tensors.to(explainer.device)
     targets, scores, probabilities = explainer.answer(
@@ -146,7 +160,23 @@ def _maps_of(
     maps = explainer.to_maps(scores)
     answer = Answer(maps, scores, targets, probabilities, None, *signs)
     names = [one.source for one in shown]
-    yield from Explanation.of(answer, list(tensors.cpu()), names, explainer.classifier.class_names)
+    explanations = Explanation.of(
+        answer, list(tensors.cpu()), names, explainer.classifier.class_names
+    )
+    known = iter(explanations)
+    return [(one, None if one.image is None else next(known)) for one in batch]
+
+
+def _encoded(answered: Answered, precision: str) -> Encoded:
+    """Files of the map at the size of its image, or the reason why there is none."""
+    one, explanation = answered
+    if explanation is None:
+        return {}, one.reason
+    (values,) = explanation.map_list
+    if not values.isfinite().all():
+        return {}, f"the map of {one.source} is not finite"
+    sized = at_size(values, one.size).clamp(0, 1)
+    return PRECISIONS[precision](sized) | {"json": _json(explanation)}, ""
 
 
 def _json(explanation: Explanation) -> bytes:
