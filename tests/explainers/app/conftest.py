@@ -65,7 +65,9 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=folder,  # not above the installed packages, which the examples lie in
-            env=os.environ | {"TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)},
+            env=os.environ
+            | {"TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)}
+            | {"MALLOC_ARENA_MAX": "2"},  # memory must not depend on how many threads were busy
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
