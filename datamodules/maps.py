@@ -28,9 +28,8 @@ def png(values: Tensor) -> dict[str, bytes]:
     """Encode a map (1 h w) in [0, 1] as a grey picture of 256 levels."""
     file = io.BytesIO()
     levels = (255 * values[0]).round().byte().numpy()
-    Image.fromarray(levels).save(
-        file, "PNG", compress_level=1
-    )  # 3 times faster, 1.6 times the size
+    # A third of the time of Pillow's level, 1.6 times the size.
+    Image.fromarray(levels).save(file, "PNG", compress_level=1)
     return {"map.png": file.getvalue()}
 
 

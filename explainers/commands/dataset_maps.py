@@ -160,10 +160,8 @@ def _answered(
     maps = explainer.to_maps(scores)
     answer = Answer(maps, scores, targets, probabilities, None, *signs)
     names = [one.source for one in shown]
-    explanations = Explanation.of(
-        answer, list(tensors.cpu()), names, explainer.classifier.class_names
-    )
-    known = iter(explanations)
+    class_names = explainer.classifier.class_names
+    known = iter(Explanation.of(answer, list(tensors.cpu()), names, class_names))
     return [(one, None if one.image is None else next(known)) for one in batch]
 
 
